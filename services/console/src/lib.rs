@@ -1,0 +1,1 @@
+//! Operators' API: status, plans, held cases, dead letters, explain.

@@ -1,0 +1,3 @@
+//! Operators' API: status, plans, held cases, dead letters, explain.
+
+fn main() {}

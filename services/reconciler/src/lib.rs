@@ -1,0 +1,1 @@
+//! Decides: turns what was seen into plans, and plans into commands.

@@ -1,0 +1,3 @@
+//! Decides: turns what was seen into plans, and plans into commands.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The command line: plan, apply, up, twin, status, approve, explain, doctor.

@@ -1,0 +1,3 @@
+//! The command line: plan, apply, up, twin, status, approve, explain, doctor.
+
+fn main() {}

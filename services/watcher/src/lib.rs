@@ -1,0 +1,1 @@
+//! Sees: reads directories on both sides and announces what changed.

@@ -1,0 +1,3 @@
+//! Sees: reads directories on both sides and announces what changed.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Acts: carries commands out at Atlassian.

@@ -1,0 +1,3 @@
+//! Acts: carries commands out at Atlassian.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Reading Atlassian: organization API v2, user provisioning (SCIM), Jira Cloud.

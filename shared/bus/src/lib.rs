@@ -1,0 +1,1 @@
+//! JetStream: topology, typed publish and consume, deliveries that must be settled, outbox relay.

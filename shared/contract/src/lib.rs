@@ -1,0 +1,1 @@
+//! What passes over the bus: generated protobuf, conversions both ways, subjects.

@@ -1,0 +1,1 @@
+//! Carrying out a command: fence, ledger, budget, perform, classify, settle.

@@ -1,0 +1,1 @@
+//! Reading Google Workspace: users, groups, members.

@@ -1,0 +1,1 @@
+//! The nouns: ids, email, users, groups, memberships, plans, commands, outcomes.

@@ -1,0 +1,1 @@
+//! What every process needs: configuration, secrets, telemetry, lifecycle, clock, health.

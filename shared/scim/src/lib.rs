@@ -1,0 +1,1 @@
+//! RFC 7643/7644 resources, filters and PATCH.

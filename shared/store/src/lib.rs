@@ -1,0 +1,1 @@
+//! PostgreSQL: migrations, the directory mirror, plans, commands, outbox, leases, dead letters, audit.

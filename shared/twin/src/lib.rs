@@ -1,0 +1,1 @@
+//! Google and Atlassian played faithfully: state, routes, quotas, lag, faults.

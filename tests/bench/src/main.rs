@@ -1,0 +1,3 @@
+//! What ./dev bench measures.
+
+fn main() {}

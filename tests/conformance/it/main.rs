@@ -1,0 +1,1 @@
+//! The twin against clients and documents we did not write.

@@ -1,0 +1,1 @@
+//! Private NATS, PostgreSQL, twin and services for tests.

@@ -1,0 +1,1 @@
+//! Properties of the pure core. The tests are in `it/`.
