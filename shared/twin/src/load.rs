@@ -1,0 +1,1 @@
+//! Worlds from files: snapshots of a directory and changes to it.
