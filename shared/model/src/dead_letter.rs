@@ -1,0 +1,121 @@
+//! Dead letters: kept by what is at fault, so that one poisoned person or group is one letter.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountId, DirectoryId, GroupId, Rejection, TenantId, Time};
+
+/// What will not be tried again by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Its number in the deployment, once stored.
+    pub id: Option<u64>,
+    /// Whose.
+    pub tenant: TenantId,
+    /// At which target.
+    pub target: DirectoryId,
+    /// What is at fault.
+    pub fault: Fault,
+    /// Of which class.
+    pub class: Rejection,
+    /// When it was first and last met.
+    pub first_at: Time,
+    /// When it was last met.
+    pub last_at: Time,
+    /// How often it was met.
+    pub attempts: u32,
+    /// The vendor's last answer, without secrets and personal data: status and stable code or text.
+    pub answer: String,
+    /// Open, or how it was closed.
+    pub state: DeadLetterState,
+}
+
+/// What is at fault. Two faults are the same if this, the target and the class are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "kebab-case")]
+pub enum Fault {
+    /// A person: every edge of theirs attaches to the letter.
+    Person {
+        /// The account at the target, or the person at the source while there is no account.
+        account: AccountId,
+    },
+    /// A group: every edge of it attaches to the letter.
+    Group {
+        /// The group at the target, or the name it was to get.
+        group: String,
+    },
+    /// One membership.
+    Edge {
+        /// The group.
+        group: GroupId,
+        /// The account.
+        account: AccountId,
+    },
+}
+
+impl Fault {
+    /// What is at fault when this edge is rejected with this class: the person is unknown, the group is unknown or
+    /// not ours, or else this one membership.
+    pub fn of_edge(group: &GroupId, account: &AccountId, class: Rejection) -> Self {
+        match class {
+            Rejection::UnknownUser | Rejection::Licence => Self::Person { account: account.clone() },
+            Rejection::UnknownGroup | Rejection::Ownership => Self::Group { group: group.to_string() },
+            Rejection::Auth | Rejection::Conflict | Rejection::Validation => {
+                Self::Edge { group: group.clone(), account: account.clone() }
+            }
+        }
+    }
+
+    /// Whether an edge attaches to this fault.
+    pub fn covers(&self, group: &GroupId, account: &AccountId) -> bool {
+        match self {
+            Self::Person { account: a } => a == account,
+            Self::Group { group: g } => g == group.as_str(),
+            Self::Edge { group: g, account: a } => g == group && a == account,
+        }
+    }
+
+    /// One line for keys of rows.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Person { account } => format!("person/{account}"),
+            Self::Group { group } => format!("group/{group}"),
+            Self::Edge { group, account } => format!("edge/{group}/{account}"),
+        }
+    }
+}
+
+/// Whether a dead letter is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeadLetterState {
+    /// Waiting for a person.
+    Open,
+    /// A person asked for another try; it closes when that succeeds.
+    Redriven,
+    /// It succeeded after a redrive.
+    Resolved,
+    /// A later decision made it moot.
+    Moot,
+    /// A person gave it up, with a reason.
+    Discarded,
+}
+
+impl DeadLetterState {
+    /// The name in rows and output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Redriven => "redriven",
+            Self::Resolved => "resolved",
+            Self::Moot => "moot",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Reads the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Redriven, Self::Resolved, Self::Moot, Self::Discarded]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
