@@ -20,6 +20,7 @@ mod id;
 mod outcome;
 mod plan;
 mod reading;
+mod snapshot;
 mod step;
 mod time;
 mod user;
@@ -39,6 +40,7 @@ pub use plan::{
     TargetPlan, Wait, WaitWhy,
 };
 pub use reading::{GroupsRead, MembersRead, Reading, UsersRead};
+pub use snapshot::Snapshot;
 pub use step::{AccountChange, Edge, EdgeOp, Reason, Step};
 pub use time::{Span, Time};
 pub use user::{Standing, User, UserState};
