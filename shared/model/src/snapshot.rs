@@ -114,9 +114,10 @@ impl Snapshot {
                 delta.users.push(row.clone());
             }
         }
-        if read.complete || !read.seen.is_empty() {
+        // A read of a few users by id is no attempt at the list, so it leaves the mark of the list alone.
+        if read.complete {
             let rows = count(read.seen.iter().filter(|user| user.standing == Standing::Listed).count());
-            self.mark(ReadScope::Users, reading.began_at, reading.ended_at, read.complete, rows, None, delta);
+            self.mark(ReadScope::Users, reading.began_at, reading.ended_at, true, rows, None, delta);
         }
     }
 
