@@ -197,4 +197,22 @@ mod tests {
         let bad = Options { otlp: Some("not a url".to_owned()), ..Options::default() };
         assert!(exporter(&bad).is_err());
     }
+
+    #[test]
+    fn a_collector_that_never_answers_stops_nobody() {
+        use opentelemetry::trace::{Span as _, Tracer as _};
+        // Accepts, and then says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let otlp = Some(format!("http://{}", silent.local_addr().unwrap()));
+        let provider = provider("writer", &Options { otlp, ..Options::default() }).unwrap();
+        let tracer = provider.tracer("test");
+        let began = crate::clock::monotonic();
+        for _ in 0..QUEUE_SPANS_MAX * 4 {
+            tracer.start("apply command").end();
+        }
+        assert!(began.elapsed() < EXPORT_TIMEOUT, "work waited for the collector: {:?}", began.elapsed());
+        let began = crate::clock::monotonic();
+        drop(Guard { provider });
+        assert!(began.elapsed() < EXPORT_TIMEOUT * 3, "the end waited for the collector: {:?}", began.elapsed());
+    }
 }
