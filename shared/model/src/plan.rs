@@ -339,11 +339,13 @@ pub enum WaitWhy {
         /// Where.
         directory: DirectoryId,
         /// Of which group; `None`: of the list of users or of groups.
+        #[serde(rename = "source_group")]
         group: Option<GroupId>,
     },
     /// A complete read of the target group's members.
     TargetRead {
         /// Which.
+        #[serde(rename = "target_group")]
         group: GroupId,
     },
     /// The person has no account at the target.
@@ -355,6 +357,7 @@ pub enum WaitWhy {
     /// A nested group that belongs to others and cannot be read: it contributes nobody.
     Opaque {
         /// The nested group.
+        #[serde(rename = "nested_group")]
         group: GroupId,
     },
     /// An open dead letter.
