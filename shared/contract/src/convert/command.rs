@@ -1,0 +1,144 @@
+//! Commands.
+
+use model::{AccountChange, Command, CommandBody, CommandId, EdgeChange, EdgeOp, Lane};
+use uuid::Uuid;
+
+use super::{Word, bytes, each, id, id_if_any, need, words};
+use crate::{
+    ContractError,
+    wire::command::{self as wire, AccountVerb, command},
+};
+
+words!(Lane, wire::Lane, [Urgent, Normal, Bulk]);
+words!(EdgeOp, wire::EdgeOp, [Remove, Add]);
+
+/// A command's id from its bytes.
+pub(super) fn command_id(text: &[u8], field: &'static str) -> Result<CommandId, ContractError> {
+    Ok(CommandId(Uuid::from_bytes(bytes(text, field)?)))
+}
+
+impl From<&Command> for wire::Command {
+    fn from(command: &Command) -> Self {
+        Self {
+            id: command.id.0.as_bytes().to_vec(),
+            tenant: command.tenant.to_string(),
+            target: command.target.to_string(),
+            lane: command.lane.number(),
+            body: Some((&command.body).into()),
+        }
+    }
+}
+
+impl TryFrom<wire::Command> for Command {
+    type Error = ContractError;
+
+    fn try_from(command: wire::Command) -> Result<Self, ContractError> {
+        Ok(Self {
+            id: command_id(&command.id, "Command.id")?,
+            tenant: id(&command.tenant, "Command.tenant")?,
+            target: id(&command.target, "Command.target")?,
+            lane: Lane::read(command.lane, "Command.lane")?,
+            body: need(command.body, "Command.body")?.try_into()?,
+        })
+    }
+}
+
+impl From<&CommandBody> for command::Body {
+    fn from(body: &CommandBody) -> Self {
+        match body {
+            CommandBody::CreateGroup { name, description } => {
+                Self::CreateGroup(command::CreateGroup { name: name.clone(), description: description.clone() })
+            }
+            CommandBody::DeleteGroup { group, generation } => {
+                Self::DeleteGroup(command::DeleteGroup { group: group.to_string(), generation: *generation })
+            }
+            CommandBody::Edges { group, generation, edges } => Self::Edges(command::Edges {
+                group: group.to_string(),
+                generation: *generation,
+                edges: edges.iter().map(Into::into).collect(),
+            }),
+            CommandBody::Account { account, person, change, generation } => Self::Account(command::Account {
+                account: account.as_ref().map(ToString::to_string),
+                person: person.to_string(),
+                change: Some(change.into()),
+                generation: *generation,
+            }),
+        }
+    }
+}
+
+impl TryFrom<command::Body> for CommandBody {
+    type Error = ContractError;
+
+    fn try_from(body: command::Body) -> Result<Self, ContractError> {
+        Ok(match body {
+            command::Body::CreateGroup(create) => {
+                if create.name.is_empty() {
+                    return Err(ContractError::Missing { field: "Command.create_group.name" });
+                }
+                Self::CreateGroup { name: create.name, description: create.description }
+            }
+            command::Body::DeleteGroup(delete) => Self::DeleteGroup {
+                group: id(&delete.group, "Command.delete_group.group")?,
+                generation: delete.generation,
+            },
+            command::Body::Edges(edges) => Self::Edges {
+                group: id(&edges.group, "Command.edges.group")?,
+                generation: edges.generation,
+                edges: each(edges.edges)?,
+            },
+            command::Body::Account(account) => Self::Account {
+                account: id_if_any(account.account.as_ref(), "Command.account.account")?,
+                person: id(&account.person, "Command.account.person")?,
+                change: need(account.change, "Command.account.change")?.try_into()?,
+                generation: account.generation,
+            },
+        })
+    }
+}
+
+impl From<&EdgeChange> for wire::EdgeChange {
+    fn from(edge: &EdgeChange) -> Self {
+        Self { account: edge.account.to_string(), op: edge.op.number(), person_generation: edge.person_generation }
+    }
+}
+
+impl TryFrom<wire::EdgeChange> for EdgeChange {
+    type Error = ContractError;
+
+    fn try_from(edge: wire::EdgeChange) -> Result<Self, ContractError> {
+        Ok(Self {
+            account: id(&edge.account, "EdgeChange.account")?,
+            op: EdgeOp::read(edge.op, "EdgeChange.op")?,
+            person_generation: edge.person_generation,
+        })
+    }
+}
+
+impl From<&AccountChange> for wire::AccountChange {
+    fn from(change: &AccountChange) -> Self {
+        let (verb, attributes) = match change {
+            AccountChange::Create { attributes } => (AccountVerb::Create, attributes.clone()),
+            AccountChange::Update { attributes } => (AccountVerb::Update, attributes.clone()),
+            AccountChange::Deactivate => (AccountVerb::Deactivate, std::collections::BTreeMap::new()),
+            AccountChange::Restore => (AccountVerb::Restore, std::collections::BTreeMap::new()),
+        };
+        Self { verb: verb.into(), attributes }
+    }
+}
+
+impl TryFrom<wire::AccountChange> for AccountChange {
+    type Error = ContractError;
+
+    fn try_from(change: wire::AccountChange) -> Result<Self, ContractError> {
+        let field = "AccountChange.verb";
+        match AccountVerb::try_from(change.verb) {
+            Ok(AccountVerb::Create) => Ok(Self::Create { attributes: change.attributes }),
+            Ok(AccountVerb::Update) => Ok(Self::Update { attributes: change.attributes }),
+            Ok(AccountVerb::Deactivate) => Ok(Self::Deactivate),
+            Ok(AccountVerb::Restore) => Ok(Self::Restore),
+            Ok(AccountVerb::Unspecified) => Err(ContractError::Missing { field }),
+            Err(_) => Err(ContractError::UnknownValue { field, value: change.verb }),
+        }
+    }
+}
