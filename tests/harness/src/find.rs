@@ -1,0 +1,95 @@
+//! Where the servers and our own binaries are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).unwrap_or(manifest).to_owned()
+}
+
+/// The folder of shared reference data beside the repository; `None` where there is none.
+///
+/// # Errors
+/// With `CI=true` its absence is a failure.
+pub fn shared() -> Result<Option<PathBuf>> {
+    let folder = repository().join("../shared");
+    match folder.canonicalize() {
+        Ok(found) => Ok(Some(found)),
+        Err(_) if std::env::var("CI").is_ok_and(|value| value == "true") => {
+            bail!("CI=true, and {} is absent", folder.display())
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// One of our binaries, built beside this test: `rollcall`, `rollcall-watcher`, …
+///
+/// # Errors
+/// When it has not been built; says how.
+pub fn ours(name: &str) -> Result<PathBuf> {
+    // target/debug/deps/<test> or target/debug/<bench>.
+    let this = std::env::current_exe().context("cannot tell where this test is")?;
+    let beside = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    beside
+        .with_context(|| format!("{name} is not built beside {}; run `cargo build --workspace --bins`", this.display()))
+}
+
+/// nats-server as the distribution has it: the one on the PATH.
+///
+/// # Errors
+/// When there is none; says how to get one.
+pub fn nats_server() -> Result<PathBuf> {
+    on_path("nats-server")
+        .or_else(|| existing(Path::new("/usr/sbin/nats-server")))
+        .or_else(|| existing(&repository().join(".dev/nats/nats-server")))
+        .context("nats-server is not installed; run `./dev setup`, or `apt-get install nats-server`")
+}
+
+/// The current nats-server (2.12) that `./dev setup` brings.
+///
+/// # Errors
+/// When it is not there; says how to get it.
+pub fn nats_server_current() -> Result<PathBuf> {
+    existing(&repository().join(".dev/nats/nats-server")).context("there is no current nats-server; run `./dev setup`")
+}
+
+/// The folder with PostgreSQL's `initdb` and `postgres`, newest first.
+///
+/// # Errors
+/// When there is none; says how to get one.
+pub fn postgres_bin() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("ROLLCALL_POSTGRES_BIN").map(PathBuf::from) {
+        return Ok(folder);
+    }
+    let beside_path = on_path("initdb").and_then(|initdb| initdb.parent().map(Path::to_owned));
+    let mut installed: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
+        })
+        .collect();
+    installed.sort();
+    let folders = installed.into_iter().rev().map(|(_, folder)| folder);
+    let brought = repository().join(".dev/postgres/bin");
+    beside_path
+        .into_iter()
+        .chain(folders)
+        .chain([brought])
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+        .context("PostgreSQL is not installed; run `./dev setup`, or `apt-get install postgresql`")
+}
+
+/// A program on the PATH.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).find_map(|folder| existing(&folder.join(name)))
+}
+
+fn existing(path: &Path) -> Option<PathBuf> {
+    path.is_file().then(|| path.to_owned())
+}
