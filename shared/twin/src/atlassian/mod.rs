@@ -1,16 +1,109 @@
-//! Atlassian's APIs: organization v2, user provisioning (SCIM), Jira Cloud v3.
+//! Atlassian's APIs: organization v1/v2, user provisioning (SCIM), user management, Jira Cloud v3.
+//!
+//! Families, as counters, lag, quotas and faults name them: `atlassian.org`, `atlassian.scim`, `atlassian.jira`,
+//! `atlassian.users`. Facts are those of the documents that each module names; where they are silent, the
+//! [switches](crate::world::atlassian::AtlassianSwitches) decide.
+
+mod incoming;
+pub mod jira;
+pub mod org;
+pub mod scim;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod users;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::any;
 
-use crate::engine::Limit;
+use crate::engine::credentials::Secret;
+use crate::engine::{Answer, Credentials, Limit};
 use crate::server::Shared;
+use crate::world::atlassian::{ORGANIZATION, SCIM_DIRECTORY, SITE};
+use incoming::Incoming;
 
 /// All routes of the Atlassian side. The state is [`Shared`]; handlers answer through [`crate::engine::run`].
+///
+/// A Jira site is reached by `Host: <site>.…`, by `/ex/jira/<cloud id>/rest/…`, by `/sites/<site>/rest/…`, or else by
+/// the site that the API token is for.
 pub fn router() -> Router<Shared> {
     Router::new()
+        .route("/admin/v1/orgs", any(serve_org))
+        .route("/admin/v1/orgs/{*rest}", any(serve_org))
+        .route("/admin/v2/orgs/{*rest}", any(serve_org))
+        .route("/admin/user-provisioning/v1/org/{*rest}", any(serve_org))
+        .route("/scim/directory/{*rest}", any(serve_scim))
+        .route("/users/{account}/manage", any(serve_users))
+        .route("/users/{account}/manage/{*rest}", any(serve_users))
+        .route("/rest/api/{*rest}", any(serve_jira))
+        .route("/ex/jira/{cloud}/rest/api/{*rest}", any(serve_jira))
+        .route("/sites/{site}/rest/api/{*rest}", any(serve_jira))
 }
 
-/// The documented limits of Atlassian's families, by the name that their buckets use.
+/// The documented or observed limits, by the name that their buckets use.
+///
+/// Jira's burst limits are documented per second, endpoint and method (steady GET 100, POST 100, PUT 50, DELETE 50,
+/// GET user 150); 200 a minute and organization was observed; `/events` is documented with 10 a minute. SCIM has no
+/// known limit: set `atlassian.scim` (key: directory) to have one.
 pub fn limits() -> Vec<(&'static str, Limit)> {
-    Vec::new()
+    let per_second = |n: f64| Limit { per_minute: n * 60.0, burst: n };
+    vec![
+        ("atlassian.org", Limit { per_minute: 200.0, burst: 200.0 }),
+        ("atlassian.org.events", Limit { per_minute: 10.0, burst: 10.0 }),
+        ("atlassian.jira.get", per_second(100.0)),
+        ("atlassian.jira.get-user", per_second(150.0)),
+        ("atlassian.jira.post", per_second(100.0)),
+        ("atlassian.jira.put", per_second(50.0)),
+        ("atlassian.jira.delete", per_second(50.0)),
+        ("atlassian.jira.user-search", per_second(100.0)),
+    ]
+}
+
+/// Keys for the organization, SCIM directory and site that every world begins with. Their owner is `sync-bot@<domain>`.
+pub fn sample_credentials(owner_email: &str) -> Credentials {
+    let secret = |kind: &str, realm: &str, principal: &str, secret: &str| Secret {
+        kind: kind.to_owned(),
+        realm: realm.to_owned(),
+        principal: principal.to_owned(),
+        secret: secret.to_owned(),
+        scopes: std::collections::BTreeSet::new(),
+        expires_at: None,
+        revoked: false,
+    };
+    Credentials {
+        secrets: vec![
+            secret("atlassian-org", ORGANIZATION, "org-key", "twin-org-key"),
+            secret("scim", SCIM_DIRECTORY, "scim-key", "twin-scim-key"),
+            secret("jira", SITE, owner_email, "twin-api-token"),
+        ],
+        ..Credentials::default()
+    }
+}
+
+async fn serve_org(State(twin): State<Shared>, request: Request) -> Answer {
+    match Incoming::read(request).await {
+        Ok(incoming) => org::serve(&twin, incoming).await,
+        Err(answer) => answer,
+    }
+}
+
+async fn serve_scim(State(twin): State<Shared>, request: Request) -> Answer {
+    match Incoming::read(request).await {
+        Ok(incoming) => scim::serve(&twin, incoming).await,
+        Err(answer) => answer,
+    }
+}
+
+async fn serve_users(State(twin): State<Shared>, request: Request) -> Answer {
+    match Incoming::read(request).await {
+        Ok(incoming) => users::serve(&twin, incoming).await,
+        Err(answer) => answer,
+    }
+}
+
+async fn serve_jira(State(twin): State<Shared>, request: Request) -> Answer {
+    match Incoming::read(request).await {
+        Ok(incoming) => jira::serve(&twin, incoming).await,
+        Err(answer) => answer,
+    }
 }

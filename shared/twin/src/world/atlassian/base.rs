@@ -5,7 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::account::Index;
+use super::seats::Product;
 use crate::engine::Millis;
+use crate::world::Cause;
+
+/// How long settled changes are remembered, for stale answers.
+const KEPT_FOR: Millis = 120_000;
+/// How many changes are remembered at most.
+const KEPT: usize = 1 << 20;
 
 /// Position of a group in its base: dense, in order of creation, never reused.
 pub type GroupIndex = u32;
@@ -128,6 +135,14 @@ pub(crate) enum Before {
     Role { group: GroupIndex, resource: String, role: String, assigned: bool },
 }
 
+/// A change that some readers may not see yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Recent {
+    pub(crate) at: Millis,
+    pub(crate) visible_at: Millis,
+    pub(crate) before: Before,
+}
+
 /// One user base.
 #[derive(Clone, Debug)]
 pub struct UserBase {
@@ -135,13 +150,16 @@ pub struct UserBase {
     pub key: String,
     /// The directory id of API v2.
     pub directory_id: String,
+    /// Product instances that roles are assigned on.
+    pub products: Vec<Product>,
     pub(crate) people: BTreeMap<Index, Resident>,
     pub(crate) groups: BTreeMap<GroupIndex, Group>,
     by_id: HashMap<String, GroupIndex>,
     by_name: HashMap<String, GroupIndex>,
     of_person: HashMap<Index, BTreeSet<GroupIndex>>,
     next: GroupIndex,
-    pub(crate) recent: VecDeque<(Millis, Before)>,
+    pub(crate) recent: VecDeque<Recent>,
+    pub(crate) longest_lag: Millis,
 }
 
 impl UserBase {
@@ -150,6 +168,7 @@ impl UserBase {
         Self {
             key: key.to_owned(),
             directory_id: directory_id.to_owned(),
+            products: Vec::new(),
             people: BTreeMap::new(),
             groups: BTreeMap::new(),
             by_id: HashMap::new(),
@@ -157,6 +176,7 @@ impl UserBase {
             of_person: HashMap::new(),
             next: 0,
             recent: VecDeque::new(),
+            longest_lag: 0,
         }
     }
 
@@ -238,13 +258,18 @@ impl UserBase {
         changed
     }
 
-    /// Remembers what readers that lag still see, and forgets what none can see any more.
-    pub(crate) fn remember(&mut self, at: Millis, remembered: Millis, before: Before) {
-        while self.recent.front().is_some_and(|(then, _)| *then <= at - remembered) {
+    /// Remembers what readers that lag still see.
+    pub(crate) fn remember(&mut self, cause: &Cause, before: Before) {
+        self.remember_until(cause, cause.visible_at, before);
+    }
+
+    /// The same, for a change that becomes visible at another time than its cause says.
+    pub(crate) fn remember_until(&mut self, cause: &Cause, visible_at: Millis, before: Before) {
+        self.longest_lag = self.longest_lag.max(visible_at.saturating_sub(cause.at));
+        let forgotten = cause.at.saturating_sub(self.longest_lag).saturating_sub(KEPT_FOR);
+        while self.recent.front().is_some_and(|it| it.at < forgotten) || self.recent.len() > KEPT {
             self.recent.pop_front();
         }
-        if remembered > 0 {
-            self.recent.push_back((at, before));
-        }
+        self.recent.push_back(Recent { at: cause.at, visible_at, before });
     }
 }

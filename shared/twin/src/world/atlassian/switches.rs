@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AtlassianSwitches {
+    /// Milliseconds by which an assigned or revoked role is seen later than other writes; up to 30 s are documented.
+    pub role_lag_ms: i64,
+    /// Milliseconds by which a Jira site that is a view of an organization lags behind it.
+    pub site_lag_ms: i64,
     /// Milliseconds until a queued removal of a person from the directory takes effect.
-    pub user_removal_delay_ms: u64,
+    pub user_removal_delay_ms: i64,
     /// Status of the v1 operations that ended on 2026-06-30.
     pub dead_v1_status: u16,
     /// Status of a membership added through the organization API (200, 201 or 204).
@@ -44,7 +48,7 @@ pub struct AtlassianSwitches {
     /// How cursors remember their place.
     pub cursor: CursorPlace,
     /// Milliseconds after which a cursor is refused; zero means never.
-    pub cursor_life_ms: u64,
+    pub cursor_life_ms: i64,
     /// Whether a deactivated account may be added to a group (organization, Jira).
     pub add_inactive: bool,
     /// Status of a SCIM PATCH that adds a member twice.
@@ -120,6 +124,8 @@ pub enum ScimDelete {
 impl Default for AtlassianSwitches {
     fn default() -> Self {
         Self {
+            role_lag_ms: 0,
+            site_lag_ms: 0,
             user_removal_delay_ms: 5_000,
             dead_v1_status: 410,
             org_add_status: 200,

@@ -8,21 +8,7 @@ use super::account::Index;
 use super::base::{Before, Group, GroupIndex, UserBase};
 use crate::engine::Millis;
 
-/// Since when changes are not yet seen.
-#[derive(Clone, Copy, Debug)]
-pub struct Horizon {
-    /// Changes of groups, memberships and people after this are unseen.
-    pub facts: Millis,
-    /// Changes of role assignments after this are unseen.
-    pub roles: Millis,
-}
-
-impl Horizon {
-    /// Sees everything.
-    pub const NOW: Self = Self { facts: Millis::MAX, roles: Millis::MAX };
-}
-
-/// The base at the reader's horizon: the current state with recent changes undone.
+/// The base as of a time: the current state with recent changes undone.
 #[derive(Debug)]
 pub struct View<'a> {
     base: &'a UserBase,
@@ -33,8 +19,8 @@ pub struct View<'a> {
 }
 
 impl UserBase {
-    /// What a reader sees whose horizon is that.
-    pub fn view(&self, horizon: Horizon) -> View<'_> {
+    /// What a read at that time sees: changes that become visible later are undone.
+    pub fn view(&self, read_at: Millis) -> View<'_> {
         let mut view = View {
             base: self,
             memberships: BTreeMap::new(),
@@ -42,9 +28,9 @@ impl UserBase {
             hidden_people: BTreeSet::new(),
             roles: BTreeMap::new(),
         };
-        let first = horizon.facts.min(horizon.roles);
-        for (at, before) in self.recent.iter().rev().take_while(|(at, _)| *at > first) {
-            view.undo(*at, before, horizon);
+        let maybe_unseen = self.recent.iter().rev().take_while(|it| it.at.saturating_add(self.longest_lag) > read_at);
+        for recent in maybe_unseen.filter(|it| it.visible_at > read_at) {
+            view.undo(&recent.before);
         }
         view
     }
@@ -52,26 +38,23 @@ impl UserBase {
 
 impl<'a> View<'a> {
     /// Called from the newest change to the oldest, so that the oldest unseen one has the last word.
-    fn undo(&mut self, at: Millis, before: &'a Before, horizon: Horizon) {
-        let unseen = at > horizon.facts;
+    fn undo(&mut self, before: &'a Before) {
         match before {
-            Before::Membership { group, person, member } if unseen => {
+            Before::Membership { group, person, member } => {
                 self.memberships.entry(*group).or_default().insert(*person, *member);
             }
-            Before::NoGroup(group) if unseen => {
+            Before::NoGroup(group) => {
                 self.groups.insert(*group, None);
             }
-            Before::Group(index, group) if unseen => {
+            Before::Group(index, group) => {
                 self.groups.insert(*index, Some(group));
-                self.memberships.remove(index);
             }
-            Before::NoPerson(person) if unseen => {
+            Before::NoPerson(person) => {
                 self.hidden_people.insert(*person);
             }
-            Before::Role { group, resource, role, assigned } if at > horizon.roles => {
+            Before::Role { group, resource, role, assigned } => {
                 self.roles.entry(*group).or_default().insert((resource, role), *assigned);
             }
-            _ => {}
         }
     }
 
