@@ -26,6 +26,21 @@ pub struct Delta {
     pub corroborations: Vec<Corroboration>,
 }
 
+impl Delta {
+    /// A delta that says nothing but the version.
+    pub fn empty(directory: DirectoryId, version: u64) -> Self {
+        Self {
+            directory,
+            version,
+            users: Vec::new(),
+            groups: Vec::new(),
+            members: Vec::new(),
+            reads: Vec::new(),
+            corroborations: Vec::new(),
+        }
+    }
+}
+
 /// A user's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRow {

@@ -79,15 +79,7 @@ impl Snapshot {
     /// Takes in what a pass saw and says what changed by it. The version rises by one.
     pub fn observe(&mut self, reading: &Reading) -> Delta {
         self.version += 1;
-        let mut delta = Delta {
-            directory: self.directory.clone(),
-            version: self.version,
-            users: Vec::new(),
-            groups: Vec::new(),
-            members: Vec::new(),
-            reads: Vec::new(),
-            corroborations: Vec::new(),
-        };
+        let mut delta = Delta::empty(self.directory.clone(), self.version);
         self.observe_users(reading, &mut delta);
         self.observe_groups(reading, &mut delta);
         for read in &reading.members {
