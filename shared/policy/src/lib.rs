@@ -1,1 +1,28 @@
 //! The file operators write: parsed, diagnosed with line and column, compiled to matchers.
+//!
+//! [`Policy::parse`] reads one tenant's policy file (DESIGN §5) and gives either a policy that can be right or all
+//! problems at once, each with its place, a stable code and what to do. The crate is pure: it opens no file, reads no
+//! environment and no clock. Secrets are references ([`SecretRef`]) that somebody else resolves; a secret written
+//! into the file is refused and never shown.
+
+mod approval;
+mod budget;
+mod diagnostic;
+mod directory;
+mod mask;
+mod matcher;
+mod people;
+mod policy;
+mod read;
+mod rule;
+mod schedule;
+
+pub use approval::{Approval, ApprovalFor};
+pub use budget::{Budget, Changes, Day, Guard, GuardOverride, Week};
+pub use diagnostic::{Code, Diagnostic, Diagnostics};
+pub use directory::{Customers, Directory, GoogleAuth, Push, SecretRef, Settings};
+pub use matcher::{GroupMatcher, NameMatcher, OrgUnitMatcher, PatternError, Rewrite};
+pub use people::{DefaultGroups, LeadFallback, LeaveAction, MatchBy, OnLeave, People, Provision};
+pub use policy::{Policy, policy_shrink};
+pub use rule::{DriftMode, External, MembersMode, Nested, OnConflict, OnSourceDeleted, SyncRule};
+pub use schedule::{Cron, CronError, Schedule};

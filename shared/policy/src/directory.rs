@@ -1,0 +1,169 @@
+//! `[directory.<name>]`: the user bases of a tenant and how each is reached.
+
+use std::fmt;
+
+use model::{DirectoryId, DirectoryKind, Email, Span};
+
+/// One `[directory.<name>]` entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// The name after `[directory.`.
+    pub id: DirectoryId,
+    /// What kind of directory it is.
+    pub kind: DirectoryKind,
+    /// The organization whose groups this site shows: its groups are written once, through that organization.
+    /// `None`: the directory owns its groups.
+    pub view_of: Option<DirectoryId>,
+    /// Whose credential it is. That account is never touched.
+    pub owner: Option<Email>,
+    /// Where to call instead of the vendor's own address, `scheme://host:port` without a slash at the end.
+    pub endpoint: Option<String>,
+    /// How long after a confirmed write a read may still show the old state. 60 s unless the file says otherwise.
+    pub lag: Span,
+    /// How often everything is read. 6 h unless the file says otherwise.
+    pub sweep_every: Span,
+    /// What only its kind has.
+    pub settings: Settings,
+}
+
+/// What only one kind of directory has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settings {
+    /// `google-workspace`.
+    Google {
+        /// The customer's id, or `my_customer`.
+        customer: String,
+        /// Who we are there.
+        auth: GoogleAuth,
+        /// How often the audit log is asked for hints.
+        audit_poll: Span,
+        /// Hints that Google sends by itself.
+        push: Option<Push>,
+    },
+    /// `scim-inbound`: another identity provider pushes to us.
+    ScimInbound {
+        /// The bearer token that it shows.
+        token: SecretRef,
+    },
+    /// `atlassian-org`.
+    Org {
+        /// The organization's id.
+        org: String,
+        /// The id of the directory in the organization.
+        directory: String,
+        /// The organization's API key.
+        api_key: SecretRef,
+    },
+    /// `atlassian-scim`.
+    Scim {
+        /// The id of the provisioning directory.
+        directory_id: String,
+        /// Its API key.
+        token: SecretRef,
+    },
+    /// `jira-cloud`.
+    Jira {
+        /// Address of the site.
+        site: String,
+        /// The account that the token belongs to.
+        email: Email,
+        /// Its API token.
+        api_token: SecretRef,
+    },
+    /// `confluence-cloud`.
+    Confluence {
+        /// Address of the site.
+        site: String,
+        /// The account that the token belongs to.
+        email: Email,
+        /// Its API token.
+        api_token: SecretRef,
+    },
+    /// `jsm-customers`.
+    Jsm {
+        /// Address of the site.
+        site: String,
+        /// The account that the token belongs to.
+        email: Email,
+        /// Its API token.
+        api_token: SecretRef,
+        /// Which customers.
+        customers: Customers,
+    },
+    /// `jira-dc`, `confluence-dc` and `bitbucket-dc`; the kind says which.
+    DataCenter {
+        /// Address of the instance, with its context path.
+        url: String,
+        /// Personal access token.
+        token: SecretRef,
+        /// Where users are made, when there are several directories.
+        user_directory: Option<String>,
+    },
+    /// `crowd`.
+    Crowd {
+        /// Address of the server, with its context path.
+        url: String,
+        /// The application's name.
+        application: String,
+        /// The application's password.
+        password: SecretRef,
+    },
+}
+
+/// Who we are at Google.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoogleAuth {
+    /// A service account with domain-wide delegation.
+    ServiceAccount {
+        /// Its JSON key.
+        key: SecretRef,
+        /// The administrator in whose name it reads.
+        subject: Email,
+    },
+    /// An OAuth web client with a refresh token.
+    OAuth {
+        /// The client's public id.
+        client_id: String,
+        /// Its secret.
+        client_secret: SecretRef,
+        /// The refresh token that an administrator granted.
+        refresh_token: SecretRef,
+    },
+}
+
+/// Hints that Google sends by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// Where Google reaches us.
+    pub public_url: String,
+    /// What Google shows to prove that the hint is of our channel.
+    pub channel_token: SecretRef,
+}
+
+/// Which customers of a service desk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Customers {
+    /// Those of the desk with this project key.
+    Desk(String),
+    /// Those of the customer organization with this name.
+    Organization(String),
+}
+
+/// Where a secret is kept. Never the secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretRef {
+    /// `file:<path>`: the file's content, without the line end.
+    File(String),
+    /// `env:<NAME>`: an environment variable.
+    Env(String),
+}
+
+/// As it is written in the policy file.
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{path}"),
+            Self::Env(name) => write!(f, "env:{name}"),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The whole policy of one tenant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Digest, DirectoryId, Group, GroupId, TenantId};
+
+use crate::{Approval, Diagnostics, Directory, Guard, People, Provision, Schedule, SyncRule};
+
+/// What one tenant's policy file says: checked, completed with defaults, views resolved to their organizations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The digest of the file's bytes, by which plans name the policy that they were made from.
+    pub hash: Digest,
+    /// `[directory.<name>]`.
+    pub directories: BTreeMap<DirectoryId, Directory>,
+    /// `[people]`.
+    pub people: People,
+    /// `[[people.provision]]`, in the order of the file.
+    pub provisions: Vec<Provision>,
+    /// `[[sync]]`, in the order of the file.
+    pub rules: Vec<SyncRule>,
+    /// `[guard]`.
+    pub guard: Guard,
+    /// `[approval]`.
+    pub approval: Approval,
+    /// `[schedule]`.
+    pub schedule: Schedule,
+    /// `[adopt]`: which target group was adopted for a source group.
+    pub adopt: BTreeMap<GroupId, (DirectoryId, GroupId)>,
+}
+
+impl Policy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// All problems of the file, in its order.
+    pub fn parse(text: &str) -> Result<Self, Diagnostics> {
+        crate::read::policy(text)
+    }
+
+    /// The annotated example of every key, a policy that can be right.
+    pub const fn example() -> &'static str {
+        include_str!("example.toml")
+    }
+
+    /// The rules that take a group of this source, in the order of the file.
+    pub fn claims(&self, source: &DirectoryId, group: &Group) -> Vec<&SyncRule> {
+        self.rules.iter().filter(|rule| &rule.from == source && rule.matches(group)).collect()
+    }
+
+    /// The target groups, by folded name, that these source groups fill.
+    fn managed<'a>(
+        &self,
+        groups: impl IntoIterator<Item = (&'a DirectoryId, &'a Group)>,
+    ) -> BTreeSet<(DirectoryId, String)> {
+        let mut managed = BTreeSet::new();
+        for (source, group) in groups {
+            for rule in self.claims(source, group) {
+                let name = rule.target_name(group);
+                for target in &rule.to {
+                    managed.insert((target.clone(), self.fold_group_name(target, &name)));
+                }
+            }
+        }
+        managed
+    }
+
+    /// A group's name as the target compares names.
+    pub fn fold_group_name(&self, target: &DirectoryId, name: &str) -> String {
+        let folds = self.directories.get(target).is_none_or(|directory| directory.kind.folds_group_names());
+        if folds { name.to_ascii_lowercase() } else { name.to_owned() }
+    }
+}
+
+/// The share, in per cent and rounded up, of the target groups managed under `old` that `new` would no longer manage.
+/// `groups` are the groups of every source as last read. Nothing managed before is nothing lost: 0.
+pub fn policy_shrink<'a>(
+    old: &Policy,
+    new: &Policy,
+    groups: impl IntoIterator<Item = (&'a DirectoryId, &'a Group)> + Clone,
+) -> u64 {
+    let before = old.managed(groups.clone());
+    let after = new.managed(groups);
+    let lost = before.difference(&after).count();
+    if before.is_empty() {
+        return 0;
+    }
+    u64::try_from((lost * 100).div_ceil(before.len())).unwrap_or(100)
+}

@@ -1,0 +1,324 @@
+//! What the sections say of each other: directories that rules name, views, targets, names of rules.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use model::{DirectoryId, DirectoryKind, GroupId, RuleId, Side};
+
+use super::{
+    context::{Context, Said, nearest, one_of},
+    directory::Declared,
+    people::WrittenProvision,
+    section::{Section, shown, text_of},
+    sync::WrittenRule,
+    value::slug,
+};
+use crate::{External, Guard, MembersMode, People, Provision, SyncRule, diagnostic::Code};
+
+/// The directories of the file, as rules see them.
+pub(crate) struct Known<'d> {
+    kinds: BTreeMap<&'d DirectoryId, Option<DirectoryKind>>,
+    views: &'d BTreeMap<DirectoryId, DirectoryId>,
+}
+
+/// A rule with the places that later checks point at. `rule` is `None` when something in it is wrong.
+pub(crate) struct Checked {
+    pub(crate) rule: Option<SyncRule>,
+    pub(crate) span: Range<usize>,
+    pub(crate) into_span: Range<usize>,
+    pub(crate) rename_span: Range<usize>,
+    pub(crate) members_span: Range<usize>,
+}
+
+/// One entry of `[adopt]` as it is written.
+pub(crate) struct WrittenAdoption {
+    source: GroupId,
+    target: Said<DirectoryId>,
+    group: GroupId,
+}
+
+impl<'d> Known<'d> {
+    pub(crate) fn new(directories: &'d [Declared], views: &'d BTreeMap<DirectoryId, DirectoryId>) -> Self {
+        Self { kinds: directories.iter().map(|declared| (&declared.id, declared.kind)).collect(), views }
+    }
+
+    /// The directory, or the organization that it is a view of.
+    fn resolve(&self, ctx: &mut Context<'_>, named: &Said<DirectoryId>) -> Option<DirectoryId> {
+        if self.kinds.contains_key(&named.value) {
+            return Some(self.views.get(&named.value).unwrap_or(&named.value).clone());
+        }
+        let names = || self.kinds.keys().map(|id| id.as_str());
+        let help = match nearest(named.value.as_str(), names()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None if self.kinds.is_empty() => format!("add [directory.{}]", named.value),
+            None => format!("add [directory.{}], or name {}", named.value, one_of(names())),
+        };
+        let message = format!("there is no directory \"{}\"", named.value);
+        ctx.report(Code::UnknownDirectory, &named.span, message, help);
+        None
+    }
+
+    /// The same for a directory that is to be written.
+    fn resolve_target(&self, ctx: &mut Context<'_>, named: &Said<DirectoryId>) -> Option<DirectoryId> {
+        let id = self.resolve(ctx, named)?;
+        match self.kind(&id) {
+            Some(kind) if kind.side() == Side::Source => {
+                let message = format!("\"{}\" is {}, which is only ever read", named.value, kind.as_str());
+                ctx.report(Code::NotATarget, &named.span, message, "name a directory at Atlassian");
+                None
+            }
+            _ => Some(id),
+        }
+    }
+
+    /// The kind, where it is known.
+    pub(crate) fn kind(&self, id: &DirectoryId) -> Option<DirectoryKind> {
+        self.kinds.get(id).copied().flatten()
+    }
+}
+
+/// An empty or default file would stop everything: it is refused (failure mode 92).
+pub(crate) fn something_to_do(
+    ctx: &mut Context<'_>,
+    directories: &[Declared],
+    rules: &[WrittenRule],
+    provisions: &[WrittenProvision],
+) {
+    if directories.is_empty() && ctx.is_clean() {
+        let help = "add at least [directory.<name>] for Google Workspace and one for a target";
+        ctx.report(Code::Nothing, &(0..0), "the policy file has no directory", help);
+    } else if rules.is_empty() && provisions.is_empty() && ctx.is_clean() {
+        let help = "add [[sync]] or [[people.provision]]; to stop managing everything, stop the services";
+        ctx.report(Code::Nothing, &(0..0), "the policy file has no rule", help);
+    }
+}
+
+/// Which site shows the groups of which organization.
+pub(crate) fn views(ctx: &mut Context<'_>, directories: &[Declared]) -> BTreeMap<DirectoryId, DirectoryId> {
+    let none = BTreeMap::new();
+    let known = Known::new(directories, &none);
+    let mut views = BTreeMap::new();
+    for declared in directories {
+        let Some(org) = declared.written.as_ref().and_then(|written| written.org.as_ref()) else { continue };
+        let Some(id) = known.resolve(ctx, org) else { continue };
+        match known.kind(&id) {
+            Some(DirectoryKind::AtlassianOrg) => {
+                views.insert(declared.id.clone(), id);
+            }
+            None => {}
+            Some(kind) => {
+                let message = format!("\"{id}\" is {}, not an organization", kind.as_str());
+                let help =
+                    "name a directory of kind \"atlassian-org\"; leave `org` out for a site that owns its groups";
+                ctx.report(Code::BadView, &org.span, message, help);
+            }
+        }
+    }
+    views
+}
+
+/// The ids of all rules, which must differ: `[[people.provision]]` first, then `[[sync]]`.
+pub(crate) fn rule_ids(
+    ctx: &mut Context<'_>,
+    provisions: &[WrittenProvision],
+    rules: &[WrittenRule],
+) -> (Vec<Option<RuleId>>, Vec<Option<RuleId>>) {
+    let mut taken: BTreeMap<RuleId, usize> = BTreeMap::new();
+    let mut id = |name: Option<&Said<String>>, header: &Range<usize>, kind: &str, at: usize| {
+        let fallback = format!("{kind}-{}", at + 1);
+        let slug = name.map(|name| slug(&name.value)).filter(|slug| !slug.is_empty()).unwrap_or(fallback);
+        let id = RuleId::new(slug).ok()?;
+        let line = ctx.line_of(header.start);
+        if let Some(other) = taken.insert(id.clone(), line) {
+            let span = name.map_or(header, |name| &name.span);
+            let message = format!("the rule in line {other} is called \"{id}\" too");
+            let help = "give each rule a name of its own: letters and digits make the difference, not case or signs";
+            ctx.report(Code::DuplicateName, span, message, help);
+        }
+        Some(id)
+    };
+    let first = provisions.iter().enumerate().map(|(at, p)| id(p.name.as_ref(), &p.span, "provision", at)).collect();
+    let second = rules.iter().enumerate().map(|(at, r)| id(r.name.as_ref(), &r.span, "sync", at)).collect();
+    (first, second)
+}
+
+/// Completes the `[[people.provision]]` entries.
+pub(crate) fn provisions(
+    ctx: &mut Context<'_>,
+    known: &Known<'_>,
+    written: Vec<WrittenProvision>,
+    ids: Vec<Option<RuleId>>,
+) -> Option<Vec<Provision>> {
+    let mut checked = Vec::new();
+    for (written, id) in written.into_iter().zip(ids) {
+        let from = written.from.as_ref().and_then(|from| known.resolve(ctx, from));
+        let to = written.to.as_ref().and_then(|to| known.resolve_target(ctx, to));
+        if let (Some(from), Some(to), Some(said)) = (&from, &to, &written.to)
+            && from == to
+        {
+            let message = format!("\"{to}\" would get its people from itself");
+            ctx.report(Code::OntoItself, &said.span, message, "name another directory");
+        }
+        checked.push(id.zip(from).zip(to).map(|((id, from), to)| Provision {
+            name: written.name.map_or_else(|| id.to_string(), |name| name.value),
+            id,
+            line: ctx.line_of(written.span.start),
+            from,
+            to,
+            create: written.create,
+            update: written.update,
+            org_units: written.org_units,
+            attributes: written.attributes,
+            on_leave: written.on_leave,
+            default_groups: written.default_groups,
+            lead_fallback: written.lead_fallback,
+        }));
+    }
+    checked.into_iter().collect()
+}
+
+/// Completes the `[[sync]]` entries.
+pub(crate) fn rules(
+    ctx: &mut Context<'_>,
+    known: &Known<'_>,
+    people: &People,
+    guard: &Guard,
+    written: Vec<WrittenRule>,
+    ids: Vec<Option<RuleId>>,
+) -> Vec<Checked> {
+    let mut checked = Vec::new();
+    for (written, id) in written.into_iter().zip(ids) {
+        within_rule(ctx, people, &written);
+        let from = written.from.as_ref().and_then(|from| known.resolve(ctx, from));
+        let mut to: Vec<DirectoryId> = Vec::new();
+        for named in &written.to {
+            let Some(target) = known.resolve_target(ctx, named) else { continue };
+            if from.as_ref() == Some(&target) {
+                onto_itself(ctx, &written, named);
+            }
+            if !to.contains(&target) {
+                to.push(target);
+            }
+        }
+        checked.push(complete(ctx, guard, written, id, from, to));
+    }
+    checked
+}
+
+fn complete(
+    ctx: &Context<'_>,
+    guard: &Guard,
+    written: WrittenRule,
+    id: Option<RuleId>,
+    from: Option<DirectoryId>,
+    to: Vec<DirectoryId>,
+) -> Checked {
+    let effective = guard.merge(&written.guard);
+    let line = ctx.line_of(written.span.start);
+    let (span, rename_span, members_span) = (written.span, written.rename_span, written.members_span);
+    let into_span = written.into.as_ref().map_or_else(|| span.clone(), |into| into.span.clone());
+    let rule = id.zip(from).map(|(id, from)| SyncRule {
+        name: written.name.map_or_else(|| id.to_string(), |name| name.value),
+        id,
+        line,
+        from,
+        to,
+        groups: written.groups,
+        rename: written.rename,
+        into: written.into.map(|into| into.value),
+        create: written.create,
+        members: written.members,
+        nested: written.nested,
+        roles: written.roles,
+        external: written.external,
+        on_conflict: written.on_conflict,
+        on_source_deleted: written.on_source_deleted,
+        drift: written.drift,
+        wider: effective.wider_than(guard),
+        guard: effective,
+        default_access_group: written.default_access_group,
+    });
+    Checked { rule, span, into_span, rename_span, members_span }
+}
+
+/// What one rule says of itself.
+fn within_rule(ctx: &mut Context<'_>, people: &People, rule: &WrittenRule) {
+    if rule.into.is_some() && !rule.rename.is_empty() {
+        let message = "`rename` and `into` exclude each other";
+        let help = "`into` names the one target group; `rename` gives each group its own";
+        ctx.report(Code::Conflicting, &rule.rename_span, message, help);
+    }
+    if rule.default_access_group && rule.members == MembersMode::Exact {
+        let message =
+            "`members` is \"exact\" for a default access group: whoever has the product otherwise would lose it";
+        let help = "write members = \"managed\", which removes only what the rule added, or \"add-only\"";
+        ctx.report(Code::ExactDefaultAccess, &rule.members_span, message, help);
+    }
+    if rule.external == External::Skip && people.domains.is_empty() {
+        let message = "`external` is \"skip\" and the tenant has no domains, so everybody is left out";
+        let help = "add domains = [\"acme.com\"] under [people]";
+        ctx.report(Code::NoEffect, &rule.external_span, message, help);
+    }
+}
+
+/// A directory may fill one of its own groups from others, but not every group from itself.
+fn onto_itself(ctx: &mut Context<'_>, rule: &WrittenRule, named: &Said<DirectoryId>) {
+    match &rule.into {
+        None => {
+            let message = format!("\"{}\" would fill its own groups from themselves", named.value);
+            let help = "add into = \"<group>\" to fill one group from others, or name another directory";
+            ctx.report(Code::OntoItself, &named.span, message, help);
+        }
+        Some(into) if rule.groups.matches_text(&into.value) => {
+            let message = format!("\"{}\" would fill itself: `groups` takes it too", shown(&into.value));
+            let help = format!("add except = [\"{}\"], or take fewer groups", shown(&into.value));
+            ctx.report(Code::OntoItself, &into.span, message, help);
+        }
+        Some(_) => {}
+    }
+}
+
+/// Reads `[adopt]`.
+pub(crate) fn adoptions(ctx: &mut Context<'_>, root: &Section<'_>) -> Vec<WrittenAdoption> {
+    let Some(section) = root.table(ctx, "adopt") else { return Vec::new() };
+    let help = "write \"<source group id>\" = \"<directory>/<group id>\"";
+    let mut read = Vec::new();
+    for (source, value) in section.entries() {
+        let Some(text) = text_of(ctx, "an entry of [adopt]", value) else { continue };
+        let Ok(source_id) = GroupId::new(&source.value) else {
+            ctx.report(Code::BadAdoption, &source.span, "the source group of [adopt] is not an id", help);
+            continue;
+        };
+        let (directory, group) = text.value.split_once('/').unwrap_or((&text.value, ""));
+        match (DirectoryId::new(directory), GroupId::new(group)) {
+            (Ok(directory), Ok(group)) => {
+                let target = Said { value: directory, span: text.span.clone() };
+                read.push(WrittenAdoption { source: source_id, target, group });
+            }
+            _ => {
+                let message = "this entry of [adopt] names no group of a directory";
+                ctx.report(Code::BadAdoption, &text.span, message, help);
+            }
+        }
+    }
+    read
+}
+
+/// Checks `[adopt]` against the directories.
+pub(crate) fn adopted(
+    ctx: &mut Context<'_>,
+    known: &Known<'_>,
+    written: Vec<WrittenAdoption>,
+) -> BTreeMap<GroupId, (DirectoryId, GroupId)> {
+    let mut adopted: BTreeMap<GroupId, (DirectoryId, GroupId)> = BTreeMap::new();
+    for adoption in written {
+        let Some(target) = known.resolve_target(ctx, &adoption.target) else { continue };
+        let pair = (target, adoption.group);
+        if let Some((other, _)) = adopted.iter().find(|(_, other)| **other == pair) {
+            let message = format!("this group was adopted for the source group \"{}\" already", shown(other.as_str()));
+            let help = "one target group follows one source group; to fill it from several, write a rule with `into`";
+            ctx.report(Code::BadAdoption, &adoption.target.span, message, help);
+        }
+        adopted.insert(adoption.source, pair);
+    }
+    adopted
+}

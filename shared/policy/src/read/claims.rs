@@ -1,0 +1,145 @@
+//! Which rules visibly claim which target groups: two for one is refused unless `into` says that a union is meant,
+//! and a protected group is refused as a target.
+//!
+//! Only what the file itself shows is judged here. What comes from data (two source groups that rename to one name)
+//! holds those groups when it is seen.
+
+use std::collections::BTreeMap;
+
+use model::DirectoryId;
+
+use super::{
+    checks::{Checked, Known},
+    context::Context,
+    section::shown,
+};
+use crate::{Guard, MembersMode, Rewrite, SyncRule, diagnostic::Code};
+
+/// How a rule names a target group in a way that the file shows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// The group of this (folded) name.
+    Name(String),
+    /// Whatever this pattern takes from this source, renamed in this way.
+    Pattern { from: DirectoryId, pattern: String, rename: String },
+}
+
+/// Who claimed a group first.
+struct First {
+    line: usize,
+    union: bool,
+    members: MembersMode,
+}
+
+pub(crate) fn check(ctx: &mut Context<'_>, known: &Known<'_>, rules: &[Checked], guard: &Guard) {
+    let mut first: BTreeMap<(DirectoryId, Claim), First> = BTreeMap::new();
+    for checked in rules {
+        let Some(rule) = &checked.rule else { continue };
+        one_name_for_many(ctx, checked, rule);
+        protected(ctx, checked, rule, guard);
+        let mut reported = false;
+        for target in &rule.to {
+            for claim in claims(known, rule, target) {
+                let union = rule.into.is_some();
+                let key = (target.clone(), claim);
+                match first.get(&key) {
+                    Some(other) if other.line != rule.line && !reported => {
+                        reported = clash(ctx, checked, rule, &key.1, other);
+                    }
+                    Some(_) => {}
+                    None => {
+                        first.insert(key, First { line: rule.line, union, members: rule.members });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reports two rules that claim one group, unless both say that a union is meant and agree on what a union is.
+fn clash(ctx: &mut Context<'_>, checked: &Checked, rule: &SyncRule, claim: &Claim, other: &First) -> bool {
+    let what = match claim {
+        Claim::Name(name) => format!("the target group \"{}\"", shown(name)),
+        Claim::Pattern { pattern, .. } => format!("the target groups of \"{}\"", shown(pattern)),
+    };
+    if !(rule.into.is_some() && other.union) {
+        let message = format!("the rule in line {} claims {what} too", other.line);
+        let help =
+            "to fill one group from both, give both rules the same `into`; or let one rule take the groups of both";
+        let span = if rule.into.is_some() { &checked.into_span } else { &checked.span };
+        ctx.report(Code::ClaimedTwice, span, message, help);
+        return true;
+    }
+    if rule.members != other.members {
+        let message = format!("the rule in line {} fills {what} with another `members`", other.line);
+        let help = "a union has one answer to who may be in it: give both rules the same `members`";
+        let span = if checked.members_span == checked.span { &checked.into_span } else { &checked.members_span };
+        ctx.report(Code::ClaimedTwice, span, message, help);
+        return true;
+    }
+    false
+}
+
+/// A rename that gives every group the same name is a union that nobody said.
+fn one_name_for_many(ctx: &mut Context<'_>, checked: &Checked, rule: &SyncRule) {
+    let Some(name) = constant(&rule.rename) else { return };
+    let literals = rule.groups.literals().count();
+    if rule.into.is_none() && (literals != rule.groups.patterns().count() || literals > 1) {
+        let message = format!("`rename` calls every group \"{}\"", shown(&name));
+        let help = format!("write into = \"{}\" if one group is to be filled from all of them", shown(&name));
+        ctx.report(Code::ClaimedTwice, &checked.rename_span, message, help);
+    }
+}
+
+/// Protected is absolute: a rule that names such a group could never do anything.
+fn protected(ctx: &mut Context<'_>, checked: &Checked, rule: &SyncRule, guard: &Guard) {
+    let names = names(rule);
+    let hit = names.iter().find_map(|name| Some((name, guard.protected_groups.which(name)?)));
+    if let Some((name, pattern)) = hit {
+        let message = format!("\"{}\" is protected by \"{}\"", shown(name), shown(pattern));
+        let help = "no rule touches a protected group: name another group, or change protected_groups under [guard]";
+        let span = if rule.into.is_some() { &checked.into_span } else { &checked.span };
+        ctx.report(Code::Protected, span, message, help);
+    }
+}
+
+fn claims(known: &Known<'_>, rule: &SyncRule, target: &DirectoryId) -> Vec<Claim> {
+    let folds = known.kind(target).is_none_or(model::DirectoryKind::folds_group_names);
+    let fold = |name: String| if folds { name.to_ascii_lowercase() } else { name };
+    let mut claims: Vec<Claim> = names(rule).into_iter().map(|name| Claim::Name(fold(name))).collect();
+    if rule.into.is_none() {
+        let rename = format!("{:?}", rule.rename);
+        claims.extend(rule.groups.patterns().map(|pattern| Claim::Pattern {
+            from: rule.from.clone(),
+            pattern: pattern.to_ascii_lowercase(),
+            rename: rename.clone(),
+        }));
+    }
+    claims
+}
+
+/// The names at the target that the rule itself shows: `into`, a constant rename, and what its literal addresses and
+/// names become. Without a rename the name of a group with an address is not to be seen here.
+fn names(rule: &SyncRule) -> Vec<String> {
+    if let Some(into) = &rule.into {
+        return vec![into.clone()];
+    }
+    if let Some(name) = constant(&rule.rename) {
+        return vec![name];
+    }
+    let named = |text: &str| match Rewrite::apply_all(&rule.rename, text) {
+        Some(name) => Some(name),
+        None if text.contains('@') => None,
+        None => Some(text.to_owned()),
+    };
+    rule.groups.literals().filter_map(named).collect()
+}
+
+/// The name that a rename gives to whatever it is applied to, if it is always the same: found by trying it on texts
+/// that have nothing in common.
+fn constant(rename: &[Rewrite]) -> Option<String> {
+    let names = ["a@b.example", "x-9.y@zz.test", "qqq"].map(|probe| Rewrite::apply_all(rename, probe));
+    let [first, second, third] = names;
+    let addresses = first.filter(|name| Some(name) == second.as_ref())?;
+    (third.is_none() || third.as_ref() == Some(&addresses)).then_some(addresses)
+}

@@ -1,0 +1,118 @@
+//! Reads `[[sync]]`.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use model::{DirectoryId, Role};
+
+use super::{
+    context::{Context, Said},
+    guard::rule_guard,
+    section::{Section, choice_of, list_of, table_of},
+    value::{directory_of, patterns_of},
+};
+use crate::{
+    DriftMode, External, GroupMatcher, GuardOverride, MembersMode, NameMatcher, Nested, OnConflict, OnSourceDeleted,
+    Rewrite, diagnostic::Code,
+};
+
+/// One `[[sync]]` entry as it is written.
+pub(crate) struct WrittenRule {
+    pub(crate) span: Range<usize>,
+    pub(crate) name: Option<Said<String>>,
+    pub(crate) from: Option<Said<DirectoryId>>,
+    pub(crate) to: Vec<Said<DirectoryId>>,
+    pub(crate) groups: GroupMatcher,
+    pub(crate) rename: Vec<Rewrite>,
+    pub(crate) rename_span: Range<usize>,
+    pub(crate) into: Option<Said<String>>,
+    pub(crate) create: bool,
+    pub(crate) members: MembersMode,
+    pub(crate) members_span: Range<usize>,
+    pub(crate) nested: Nested,
+    pub(crate) roles: BTreeSet<Role>,
+    pub(crate) external: External,
+    pub(crate) external_span: Range<usize>,
+    pub(crate) on_conflict: OnConflict,
+    pub(crate) on_source_deleted: OnSourceDeleted,
+    pub(crate) drift: DriftMode,
+    pub(crate) guard: GuardOverride,
+    pub(crate) default_access_group: bool,
+}
+
+/// Reads all of `[[sync]]`.
+pub(crate) fn rules(ctx: &mut Context<'_>, root: &Section<'_>) -> Vec<WrittenRule> {
+    let Some(value) = root.get("sync") else { return Vec::new() };
+    let Some(list) = list_of(ctx, "sync", value, "a list of tables: [[sync]]") else { return Vec::new() };
+    let mut read = Vec::new();
+    for entry in list.iter() {
+        if let Some(section) = table_of(ctx, "sync", entry, "[[sync]]".to_owned()) {
+            read.push(rule(ctx, section));
+        }
+    }
+    read
+}
+
+fn rule(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenRule {
+    let written = WrittenRule {
+        span: section.span.clone(),
+        name: section.text(ctx, "name"),
+        from: section.directory(ctx, "from"),
+        to: targets(ctx, &section),
+        groups: groups(ctx, &section),
+        rename: section.rewrites(ctx, "rename").unwrap_or_default(),
+        rename_span: section.key_span("rename"),
+        into: section.text(ctx, "into"),
+        create: section.flag(ctx, "create").unwrap_or(true),
+        members: section.choice(ctx, "members", &MembersMode::ALL).unwrap_or_default(),
+        members_span: section.key_span("members"),
+        nested: section.choice(ctx, "nested", &Nested::ALL).unwrap_or_default(),
+        roles: roles(ctx, &section),
+        external: section.choice(ctx, "external", &External::ALL).unwrap_or_default(),
+        external_span: section.key_span("external"),
+        on_conflict: section.choice(ctx, "on_conflict", &OnConflict::ALL).unwrap_or_default(),
+        on_source_deleted: section.choice(ctx, "on_source_deleted", &OnSourceDeleted::ALL).unwrap_or_default(),
+        drift: section.choice(ctx, "drift", &DriftMode::ALL).unwrap_or_default(),
+        guard: rule_guard(ctx, &section),
+        default_access_group: section.flag(ctx, "default_access_group").unwrap_or(false),
+    };
+    section.finish(ctx);
+    written
+}
+
+fn targets(ctx: &mut Context<'_>, section: &Section<'_>) -> Vec<Said<DirectoryId>> {
+    if !section.has("to") {
+        section.need(ctx, "to", "add the name of the directory that is filled, or a list of names");
+        return Vec::new();
+    }
+    let texts = section.some_texts(ctx, "to", true, "name at least one directory that is filled").unwrap_or_default();
+    texts.iter().filter_map(|text| directory_of(ctx, text)).collect()
+}
+
+fn groups(ctx: &mut Context<'_>, section: &Section<'_>) -> GroupMatcher {
+    let help = "name at least one group; [\"*\"] is every group of the source";
+    if !section.has("groups") {
+        section.need(ctx, "groups", "add groups = [\"team-*@acme.com\"]; [\"*\"] is every group of the source");
+    }
+    let texts = section.some_texts(ctx, "groups", false, help).unwrap_or_default();
+    let groups = patterns_of(ctx, &texts).unwrap_or_default();
+    let except: NameMatcher = section.patterns(ctx, "except").unwrap_or_default();
+    let groups = GroupMatcher::from_parts(groups, except);
+    let lost: Vec<&Said<String>> = texts.iter().filter(|text| groups.always_excepts(&text.value)).collect();
+    for text in lost {
+        let message = "this pattern is in `except` too, so it takes no group";
+        ctx.report(Code::NoEffect, &text.span, message, "remove it from one of the two lists");
+    }
+    groups
+}
+
+fn roles(ctx: &mut Context<'_>, section: &Section<'_>) -> BTreeSet<Role> {
+    const ROLES: [(&str, Role); 3] = [("OWNER", Role::Owner), ("MANAGER", Role::Manager), ("MEMBER", Role::Member)];
+    let help = "leave it out for all roles; an empty list would mean nobody";
+    match section.some_texts(ctx, "roles", false, help) {
+        None => ROLES.map(|(_, role)| role).into(),
+        Some(words) => words
+            .iter()
+            .filter_map(|word| Role::parse(&word.value).or_else(|| choice_of(ctx, "roles", word, &ROLES)))
+            .collect(),
+    }
+}

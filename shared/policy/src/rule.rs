@@ -1,0 +1,167 @@
+//! `[[sync]]`: which groups fill which groups.
+
+use std::collections::BTreeSet;
+
+use model::{DirectoryId, Group, Role, RuleId};
+
+use crate::{GroupMatcher, Guard, Rewrite};
+
+/// One `[[sync]]` entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncRule {
+    /// The name as a slug, or `sync-<n>`.
+    pub id: RuleId,
+    /// The name for people; the id where the file gives none.
+    pub name: String,
+    /// The line of its header, from 1.
+    pub line: usize,
+    /// Where the groups are. A view is already resolved to its organization.
+    pub from: DirectoryId,
+    /// Which targets they fill, in the order of the file. Views are already resolved to their organization, each
+    /// target is named once.
+    pub to: Vec<DirectoryId>,
+    /// Which groups.
+    pub groups: GroupMatcher,
+    /// How the address (or the name, where a group has none) becomes the name at the target.
+    pub rename: Vec<Rewrite>,
+    /// One target group that all matched groups fill together.
+    pub into: Option<String>,
+    /// Whether a missing target group is made.
+    pub create: bool,
+    /// What becomes of members whom the source does not have.
+    pub members: MembersMode,
+    /// What becomes of nested groups.
+    pub nested: Nested,
+    /// Only members in these roles.
+    pub roles: BTreeSet<Role>,
+    /// What becomes of people outside of the tenant's own domains.
+    pub external: External,
+    /// What happens when the target group existed before.
+    pub on_conflict: OnConflict,
+    /// What happens to the target group when its source is deleted.
+    pub on_source_deleted: OnSourceDeleted,
+    /// What happens when the target was changed by hand.
+    pub drift: DriftMode,
+    /// The budgets that hold for this rule: its own laid over `[guard]`.
+    pub guard: Guard,
+    /// Where its budgets are wider than `[guard]`, in words; shown in every plan.
+    pub wider: Vec<String>,
+    /// The target group gives a product by default, and that is on purpose.
+    pub default_access_group: bool,
+}
+
+/// What becomes of members whom the source does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum MembersMode {
+    /// These and no others.
+    #[default]
+    Exact,
+    /// Remove only what we added.
+    Managed,
+    /// Never remove.
+    AddOnly,
+}
+
+/// What becomes of nested groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Nested {
+    /// Everybody below counts as a member.
+    #[default]
+    Flatten,
+    /// Only direct members count.
+    Direct,
+}
+
+/// What becomes of people outside of the tenant's own domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum External {
+    /// They are matched to an account that exists.
+    #[default]
+    Match,
+    /// They are left out.
+    Skip,
+}
+
+/// What happens when the target group existed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum OnConflict {
+    /// A person decides.
+    #[default]
+    Review,
+    /// It is ours from now on.
+    Adopt,
+    /// It is filled and nobody is removed.
+    AddOnly,
+    /// It is left alone.
+    Skip,
+}
+
+/// What happens to the target group when its source is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum OnSourceDeleted {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// Its members are removed.
+    Empty,
+    /// It is deleted. Always held for approval.
+    Delete,
+}
+
+/// What happens when the target was changed by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum DriftMode {
+    /// It is set right.
+    #[default]
+    Repair,
+    /// It is shown and left.
+    Report,
+    /// It is taken over.
+    Adopt,
+}
+
+impl SyncRule {
+    /// Whether a group of the rule's source is one of its groups: by its primary address, or by its name where it has
+    /// no address; without regard to ASCII case.
+    pub fn matches(&self, group: &Group) -> bool {
+        self.groups.matches(group)
+    }
+
+    /// What the group is called at the target: `into`; else what the rewrites make of the address in ASCII lower case
+    /// (of the name, where there is no address); else, when there is no rewrite or none fits, its own name.
+    pub fn target_name(&self, group: &Group) -> String {
+        if let Some(into) = &self.into {
+            return into.clone();
+        }
+        let subject = group.email.as_ref().map_or(group.name.as_str(), |email| email.key());
+        Rewrite::apply_all(&self.rename, subject).unwrap_or_else(|| group.name.clone())
+    }
+}
+
+impl MembersMode {
+    /// All of them with their names in the policy file.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("exact", Self::Exact), ("managed", Self::Managed), ("add-only", Self::AddOnly)];
+}
+impl Nested {
+    /// All of them with their names in the policy file.
+    pub const ALL: [(&'static str, Self); 2] = [("flatten", Self::Flatten), ("direct", Self::Direct)];
+}
+impl External {
+    /// All of them with their names in the policy file.
+    pub const ALL: [(&'static str, Self); 2] = [("match", Self::Match), ("skip", Self::Skip)];
+}
+impl OnConflict {
+    /// All of them with their names in the policy file.
+    pub const ALL: [(&'static str, Self); 4] =
+        [("review", Self::Review), ("adopt", Self::Adopt), ("add-only", Self::AddOnly), ("skip", Self::Skip)];
+}
+impl OnSourceDeleted {
+    /// All of them with their names in the policy file.
+    pub const ALL: [(&'static str, Self); 3] = [("keep", Self::Keep), ("empty", Self::Empty), ("delete", Self::Delete)];
+}
+impl DriftMode {
+    /// All of them with their names in the policy file.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("repair", Self::Repair), ("report", Self::Report), ("adopt", Self::Adopt)];
+}
