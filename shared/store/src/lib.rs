@@ -1,1 +1,127 @@
-//! PostgreSQL: migrations, the directory mirror, plans, commands, outbox, leases, dead letters, audit.
+//! PostgreSQL, where the truth is kept: what was seen, decided and done, who may act, and the chain that proves it.
+//!
+//! Purpose: every row that Rollcall keeps is written here and read here, in one schema per owner. Services call
+//! functions that are one transaction each; none of them sees SQL.
+//!
+//! Guarantees:
+//! * rows and the messages about them are committed in one transaction ([`outbox`]);
+//! * a directory's version is taken under its row lock, so whoever sees version *n* sees every row up to *n*
+//!   ([`directory`]);
+//! * a partial read adds and updates, it never removes;
+//! * a transaction of somebody who no longer holds the lease does not commit ([`lease`]);
+//! * audit entries can be appended and read, and a changed or missing one is found ([`audit`]).
+//!
+//! Times that are facts are bigint microseconds ([`model::Time`]) and are handed in; database time decides leases and
+//! the bookkeeping of outboxes, where only this database's own clock is compared with itself.
+//!
+//! Rejected: repository traits (one implementation, every change twice), one table for all outboxes (one grant for all
+//! services), JSONB for bodies (refuses characters that vendors send).
+
+pub mod audit;
+pub mod console;
+pub mod directory;
+pub mod effect;
+mod error;
+pub mod lease;
+mod migrate;
+pub mod outbox;
+pub mod plan;
+mod sql;
+
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use tokio_postgres::NoTls;
+
+pub use error::StoreError;
+pub use lease::Lease;
+pub use migrate::{check_environment, migrate};
+pub use outbox::{Envelope, OutboxMessage, Schema};
+
+/// The service on whose behalf a connection acts: its grants and no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Writes what it saw.
+    Watcher,
+    /// Decides.
+    Reconciler,
+    /// Keeps the ledger of effects.
+    Writer,
+    /// Shows, and adds what people decide.
+    Console,
+}
+
+impl Role {
+    /// The role's name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Watcher => "rollcall_watcher",
+            Self::Reconciler => "rollcall_reconciler",
+            Self::Writer => "rollcall_writer",
+            Self::Console => "rollcall_console",
+        }
+    }
+}
+
+/// A pool of connections that act as one role. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// The longest that a caller waits for a connection.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// Makes a pool of at most `size` connections and proves with one of them that the database answers. Each
+    /// connection does `SET ROLE` first, where a role is named.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] when there is no answer; [`StoreError::Database`] when the URL cannot be read or the
+    /// role may not be taken.
+    pub async fn connect(url: &str, role: Option<Role>, size: usize) -> Result<Self, StoreError> {
+        let mut config: tokio_postgres::Config = url.parse()?;
+        config.connect_timeout(WAIT_FOR_CONNECTION).application_name(role.map_or("rollcall", Role::as_str));
+        let manager =
+            Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let mut builder = Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).timeouts(Timeouts {
+            wait: Some(WAIT_FOR_CONNECTION),
+            create: Some(WAIT_FOR_CONNECTION),
+            recycle: Some(WAIT_FOR_CONNECTION),
+        });
+        if let Some(role) = role {
+            builder = builder.post_create(Hook::async_fn(move |client, _| {
+                Box::pin(async move {
+                    let sql = format!("set role {}", role.as_str());
+                    client.batch_execute(&sql).await.map_err(HookError::Backend)
+                })
+            }));
+        }
+        let pool = builder.build().map_err(|error| StoreError::Unreachable(Box::new(error)))?;
+        let store = Self { pool };
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// Proves that the database answers: for readiness.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.client().await?.simple_query("select 1").await?;
+        Ok(())
+    }
+
+    pub(crate) async fn client(&self) -> Result<deadpool_postgres::Object, StoreError> {
+        self.pool.get().await.map_err(|error| match error {
+            deadpool_postgres::PoolError::PostCreateHook(HookError::Backend(error)) => StoreError::from(error),
+            other => StoreError::from(other),
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Committing what was read: one transaction, whatever the size.
+
+use deadpool_postgres::Transaction;
+use model::{Corroboration, Reading};
+
+use super::fold::{Folded, fold};
+use super::{Committed, DirectoryKey, diff};
+use crate::outbox::{self, OutboxMessage, Schema};
+use crate::{Lease, Store, StoreError, lease, sql};
+
+/// What kind of pass a reading is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Meant to see everything: a list that is not complete was not read completely, and is marked so.
+    Sweep,
+    /// Meant to see just what it names: says nothing about the lists unless it read one completely.
+    Targeted,
+}
+
+impl Store {
+    /// Commits one reading. See [`Store::commit_readings`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn commit_reading(
+        &self,
+        held: Option<&Lease>,
+        directory: &DirectoryKey,
+        pass: Pass,
+        reading: &Reading,
+        announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
+    ) -> Result<Committed, StoreError> {
+        self.commit_readings(held, directory, pass, std::slice::from_ref(reading), announce).await
+    }
+
+    /// Commits readings of one directory, in the order given, as one transaction and one version; `announce` says which
+    /// messages go out with them.
+    ///
+    /// A complete read of a scope closes what it did not see, as of its end; a partial one adds and updates only. A read
+    /// that began before a newer one of the same thing was committed changes nothing about it. Hundreds of rows go as
+    /// arrays, more by binary COPY.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when `held` is over: nothing is committed. Transient errors may be repeated.
+    pub async fn commit_readings(
+        &self,
+        held: Option<&Lease>,
+        directory: &DirectoryKey,
+        pass: Pass,
+        readings: &[Reading],
+        announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
+    ) -> Result<Committed, StoreError> {
+        let folded = fold(pass, readings);
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let version = next_version(&tx, directory).await?;
+        let mut committed = Committed { version, whole: folded.whole, ..Committed::default() };
+        write(&tx, directory, version, folded, &mut committed).await?;
+        finish(tx, held, &committed, announce).await?;
+        Ok(committed)
+    }
+
+    /// Commits the answers of facts that were read by themselves, and with them what the reads saw (a fact that holds
+    /// after all is a row again).
+    ///
+    /// # Errors
+    /// As [`Store::commit_readings`].
+    pub async fn commit_answers(
+        &self,
+        held: Option<&Lease>,
+        directory: &DirectoryKey,
+        answers: &[Corroboration],
+        readings: &[Reading],
+        announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
+    ) -> Result<Committed, StoreError> {
+        let folded = fold(Pass::Targeted, readings);
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let version = next_version(&tx, directory).await?;
+        let mut committed = Committed { version, ..Committed::default() };
+        write(&tx, directory, version, folded, &mut committed).await?;
+        committed.answers = diff::answers(&tx, directory.key, version, answers).await?;
+        finish(tx, held, &committed, announce).await?;
+        Ok(committed)
+    }
+}
+
+/// Takes the directory's row lock and its next version.
+async fn next_version(tx: &Transaction<'_>, directory: &DirectoryKey) -> Result<u64, StoreError> {
+    let sql = "update directory.directory set version = version + 1 where key = $1 returning version";
+    let rows = sql::query(tx, sql, &[&directory.key]).await?;
+    match rows.first() {
+        Some(row) => sql::Columns::number(row, 0),
+        None => Err(StoreError::corrupt("directory.directory", "the directory's row is gone")),
+    }
+}
+
+async fn write(
+    tx: &Transaction<'_>,
+    directory: &DirectoryKey,
+    version: u64,
+    folded: Folded,
+    committed: &mut Committed,
+) -> Result<(), StoreError> {
+    diff::users(tx, directory.key, version, &folded, committed).await?;
+    diff::groups(tx, directory.key, version, &folded, committed).await?;
+    diff::lists(tx, directory.key, version, &folded).await?;
+    diff::members(tx, directory.key, version, folded, committed).await
+}
+
+async fn finish(
+    tx: Transaction<'_>,
+    held: Option<&Lease>,
+    committed: &Committed,
+    announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
+) -> Result<(), StoreError> {
+    outbox::put(&tx, Schema::Directory, &announce(committed)).await?;
+    if let Some(held) = held {
+        lease::hold(&tx, held).await?;
+    }
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,262 @@
+//! Reading the mirror: everything newer than a version, and who was in a group at a time.
+
+use deadpool_postgres::Transaction;
+use futures_util::{TryStreamExt as _, pin_mut};
+use model::{
+    Corroboration, Delta, DirectoryId, Fact, Group, GroupId, GroupRow, Member, MemberKind, MemberRow, ReadRow,
+    ReadScope, Role, Span, TenantId, Time, User, UserRow,
+};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{IsolationLevel, Row};
+
+use super::{DirectoryKey, diff::answer_of};
+use crate::sql::Columns as _;
+use crate::{Store, StoreError, sql};
+
+/// How long what has ended is part of a mirror that is read from the beginning: long enough to tell what the source once
+/// had from what it never had.
+const REMEMBER: Span = Span::from_secs(30 * 24 * 3600);
+
+/// A directory with its newest version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryVersion {
+    /// Which directory.
+    pub directory: DirectoryId,
+    /// Its newest version.
+    pub version: u64,
+    /// Since when it cannot be read, if so.
+    pub blind_since: Option<Time>,
+    /// What its watcher last said about itself (JSON).
+    pub health: String,
+}
+
+impl Store {
+    /// The versions of all directories of a tenant: what a tick compares with the mirrors.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn directory_versions(&self, tenant: &TenantId) -> Result<Vec<DirectoryVersion>, StoreError> {
+        let client = self.client().await?;
+        let select = "select directory, version, blind_since, health from directory.directory
+                       where tenant = $1 order by directory";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DirectoryVersion {
+                    directory: row.directory("directory.directory", 0)?,
+                    version: row.number(1)?,
+                    blind_since: row.try_get::<_, Option<i64>>(2)?.map(Time),
+                    health: row.try_get(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Everything of a directory that is newer than `version`, as of one instant. From version 0 what ended is left out
+    /// when it ended more than 30 days before `now`.
+    ///
+    /// # Errors
+    /// When the database does not answer, or holds a row that no version of this program writes.
+    pub async fn delta_since(&self, directory: &DirectoryKey, version: u64, now: Time) -> Result<Delta, StoreError> {
+        let mut client = self.client().await?;
+        let tx = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        let select = "select version from directory.directory where key = $1";
+        let newest = match sql::query(&tx, select, &[&directory.key]).await?.first() {
+            Some(row) => row.number(0)?,
+            None => 0,
+        };
+        let mut delta = Delta {
+            directory: directory.directory.clone(),
+            version: newest,
+            users: Vec::new(),
+            groups: Vec::new(),
+            members: Vec::new(),
+            reads: Vec::new(),
+            corroborations: Vec::new(),
+        };
+        if newest > version {
+            let since = sql::big(version);
+            let cutoff = if version == 0 { now.minus(REMEMBER).0 } else { i64::MIN };
+            fill(&tx, directory, since, cutoff, &mut delta).await?;
+        }
+        tx.commit().await?;
+        Ok(delta)
+    }
+
+    /// Who was in a group at a time, as far as reads could tell: an interval begins and ends with the read that saw it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn members_at(
+        &self,
+        directory: &DirectoryKey,
+        group: &GroupId,
+        at: Time,
+    ) -> Result<Vec<Member>, StoreError> {
+        let client = self.client().await?;
+        let select = "select kind, member, role from directory.membership
+                       where dir = $1 and group_id = $2 and since_at <= $3 and (until_at is null or until_at > $3)
+                         and not exists (select from directory.group_row g
+                                          where g.dir = $1 and g.id = $2 and g.gone_at <= $3)
+                       order by kind, member";
+        let rows = sql::query_on(&client, select, &[&directory.key, &group.as_str(), &at.0]).await?;
+        rows.iter()
+            .map(|row| Ok(Member { kind: member_kind(row.try_get(0)?, row.try_get(1)?)?, role: role(row.try_get(2)?)? }))
+            .collect()
+    }
+}
+
+async fn fill(
+    tx: &Transaction<'_>,
+    directory: &DirectoryKey,
+    since: i64,
+    cutoff: i64,
+    delta: &mut Delta,
+) -> Result<(), StoreError> {
+    let key = directory.key;
+    let three: [&(dyn ToSql + Sync); 3] = [&key, &since, &cutoff];
+    each(
+        tx,
+        "select body, gone_at from directory.user_row
+          where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id",
+        &three,
+        |row| {
+            let user: User = row.json("directory.user_row", 0)?;
+            delta.users.push(UserRow { user, gone_at: time(row, 1)? });
+            Ok(())
+        },
+    )
+    .await?;
+    each(
+        tx,
+        "select body, gone_at from directory.group_row
+          where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id",
+        &three,
+        |row| {
+            let group: Group = row.json("directory.group_row", 0)?;
+            delta.groups.push(GroupRow { group, gone_at: time(row, 1)? });
+            Ok(())
+        },
+    )
+    .await?;
+    // What ended and holds again is told by the row that holds.
+    each(
+        tx,
+        "select group_id, kind, member, role, until_at from directory.membership m
+          where dir = $1 and version > $2
+            and (until_at is null
+                 or (until_at > $3 and not exists (
+                        select from directory.membership o
+                         where o.dir = m.dir and o.group_id = m.group_id and o.kind = m.kind
+                           and o.member = m.member and o.until_at is null)))
+          order by group_id, kind, member, until_at",
+        &three,
+        |row| {
+            delta.members.push(MemberRow {
+                group: row.group("directory.membership", 0)?,
+                member: member_kind(row.try_get(1)?, row.try_get(2)?)?,
+                role: role(row.try_get(3)?)?,
+                gone_at: time(row, 4)?,
+            });
+            Ok(())
+        },
+    )
+    .await?;
+    let two: [&(dyn ToSql + Sync); 2] = [&key, &since];
+    each(
+        tx,
+        "select kind, group_id, complete_began_at, ended_at, complete, rows_now, rows_before, digest
+           from directory.scope_read where dir = $1 and version > $2 order by kind, group_id",
+        &two,
+        |row| {
+            delta.reads.push(read_row(row)?);
+            Ok(())
+        },
+    )
+    .await?;
+    each(
+        tx,
+        "select fact, answer, read_at from directory.corroboration
+          where dir = $1 and version > $2 and read_at > $3 order by fact",
+        &three,
+        |row| {
+            delta.corroborations.push(corroboration(&directory.directory, row)?);
+            Ok(())
+        },
+    )
+    .await
+}
+
+/// Streams the rows of a query, so that a million of them are never held twice.
+async fn each(
+    tx: &Transaction<'_>,
+    text: &str,
+    params: &[&(dyn ToSql + Sync)],
+    mut take: impl FnMut(&Row) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let statement = tx.prepare_cached(text).await?;
+    let rows = tx.query_raw(&statement, params.iter().copied()).await?;
+    pin_mut!(rows);
+    while let Some(row) = rows.try_next().await? {
+        take(&row)?;
+    }
+    Ok(())
+}
+
+fn time(row: &Row, column: usize) -> Result<Option<Time>, StoreError> {
+    Ok(row.try_get::<_, Option<i64>>(column)?.map(Time))
+}
+
+fn member_kind(kind: i16, id: &str) -> Result<MemberKind, StoreError> {
+    let name = match kind {
+        0 => "user",
+        1 => "group",
+        2 => "everyone",
+        _ => "other",
+    };
+    MemberKind::parse(name, id).ok_or_else(|| StoreError::corrupt("directory.membership", "a member has no valid id"))
+}
+
+fn role(number: i16) -> Result<Role, StoreError> {
+    match number {
+        0 => Ok(Role::Owner),
+        1 => Ok(Role::Manager),
+        2 => Ok(Role::Member),
+        other => Err(StoreError::corrupt("directory.membership", format!("role {other}"))),
+    }
+}
+
+fn read_row(row: &Row) -> Result<ReadRow, StoreError> {
+    const TABLE: &str = "directory.scope_read";
+    let scope = match row.try_get::<_, i16>(0)? {
+        0 => ReadScope::Users,
+        1 => ReadScope::Groups,
+        _ => ReadScope::Members(row.group(TABLE, 1)?),
+    };
+    let digest = match row.try_get::<_, Option<&[u8]>>(7)? {
+        Some(_) => Some(row.digest(TABLE, 7)?),
+        None => None,
+    };
+    Ok(ReadRow {
+        scope,
+        complete_began_at: time(row, 2)?,
+        ended_at: row.time(3)?,
+        complete: row.try_get(4)?,
+        rows: row.number(5)?,
+        rows_before: row.number(6)?,
+        digest,
+    })
+}
+
+fn corroboration(directory: &DirectoryId, row: &Row) -> Result<Corroboration, StoreError> {
+    const TABLE: &str = "directory.corroboration";
+    let fact = Fact::from_key(directory, row.try_get(0)?)
+        .ok_or_else(|| StoreError::corrupt(TABLE, "a fact cannot be read"))?;
+    let answer = answer_of(row.try_get(1)?).ok_or_else(|| StoreError::corrupt(TABLE, "an answer is unknown"))?;
+    Ok(Corroboration { fact, answer, read_at: row.time(2)? })
+}

@@ -1,0 +1,248 @@
+//! Messages that are committed with the rows they speak of, and published afterwards.
+//!
+//! A row waits until it was published and acknowledged by the server. The relay claims what waits, never "everything
+//! above the last id": ids are given out before commits become visible, in another order. Directory events are claimed
+//! in order by the holder of the directory's lease, the others by whoever comes, past each other's locks.
+//!
+//! What must have an effect (commands, outcomes) has a settle key: published and unsettled for too long, it is published
+//! again with a higher attempt, which is part of its message id, so that the server's duplicate window does not swallow
+//! it. Directory events need none: the reconciler looks at versions every few seconds anyway.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+
+use crate::{Lease, Store, StoreError, lease, sql};
+
+/// Whose outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// Of watchers: directory events.
+    Directory,
+    /// Of the reconciler: commands, requests to verify.
+    Plan,
+    /// Of writers: outcomes, notices of dead letters.
+    Effect,
+}
+
+impl Schema {
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Directory => "directory.outbox",
+            Self::Plan => "plan.outbox",
+            Self::Effect => "effect.outbox",
+        }
+    }
+}
+
+/// A message to commit beside the rows it speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxMessage {
+    /// Whose order it is part of: `<tenant>/<directory>`.
+    pub topic: String,
+    /// What settles it (a command's id); empty: done once it is published.
+    pub settle_key: String,
+    /// Where it is published.
+    pub subject: String,
+    /// What the server knows duplicates by, without the attempt.
+    pub message_id: String,
+    /// The bytes.
+    pub payload: Vec<u8>,
+    /// Headers: `traceparent`, the contract version.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A claimed message on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Its row.
+    pub id: i64,
+    /// Where it is published.
+    pub subject: String,
+    /// What the server knows duplicates by, the attempt included from the second on.
+    pub message_id: String,
+    /// The bytes.
+    pub payload: Vec<u8>,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+}
+
+/// How long a claimed row is left to its claimer before another relay may take it.
+const CLAIM: Duration = Duration::from_secs(30);
+
+/// Writes messages within the transaction that changes what they speak of.
+pub(crate) async fn put(tx: &Transaction<'_>, schema: Schema, messages: &[OutboxMessage]) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let topics: Vec<&str> = messages.iter().map(|m| m.topic.as_str()).collect();
+    let keys: Vec<&str> = messages.iter().map(|m| m.settle_key.as_str()).collect();
+    let subjects: Vec<&str> = messages.iter().map(|m| m.subject.as_str()).collect();
+    let ids: Vec<&str> = messages.iter().map(|m| m.message_id.as_str()).collect();
+    let payloads: Vec<&[u8]> = messages.iter().map(|m| m.payload.as_slice()).collect();
+    let headers: Vec<String> = messages.iter().map(|m| sql::json_text(&m.headers)).collect();
+    let sql = format!(
+        "insert into {} (topic, settle_key, subject, message_id, payload, headers)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[])",
+        schema.table()
+    );
+    sql::execute(tx, &sql, &[&topics, &keys, &subjects, &ids, &payloads, &headers]).await?;
+    Ok(())
+}
+
+fn envelope(row: &tokio_postgres::Row) -> Result<Envelope, StoreError> {
+    let attempt: i32 = row.try_get(3)?;
+    let message_id: String = row.try_get(2)?;
+    Ok(Envelope {
+        id: row.try_get(0)?,
+        subject: row.try_get(1)?,
+        message_id: if attempt > 1 { format!("{message_id}.{attempt}") } else { message_id },
+        payload: row.try_get(4)?,
+        headers: sql::Columns::json(row, "outbox", 5)?,
+    })
+}
+
+impl Store {
+    /// Claims up to `limit` messages of any topic that wait, past what other relays hold. What is not marked as
+    /// published within half a minute can be claimed again.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn claim(&self, schema: Schema, limit: u32) -> Result<Vec<Envelope>, StoreError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        // Losing a claim in a crash costs a duplicate at most: no need to wait for the disk.
+        tx.batch_execute("set local synchronous_commit = off").await?;
+        let sql = format!(
+            "with due as (
+                 select id from {table}
+                  where published_at is null and (claimed_till is null or claimed_till < clock_timestamp())
+                  order by id limit $1 for update skip locked)
+             update {table} o set claimed_till = clock_timestamp() + make_interval(secs => $2)
+               from due where o.id = due.id
+             returning o.id, o.subject, o.message_id, o.attempt, o.payload, o.headers",
+            table = schema.table()
+        );
+        let rows = sql::query(&tx, &sql, &[&i64::from(limit), &CLAIM.as_secs_f64()]).await?;
+        tx.commit().await?;
+        let mut envelopes = rows.iter().map(envelope).collect::<Result<Vec<_>, _>>()?;
+        envelopes.sort_by_key(|envelope| envelope.id);
+        Ok(envelopes)
+    }
+
+    /// The oldest messages of one topic that wait, in order, for the holder of the topic's lease, who publishes them one
+    /// after the other and marks them before asking again.
+    ///
+    /// # Errors
+    /// When the lease is lost or the database does not answer.
+    pub async fn claim_in_order(
+        &self,
+        schema: Schema,
+        held: &Lease,
+        topic: &str,
+        limit: u32,
+    ) -> Result<Vec<Envelope>, StoreError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let sql = format!(
+            "select id, subject, message_id, attempt, payload, headers from {}
+              where topic = $1 and published_at is null order by id limit $2",
+            schema.table()
+        );
+        let rows = sql::query(&tx, &sql, &[&topic, &i64::from(limit)]).await?;
+        lease::hold(&tx, held).await?;
+        tx.commit().await?;
+        rows.iter().map(envelope).collect()
+    }
+
+    /// Notes that the server has acknowledged these.
+    ///
+    /// # Errors
+    /// When the database does not answer; they will then be published again.
+    pub async fn mark_published(&self, schema: Schema, ids: &[i64]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        tx.batch_execute("set local synchronous_commit = off").await?;
+        let sql = format!("update {} set published_at = clock_timestamp() where id = any($1)", schema.table());
+        sql::execute(&tx, &sql, &[&ids]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Publishes commands again that were published, and have neither an outcome nor been settled, for `after`. Counts
+    /// them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn republish_commands(&self, after: Duration) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        sql::execute_on(
+            &client,
+            "update plan.outbox o set published_at = null, claimed_till = null, attempt = o.attempt + 1
+              where o.settle_key <> '' and o.settled_at is null
+                and o.published_at < clock_timestamp() - make_interval(secs => $1)
+                and not exists (select from effect.outcome e where e.command::text = o.settle_key)",
+            &[&after.as_secs_f64()],
+        )
+        .await
+    }
+
+    /// Settles outcomes that the reconciler has taken in, and publishes again those that it has not for `after`. Counts
+    /// the latter.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn republish_outcomes(&self, after: Duration) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        sql::execute_on(
+            &client,
+            "update effect.outbox o set settled_at = clock_timestamp()
+               from plan.command c
+              where o.settle_key <> '' and o.settled_at is null and o.published_at is not null
+                and c.id::text = o.settle_key and c.settled_at is not null",
+            &[],
+        )
+        .await?;
+        sql::execute_on(
+            &client,
+            "update effect.outbox set published_at = null, claimed_till = null, attempt = attempt + 1
+              where settle_key <> '' and settled_at is null
+                and published_at < clock_timestamp() - make_interval(secs => $1)",
+            &[&after.as_secs_f64()],
+        )
+        .await
+    }
+
+    /// Removes messages that were published (and settled, where they must be) longer than `keep` ago. Keep more than the
+    /// broker may lose in a crash.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn prune_outbox(&self, schema: Schema, keep: Duration) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        let sql = format!(
+            "delete from {} where published_at < clock_timestamp() - make_interval(secs => $1)
+                and (settle_key = '' or settled_at is not null)",
+            schema.table()
+        );
+        sql::execute_on(&client, &sql, &[&keep.as_secs_f64()]).await
+    }
+
+    /// How many messages wait to be published, and for how many seconds the oldest of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn outbox_backlog(&self, schema: Schema) -> Result<(u64, f64), StoreError> {
+        let client = self.client().await?;
+        let sql = format!(
+            "select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8
+               from {} where published_at is null",
+            schema.table()
+        );
+        let rows = sql::query_on(&client, &sql, &[]).await?;
+        let Some(row) = rows.first() else { return Ok((0, 0.0)) };
+        Ok((sql::Columns::number(row, 0)?, row.try_get(1)?))
+    }
+}
