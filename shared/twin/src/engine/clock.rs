@@ -53,9 +53,11 @@ pub fn rfc3339(at: Millis) -> String {
     )
 }
 
-/// The machine's wall clock.
-pub(crate) fn machine_time() -> Millis {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
+/// The machine's wall clock in microseconds since 1970.
+pub(crate) fn machine_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| i64::try_from(it.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn machine_time() -> Millis {
+    machine_micros() / 1000
 }

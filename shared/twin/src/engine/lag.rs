@@ -19,6 +19,13 @@ pub struct Lagged<T> {
     older: Vec<(Millis, T)>,
 }
 
+impl<T> Default for Lagged<Option<T>> {
+    /// Absent, and never seen.
+    fn default() -> Self {
+        Self::settled(None)
+    }
+}
+
 impl<T> Lagged<T> {
     /// A value that every read has always seen.
     pub fn settled(value: T) -> Self {

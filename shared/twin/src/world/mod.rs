@@ -5,7 +5,9 @@ pub mod google;
 
 use serde::Serialize;
 
+use crate::engine::clock::machine_micros;
 use crate::engine::{Millis, View};
+use crate::load::Options;
 
 /// Everything that the twin plays, behind one lock.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub struct World {
     pub atlassian: atlassian::AtlassianSide,
     /// Every effective change since the world was loaded.
     pub log: MutationLog,
+    /// What the world was made with; later changes of the operator go by it.
+    pub options: Options,
 }
 
 /// One effective change: what invariants speak about as `E`.
@@ -25,6 +29,8 @@ pub struct Mutation {
     pub sequence: u64,
     /// When, by the twin's clock.
     pub at: Millis,
+    /// When, by the machine's clock, in microseconds since 1970: for measuring latencies.
+    pub machine_micros: i64,
     /// The family of the API, or `twin` for a change by the operator.
     pub family: String,
     /// The operation, for example `members.insert` or `member_added`.
@@ -96,6 +102,7 @@ impl MutationLog {
         self.entries.push(Mutation {
             sequence: self.sequence,
             at: cause.at,
+            machine_micros: machine_micros(),
             family: cause.family.clone(),
             operation: cause.operation.clone(),
             key: key.into(),
