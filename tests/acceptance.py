@@ -1,0 +1,152 @@
+"""Writes tests/ACCEPTANCE.md: each line of the issue, what shows it, and how that last went.
+
+Reads `tests/acceptance.toml` (line -> tests and benches), the results of the last test run below the target folder (nextest's
+JUnit file, or what `cargo test` printed) and the figures of the last bench runs (`target/bench/*.json`, kept in
+`tests/bench/last.json`). The same results give the same bytes: no times, no dates. What was not run this time keeps its last entry.
+"""
+
+import argparse
+import fnmatch
+import json
+import pathlib
+import re
+import sys
+import tomllib
+import xml.etree.ElementTree as ElementTree
+
+TESTS = pathlib.Path(__file__).resolve().parent
+PAGE = TESTS / "ACCEPTANCE.md"
+FIGURES = TESTS / "bench" / "last.json"
+NOTHING = "**not shown yet**"
+
+HEAD = """# What stands
+
+Each line of the issue, what shows it, and how that last went. Written by `./dev test` and `./dev bench` from
+`tests/acceptance.toml`; not to be edited. *Not shown yet* means that no test or bench of that name has run.
+
+| line | what | test or bench | last |
+|---|---|---|---|
+"""
+
+
+def nextest_results(path):
+    """Test id ("package::binary name") -> passed, from nextest's JUnit file."""
+    results = {}
+    for suite in ElementTree.parse(path).getroot().iter("testsuite"):
+        for case in suite.iter("testcase"):
+            failed = case.find("failure") is not None or case.find("error") is not None
+            results[f"{suite.get('name')} {case.get('name')}"] = not failed
+    return results
+
+
+def cargo_results(path):
+    """The same from the output of `cargo test`, whose lines name the binary by its file."""
+    results = {}
+    binary = ""
+    for line in path.read_text(errors="replace").splitlines():
+        running = re.match(r"\s*Running (?:unittests )?(\S+) \(.*/([^/]+)-[0-9a-f]+\)", line)
+        if running:
+            binary = running.group(2).replace("_", "-")
+        test = re.match(r"test (\S+)(?: - should panic)? \.\.\. (ok|FAILED)", line)
+        if test:
+            results[f"{binary} {test.group(1)}"] = test.group(2) == "ok"
+    return results
+
+
+def test_results(target):
+    """Results of the last run, or None when there was none."""
+    # Nextest keeps its own below the repository, wherever Cargo builds.
+    junit = TESTS.parent / "target" / "nextest" / "gate" / "junit.xml"
+    printed = target / "acceptance" / "cargo-test.log"
+    if junit.is_file():
+        return nextest_results(junit)
+    if printed.is_file():
+        return cargo_results(printed)
+    return None
+
+
+def bench_figures(target):
+    """Figure id ("bench.figure") -> figure: those kept, with those of newer runs over them."""
+    kept = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {}
+    for path in sorted((target / "bench").glob("*.json")):
+        run = json.loads(path.read_text())
+        if not isinstance(run, dict) or "bench" not in run:
+            continue
+        # What a bench does not measure any more is not shown any more.
+        kept = {name: figure for name, figure in kept.items() if not name.startswith(f"{run['bench']}.")}
+        for figure in run["figures"]:
+            kept[f"{run['bench']}.{figure['name']}"] = {key: figure[key] for key in sorted(figure) if key != "name"}
+    return dict(sorted(kept.items()))
+
+
+def described_tests(pattern, results):
+    """How the tests of a pattern went; a test's id is "package::binary name", of which `pattern` may leave out the first part."""
+    matching = {name: passed for name, passed in results.items() if fnmatch.fnmatchcase(name, f"*{pattern}")}
+    if not matching:
+        return NOTHING
+    failed = sorted(name.split(" ")[-1] for name, passed in matching.items() if not passed)
+    if failed:
+        return f"**{len(failed)} of {len(matching)} failed**: " + ", ".join(f"`{name}`" for name in failed)
+    return "passes" if len(matching) == 1 else f"{len(matching)} pass"
+
+
+def described_figures(pattern, figures):
+    """What the figures of a pattern came to, each beside what is to be reached."""
+    shown = []
+    for name, figure in figures.items():
+        if fnmatch.fnmatchcase(name, pattern):
+            text = f"{name.split('.', 1)[-1]} {figure['value']} {figure.get('unit', '')}".strip()
+            if figure.get("to_reach"):
+                text += f" (to reach {figure['to_reach']})"
+            shown.append(text if figure.get("reached", True) else f"**{text}**")
+    return "; ".join(shown) or NOTHING
+
+
+def previous_cells():
+    """(line, item) -> last, from the page as it stands."""
+    cells = {}
+    if PAGE.is_file():
+        for row in PAGE.read_text().splitlines():
+            parts = [part.strip() for part in row.strip("|").split(" | ")]
+            if row.startswith("|") and len(parts) == 4:
+                cells[(parts[0].strip(), parts[2])] = parts[3].strip(" |")
+    return cells
+
+
+def page(lines, results, figures):
+    """The whole page."""
+    before = previous_cells()
+    rows = []
+    for line in lines:
+        items = [(f"`{pattern}`", None if results is None else described_tests(pattern, results)) for pattern in line.get("tests", [])]
+        items += [(f"bench `{pattern}`", described_figures(pattern, figures)) for pattern in line.get("benches", [])]
+        items += [(f"check `{name}`", "part of `./dev check`") for name in line.get("checks", [])]
+        for item, last in items or [("", NOTHING)]:
+            last = before.get((line["id"], item), NOTHING) if last is None else last
+            rows.append(f"| {line['id']} | {line['says']} | {item} | {last} |")
+    return HEAD + "\n".join(rows) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--target", type=pathlib.Path, required=True, help="the Cargo target folder")
+    parser.add_argument("--write", action="store_true", help="write the page")
+    parser.add_argument("--count", action="store_true", help="print how many tests passed and failed")
+    options = parser.parse_args()
+    results = test_results(options.target)
+    if options.write:
+        lines = tomllib.loads((TESTS / "acceptance.toml").read_text())["line"]
+        figures = bench_figures(options.target)
+        if figures:
+            FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+        PAGE.write_text(page(lines, results, figures))
+    if options.count:
+        results = results or {}
+        failed = sum(1 for passed in results.values() if not passed)
+        print(f"{len(results) - failed} passed, {failed} failed")
+        if not results:
+            sys.exit("error: the test run left no results")
+
+
+if __name__ == "__main__":
+    main()
