@@ -16,6 +16,7 @@ mod policy;
 mod read;
 mod rule;
 mod schedule;
+mod schema;
 
 pub use approval::{Approval, ApprovalFor};
 pub use budget::{Budget, Changes, Day, Guard, GuardOverride, Week};
@@ -26,3 +27,4 @@ pub use people::{DefaultGroups, LeadFallback, LeaveAction, MatchBy, OnLeave, Peo
 pub use policy::{Policy, policy_shrink};
 pub use rule::{DriftMode, External, MembersMode, Nested, OnConflict, OnSourceDeleted, SyncRule};
 pub use schedule::{Cron, CronError, Schedule};
+pub use schema::json_schema;
