@@ -54,6 +54,8 @@ pub struct CallError {
 pub enum CallErrorKind {
     /// It never left: no connection. It certainly did not happen.
     NotSent,
+    /// It never left: its turn did not come in time. It certainly did not happen.
+    NoTurn,
     /// It left, and no usable answer came back: it may have happened.
     Unknown,
     /// There is no token: the credentials are refused.
@@ -67,6 +69,7 @@ impl CallError {
     pub const fn disposition(&self) -> Disposition {
         match self.kind {
             CallErrorKind::NotSent => Disposition::Retry { after: None },
+            CallErrorKind::NoTurn => Disposition::Throttled { after: None },
             CallErrorKind::Unknown => Disposition::Unknown,
             CallErrorKind::Credentials => Disposition::Halt,
             CallErrorKind::Impossible => Disposition::Reject(model::Rejection::Validation),

@@ -179,9 +179,22 @@ impl Client {
     }
 
     async fn once(&self, request: &Request, refresh: bool) -> Result<Answer, CallError> {
-        let permit = self.inner.config.budget.acquire(request.lane).await;
+        let permit = self.turn(request).await?;
         let span = self.span(request);
         self.in_turn(request, refresh, permit, &span).instrument(span.clone()).await
+    }
+
+    async fn turn(&self, request: &Request) -> Result<Permit, CallError> {
+        let budget = &self.inner.config.budget;
+        let Some(time) = request.turn_by else { return Ok(budget.acquire(request.lane).await) };
+        tokio::select! {
+            permit = budget.acquire(request.lane) => Ok(permit),
+            () = self.inner.config.clock.sleep_until(time.0) => Err(CallError {
+                call: format!("{request:?}"),
+                kind: CallErrorKind::NoTurn,
+                message: "the API budget gave it no turn in time".to_owned(),
+            }),
+        }
     }
 
     async fn in_turn(
@@ -332,13 +345,7 @@ pub fn is_loopback(url: &Url) -> bool {
 
 fn http_client(config: &ClientConfig, loopback: bool) -> Result<reqwest::Client, ClientError> {
     let library = |error: &dyn fmt::Display| ClientError::Library(error.to_string());
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| library(&error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls_config()?;
     let mut headers = HeaderMap::new();
     // Google compresses only for those who have "gzip" in their name (reference/google.md §1.1).
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("rollcall/", env!("CARGO_PKG_VERSION"), " (gzip)")));
@@ -358,6 +365,20 @@ fn http_client(config: &ClientConfig, loopback: bool) -> Result<reqwest::Client,
     builder.build().map_err(|error| library(&error.without_url()))
 }
 
+/// TLS as all our connections to vendors speak it: rustls on ring, with the roots that Mozilla trusts, whatever the
+/// machine has installed.
+///
+/// # Errors
+/// When the TLS library refuses its own defaults.
+pub fn tls_config() -> Result<rustls::ClientConfig, ClientError> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ClientError::Library(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
 const fn accept(body: &Body) -> &'static str {
     match body {
         Body::Scim(_) => "application/scim+json, application/json",
@@ -368,6 +389,7 @@ const fn accept(body: &Body) -> &'static str {
 const fn kind_name(kind: CallErrorKind) -> &'static str {
     match kind {
         CallErrorKind::NotSent => "not_sent",
+        CallErrorKind::NoTurn => "no_turn",
         CallErrorKind::Unknown => "no_answer",
         CallErrorKind::Credentials => "credentials",
         CallErrorKind::Impossible => "impossible",

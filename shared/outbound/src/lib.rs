@@ -24,7 +24,7 @@ mod retry;
 
 pub use answer::{Answer, CallError, CallErrorKind, RETRY_AFTER_MAX, Sense, default_sense};
 pub use budget::{Budget, Counts, Permit};
-pub use client::{Client, ClientConfig, ClientError, is_loopback};
+pub use client::{Client, ClientConfig, ClientError, is_loopback, tls_config};
 pub use credential::{Credential, TokenError, TokenFuture, TokenSource};
 pub use pacer::{Allowance, End, Limit, Pacer, PacerConfig, Poll};
 pub use read::{Progress, ReadDirectory, ReadError, Scope, Silent, Stage, read_error};

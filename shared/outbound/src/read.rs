@@ -34,6 +34,16 @@ pub trait ReadDirectory: Send + Sync {
     /// Reads one fact by itself.
     fn verify(&self, fact: &Fact) -> impl Future<Output = Result<FactAnswer, ReadError>> + Send;
 
+    /// Reads these groups with their members, and these people, by id: what a hint named. Nothing else is looked at.
+    ///
+    /// # Errors
+    /// When one of them could not be read at all; nothing is then known.
+    fn reread(
+        &self,
+        groups: &[GroupId],
+        users: &[AccountId],
+    ) -> impl Future<Output = Result<Reading, ReadError>> + Send;
+
     /// Which accounts the credentials belong to, where the vendor tells: they are never touched.
     fn who_am_i(&self) -> impl Future<Output = Result<Vec<AccountId>, ReadError>> + Send;
 }
@@ -105,7 +115,7 @@ impl From<CallError> for ReadError {
     fn from(error: CallError) -> Self {
         let disposition = match error.kind {
             CallErrorKind::NotSent | CallErrorKind::Unknown => Disposition::Retry { after: None },
-            CallErrorKind::Credentials | CallErrorKind::Impossible => error.disposition(),
+            CallErrorKind::NoTurn | CallErrorKind::Credentials | CallErrorKind::Impossible => error.disposition(),
         };
         Self { disposition, message: error.to_string(), code: String::new() }
     }
@@ -160,6 +170,15 @@ impl Stage {
 pub trait Progress: Send + Sync {
     /// So many of a stage are done, of so many if that is known.
     fn step(&self, stage: Stage, done: u64, of: Option<u64>);
+
+    /// Something could not be read, and the pass goes on without it.
+    fn trouble(&self, error: &ReadError) {
+        tracing::warn!(
+            event.name = "rollcall.read.incomplete",
+            error.code = error.code.as_str(),
+            "a read is incomplete: {error}"
+        );
+    }
 }
 
 /// Tells nobody.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::Lane;
+use model::{Lane, Time};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -21,6 +21,7 @@ pub struct Request {
     pub(crate) lane: Lane,
     pub(crate) resend: u32,
     pub(crate) traced: bool,
+    pub(crate) turn_by: Option<Time>,
 }
 
 /// What a request carries.
@@ -50,6 +51,7 @@ impl Request {
             lane: Lane::Normal,
             resend: 0,
             traced: false,
+            turn_by: None,
         }
     }
 
@@ -102,6 +104,13 @@ impl Request {
     #[must_use]
     pub const fn traced(mut self) -> Self {
         self.traced = true;
+        self
+    }
+
+    /// The same request, given up unsent if its turn has not come by this time.
+    #[must_use]
+    pub const fn turn_by(mut self, time: Time) -> Self {
+        self.turn_by = Some(time);
         self
     }
 
