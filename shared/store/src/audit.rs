@@ -59,11 +59,7 @@ pub enum ChainState {
 }
 
 /// Appends within a transaction; call it last, for it locks the tenant's head until the commit.
-pub(crate) async fn append(
-    tx: &Transaction<'_>,
-    tenant: &TenantId,
-    entries: &[AuditEntry],
-) -> Result<(), StoreError> {
+pub(crate) async fn append(tx: &Transaction<'_>, tenant: &TenantId, entries: &[AuditEntry]) -> Result<(), StoreError> {
     if entries.is_empty() {
         return Ok(());
     }
@@ -128,8 +124,8 @@ impl Store {
         let mut client = self.client().await?;
         let tx = client.build_transaction().read_only(true).start().await?;
         // The head is read first: entries that are appended meanwhile are beyond it and still checked as links.
-        let head = sql::query(&tx, "select seq, hash from common.audit_head where tenant = $1", &[&tenant.as_str()])
-            .await?;
+        let head =
+            sql::query(&tx, "select seq, hash from common.audit_head where tenant = $1", &[&tenant.as_str()]).await?;
         let head: Option<(u64, Vec<u8>)> = match head.first() {
             Some(row) => Some((sql::Columns::number(row, 0)?, row.try_get(1)?)),
             None => None,

@@ -19,7 +19,9 @@ pub enum StoreError {
         epoch: i64,
     },
     /// The directory behind a name in the policy file is not the one that was pinned at first sight.
-    #[error("directory \"{directory}\" was pinned to \"{pinned}\" and now names itself \"{found}\": review before it is read")]
+    #[error(
+        "directory \"{directory}\" was pinned to \"{pinned}\" and now names itself \"{found}\": review before it is read"
+    )]
     OtherDirectory {
         /// Which directory.
         directory: model::DirectoryId,

@@ -88,8 +88,7 @@ impl Store {
     pub async fn connect(url: &str, role: Option<Role>, size: usize) -> Result<Self, StoreError> {
         let mut config: tokio_postgres::Config = url.parse()?;
         config.connect_timeout(WAIT_FOR_CONNECTION).application_name(role.map_or("rollcall", Role::as_str));
-        let manager =
-            Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let mut builder = Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).timeouts(Timeouts {
             wait: Some(WAIT_FOR_CONNECTION),
             create: Some(WAIT_FOR_CONNECTION),

@@ -5,7 +5,6 @@ use tokio_postgres::{Client, NoTls};
 use crate::StoreError;
 
 mod embedded {
-    #![expect(missing_docs, unreachable_pub, reason = "written by the macro")]
     refinery::embed_migrations!("migrations");
 }
 

@@ -59,12 +59,8 @@ impl Store {
     /// When the database does not answer, or holds a row that no version of this program writes.
     pub async fn delta_since(&self, directory: &DirectoryKey, version: u64, now: Time) -> Result<Delta, StoreError> {
         let mut client = self.client().await?;
-        let tx = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
+        let tx =
+            client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
         let select = "select version from directory.directory where key = $1";
         let newest = match sql::query(&tx, select, &[&directory.key]).await?.first() {
             Some(row) => row.number(0)?,
@@ -106,7 +102,9 @@ impl Store {
                        order by kind, member";
         let rows = sql::query_on(&client, select, &[&directory.key, &group.as_str(), &at.0]).await?;
         rows.iter()
-            .map(|row| Ok(Member { kind: member_kind(row.try_get(0)?, row.try_get(1)?)?, role: role(row.try_get(2)?)? }))
+            .map(|row| {
+                Ok(Member { kind: member_kind(row.try_get(0)?, row.try_get(1)?)?, role: role(row.try_get(2)?)? })
+            })
             .collect()
     }
 }

@@ -144,8 +144,11 @@ pub(super) async fn users(
     if folded.users.is_empty() && !complete {
         return Ok(());
     }
-    let seen: Vec<_> =
-        folded.users.iter().filter_map(|(id, u)| u.body.as_ref().map(|body| (id.as_str(), body, u.began_at.0))).collect();
+    let seen: Vec<_> = folded
+        .users
+        .iter()
+        .filter_map(|(id, u)| u.body.as_ref().map(|body| (id.as_str(), body, u.began_at.0)))
+        .collect();
     let gone: Vec<_> = folded.users.iter().filter(|(_, u)| u.body.is_none()).collect();
     let gone_ids: Vec<&str> = gone.iter().map(|(id, _)| id.as_str()).collect();
     let gone_began: Vec<i64> = gone.iter().map(|(_, u)| u.began_at.0).collect();
@@ -203,8 +206,11 @@ pub(super) async fn groups(
     if folded.groups.is_empty() && !complete {
         return Ok(());
     }
-    let seen: Vec<_> =
-        folded.groups.iter().filter_map(|(id, g)| g.body.as_ref().map(|body| (id.as_str(), body, g.began_at.0))).collect();
+    let seen: Vec<_> = folded
+        .groups
+        .iter()
+        .filter_map(|(id, g)| g.body.as_ref().map(|body| (id.as_str(), body, g.began_at.0)))
+        .collect();
     let gone: Vec<_> = folded.groups.iter().filter(|(_, g)| g.body.is_none()).collect();
     let gone_ids: Vec<&str> = gone.iter().map(|(id, _)| id.as_str()).collect();
     let gone_began: Vec<i64> = gone.iter().map(|(_, g)| g.began_at.0).collect();
@@ -224,9 +230,9 @@ pub(super) async fn groups(
         sql::query(tx, &format!("with {r}, {g}, {GROUPS}"), &params).await?
     } else {
         temporary(tx, "incoming_group", "id text collate \"C\", body text collate \"C\", seen_at bigint").await?;
-        let rows = seen.iter().map(|(id, body, at)| {
-            vec![Box::new((*id).to_owned()) as Owned, Box::new((*body).clone()), Box::new(*at)]
-        });
+        let rows = seen
+            .iter()
+            .map(|(id, body, at)| vec![Box::new((*id).to_owned()) as Owned, Box::new((*body).clone()), Box::new(*at)]);
         load(tx, "incoming_group", &[Type::TEXT, Type::TEXT, Type::INT8], rows).await?;
         let r = "r as not materialized (select * from pg_temp.incoming_group)";
         sql::query(tx, &format!("with {r}, {g}, {GROUPS}"), &common).await?
@@ -277,7 +283,8 @@ pub(super) async fn members(
         compare(tx, dir, version, &differing, committed).await?
     };
     committed.member_groups.extend(changed.keys().cloned());
-    let rows: Vec<Mark> = marks.iter().map(|(group, walk, scope)| mark(group, walk, scope.as_ref(), &changed)).collect();
+    let rows: Vec<Mark> =
+        marks.iter().map(|(group, walk, scope)| mark(group, walk, scope.as_ref(), &changed)).collect();
     write_marks(tx, dir, version, &rows).await
 }
 

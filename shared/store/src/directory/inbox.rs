@@ -124,7 +124,8 @@ impl Store {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let ids = texts(accounts);
-        let insert = "insert into directory.own_account (dir, account) select $1, unnest($2::text[]) on conflict do nothing";
+        let insert =
+            "insert into directory.own_account (dir, account) select $1, unnest($2::text[]) on conflict do nothing";
         sql::execute(&tx, insert, &[&directory.key, &ids]).await?;
         let delete = "delete from directory.own_account where dir = $1 and account <> all($2)";
         sql::execute(&tx, delete, &[&directory.key, &ids]).await?;

@@ -1,1 +1,20 @@
-//! x
+//! What the reconciler decided and what it remembers: links, pins, released edges, commands, cases, windows, progress.
+//!
+//! One turn of the reconciler is one transaction ([`Store::commit_turn`]): the outcomes it took in, the plan it came to,
+//! the commands with their messages, and how far it has read. A crash before the commit changes nothing; after it,
+//! everything is there.
+
+mod memory;
+mod read;
+mod rows;
+mod turn;
+mod verdicts;
+
+pub(crate) use memory::open_command;
+pub use read::{CaseRow, PlanSummary, SyncStateRow};
+pub use rows::{
+    AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, HeldRow, MemoryRows, NewCommand, OpenCommand, OpeningRow,
+    PersonLinkRow, PinRow, PlanRow, PolicyRow, PolicyState, ReleasedRow, WindowKind, WindowRow,
+};
+pub use turn::Turn;
+pub use verdicts::{ConflictRow, LetterRow, VerdictRow, Verdicts};

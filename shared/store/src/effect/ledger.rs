@@ -1,0 +1,288 @@
+//! Commands to carry out, attempts and outcomes.
+
+use std::collections::BTreeMap;
+
+use model::{CommandId, Digest, DirectoryId, Generation, Lane, Outcome, StepResult, TenantId, Time};
+use uuid::Uuid;
+
+use super::letters::{self, NewLetter};
+use crate::audit::{self, AuditEntry};
+use crate::outbox::{self, OutboxMessage, Schema};
+use crate::plan::OpenCommand;
+use crate::{Lease, Store, StoreError, lease, sql};
+
+/// A call that is about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAttempt {
+    /// Its id; also what the audit chain calls it.
+    pub id: Uuid,
+    /// For which command.
+    pub command: CommandId,
+    /// The digest of the command as the writer has it.
+    pub digest: Digest,
+    /// At which target.
+    pub target: DirectoryId,
+    /// Method and path of the call, without secrets and personal data.
+    pub request: String,
+    /// What it is to change: `add/<group>/<account>`, `create-group/<name>`, …
+    pub edges: Vec<String>,
+    /// When.
+    pub began_at: Time,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// Which attempt.
+    pub id: Uuid,
+    /// When.
+    pub ended_at: Time,
+    /// What its answer means: `done`, `already-so`, `throttled`, `retry`, `unknown`, `reject`, `halt`, `look`.
+    pub disposition: String,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The answer, redacted.
+    pub answer: String,
+}
+
+/// An attempt that never ended: after a crash its effect is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnendedAttempt {
+    /// Its id.
+    pub id: Uuid,
+    /// For which command.
+    pub command: CommandId,
+    /// What it was to change.
+    pub edges: Vec<String>,
+    /// When it began.
+    pub began_at: Time,
+}
+
+/// What recording outcomes led to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecordedOutcomes {
+    /// Commands whose outcome is new. One that had an outcome keeps it.
+    pub new: Vec<CommandId>,
+    /// The letter of each rejection, in the order given, and whether it was opened by it.
+    pub letters: Vec<(u64, bool)>,
+    /// Redriven letters that are resolved now.
+    pub resolved: Vec<u64>,
+}
+
+impl Store {
+    /// Commands of a target's lane that are neither settled nor have an outcome, the oldest first: what a writer takes
+    /// up at its start and every few seconds, whether a message told it or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn waiting_commands(
+        &self,
+        tenant: &TenantId,
+        target: &DirectoryId,
+        lane: Lane,
+        limit: u32,
+    ) -> Result<Vec<OpenCommand>, StoreError> {
+        let client = self.client().await?;
+        let select = "select c.body, c.digest, c.plan, c.traceparent, c.created_at from plan.command c
+                       where c.tenant = $1 and c.target = $2 and c.lane = $3 and c.settled_at is null
+                         and not exists (select from effect.outcome o where o.command = c.id)
+                       order by c.created_at, c.id limit $4";
+        let params: sql::Params<'_> = &[&tenant.as_str(), &target.as_str(), &lane.as_str(), &i64::from(limit)];
+        let rows = sql::query_on(&client, select, params).await?;
+        rows.iter().map(crate::plan::open_command).collect()
+    }
+
+    /// The ledger's rows of these commands, as far as they are neither settled nor have an outcome. A command that is
+    /// not among them must not be executed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn load_commands(&self, ids: &[CommandId]) -> Result<BTreeMap<CommandId, OpenCommand>, StoreError> {
+        let client = self.client().await?;
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let select = "select c.body, c.digest, c.plan, c.traceparent, c.created_at from plan.command c
+                       where c.id = any($1) and c.settled_at is null
+                         and not exists (select from effect.outcome o where o.command = c.id)";
+        let rows = sql::query_on(&client, select, &[&ids]).await?;
+        rows.iter().map(|row| crate::plan::open_command(row).map(|open| (open.command.id, open))).collect()
+    }
+
+    /// The present generations of these objects (`group/<id>`, `account/<id>`, `person/<id>`); an object that is missing
+    /// in the answer has generation 0.
+    ///
+    /// # Errors
+    /// When the database does not answer: no call may start then.
+    pub async fn generations(
+        &self,
+        tenant: &TenantId,
+        target: &DirectoryId,
+        objects: &[String],
+    ) -> Result<BTreeMap<String, Generation>, StoreError> {
+        let client = self.client().await?;
+        let select = "select object, generation from plan.generation
+                       where tenant = $1 and target = $2 and object = any($3)";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str(), &objects]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, sql::Columns::number(row, 1)?))).collect()
+    }
+
+    /// Commits attempts before their calls. Returns the ids of those that may be made: an attempt whose command is
+    /// settled, unknown or has another digest is not recorded and must not be made.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when another writer has the target.
+    pub async fn begin_attempts(
+        &self,
+        held: &Lease,
+        tenant: &TenantId,
+        attempts: &[NewAttempt],
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let ids: Vec<Uuid> = attempts.iter().map(|a| a.id).collect();
+        let commands: Vec<Uuid> = attempts.iter().map(|a| a.command.0).collect();
+        let digests: Vec<&[u8]> = attempts.iter().map(|a| a.digest.0.as_slice()).collect();
+        let targets: Vec<&str> = attempts.iter().map(|a| a.target.as_str()).collect();
+        let requests: Vec<String> = attempts.iter().map(|a| sql::clean(&a.request)).collect();
+        // PostgreSQL has no arrays of arrays of unequal lengths: the lists travel as JSON.
+        let edges: Vec<String> = attempts.iter().map(|a| sql::json_text(&a.edges)).collect();
+        let began: Vec<i64> = attempts.iter().map(|a| a.began_at.0).collect();
+        let rows = sql::query(
+            &tx,
+            "insert into effect.attempt (id, command, tenant, target, epoch, request, edges, began_at)
+             select r.id, r.command, $1, r.target, $2, r.request,
+                    array(select json_array_elements_text(r.edges::json)), r.began_at
+               from unnest($3::uuid[], $4::uuid[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::bigint[])
+                    as r (id, command, digest, target, request, edges, began_at)
+               join plan.command c on c.id = r.command and c.digest = r.digest and c.tenant = $1
+                                  and c.target = r.target and c.settled_at is null
+             returning id",
+            &[&tenant.as_str(), &held.epoch, &ids, &commands, &digests, &targets, &requests, &edges, &began],
+        )
+        .await?;
+        lease::hold(&tx, held).await?;
+        tx.commit().await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// Attempts of a target that never ended: after a crash, what they were to do is unknown.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unended_attempts(
+        &self,
+        tenant: &TenantId,
+        target: &DirectoryId,
+    ) -> Result<Vec<UnendedAttempt>, StoreError> {
+        let client = self.client().await?;
+        let select = "select id, command, edges, began_at from effect.attempt
+                       where tenant = $1 and target = $2 and ended_at is null order by began_at, id";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(UnendedAttempt {
+                    id: row.try_get(0)?,
+                    command: CommandId(row.try_get(1)?),
+                    edges: row.try_get(2)?,
+                    began_at: sql::Columns::time(row, 3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Commits how calls ended that led to no outcome yet (throttled, to be repeated).
+    ///
+    /// # Errors
+    /// When the database does not answer; the attempts then stay unended.
+    pub async fn end_attempts(&self, ends: &[AttemptEnd]) -> Result<(), StoreError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        end(&tx, ends).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Commits outcomes with how their calls ended, the dead letters, what goes into the audit chain, and the messages
+    /// that `announce` makes of them, in one transaction. A command that has an outcome already keeps it.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when another writer has the target: nothing is committed.
+    pub async fn record_outcomes(
+        &self,
+        held: &Lease,
+        tenant: &TenantId,
+        ends: &[AttemptEnd],
+        outcomes: &[Outcome],
+        rejections: &[NewLetter],
+        entries: &[AuditEntry],
+        announce: impl FnOnce(&RecordedOutcomes) -> Vec<OutboxMessage> + Send,
+    ) -> Result<RecordedOutcomes, StoreError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        end(&tx, ends).await?;
+        let ids: Vec<Uuid> = outcomes.iter().map(|o| o.command.0).collect();
+        let targets: Vec<&str> = outcomes.iter().map(|o| o.target.as_str()).collect();
+        let at: Vec<i64> = outcomes.iter().map(|o| o.at.0).collect();
+        let bodies: Vec<Vec<u8>> = outcomes.iter().map(sql::json).collect();
+        let rows = sql::query(
+            &tx,
+            "insert into effect.outcome (command, tenant, target, at, body)
+             select r.command, $1, r.target, r.at, r.body
+               from unnest($2::uuid[], $3::text[], $4::bigint[], $5::bytea[]) as r (command, target, at, body)
+             on conflict (command) do nothing returning command",
+            &[&tenant.as_str(), &ids, &targets, &at, &bodies],
+        )
+        .await?;
+        let mut recorded = RecordedOutcomes::default();
+        for row in &rows {
+            recorded.new.push(CommandId(row.try_get(0)?));
+        }
+        recorded.letters = letters::put(&tx, tenant, rejections).await?;
+        if outcomes.iter().any(succeeded) {
+            recorded.resolved = letters::resolve(&tx, tenant, outcomes).await?;
+        }
+        outbox::put(&tx, Schema::Effect, &announce(&recorded)).await?;
+        lease::hold(&tx, held).await?;
+        audit::append(&tx, tenant, entries).await?;
+        tx.commit().await?;
+        Ok(recorded)
+    }
+
+    /// Keeps bytes that could not be read, with where they came from. Twice the same delivery is one row.
+    ///
+    /// # Errors
+    /// When the database does not answer: the delivery must then be retried.
+    pub async fn bury(&self, subject: &str, sequence: u64, payload: &[u8], why: &str) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let insert = "insert into effect.buried (subject, sequence, payload, why) values ($1, $2, $3, $4)
+                      on conflict (subject, sequence) do nothing";
+        sql::execute_on(&client, insert, &[&subject, &sql::big(sequence), &payload, &why]).await?;
+        Ok(())
+    }
+}
+
+/// Whether anything of a command holds now: what may resolve a redriven letter.
+fn succeeded(outcome: &Outcome) -> bool {
+    outcome.edges.iter().any(|edge| edge.result.holds())
+        || matches!(outcome.result, StepResult::Done | StepResult::AlreadySo)
+}
+
+async fn end(tx: &deadpool_postgres::Transaction<'_>, ends: &[AttemptEnd]) -> Result<(), StoreError> {
+    if ends.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = ends.iter().map(|e| e.id).collect();
+    let at: Vec<i64> = ends.iter().map(|e| e.ended_at.0).collect();
+    let dispositions: Vec<&str> = ends.iter().map(|e| e.disposition.as_str()).collect();
+    let statuses: Vec<Option<i32>> = ends.iter().map(|e| e.status.map(i32::from)).collect();
+    let answers: Vec<String> = ends.iter().map(|e| sql::clean(&e.answer)).collect();
+    sql::execute(
+        tx,
+        "update effect.attempt a
+            set ended_at = r.at, disposition = r.disposition, status = r.status, answer = r.answer
+           from unnest($1::uuid[], $2::bigint[], $3::text[], $4::integer[], $5::text[])
+                as r (id, at, disposition, status, answer)
+          where a.id = r.id and a.ended_at is null",
+        &[&ids, &at, &dispositions, &statuses, &answers],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What people decided and what stands in the way: read before each decision, since it is not the reconciler's to write.
+
+use model::{AccountId, Digest, DirectoryId, Fault, GroupId, Rejection, TenantId, Time};
+
+use crate::sql::Columns as _;
+use crate::{Store, StoreError, sql};
+
+/// A person's verdict on a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerdictRow {
+    /// On which case.
+    pub digest: Digest,
+    /// Approved, or rejected.
+    pub approved: bool,
+    /// Who.
+    pub actor: String,
+    /// When.
+    pub at: Time,
+}
+
+/// What a person decided about a group that existed before we came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictRow {
+    /// At which target.
+    pub target: DirectoryId,
+    /// Which group.
+    pub group: GroupId,
+    /// `adopt`, `add-only`, `keep-apart` or `ignore`.
+    pub decision: String,
+    /// Until when, for `ignore`.
+    pub until: Option<Time>,
+}
+
+/// A dead letter that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterRow {
+    /// Its number.
+    pub id: u64,
+    /// At which target.
+    pub target: DirectoryId,
+    /// What is at fault.
+    pub fault: Fault,
+    /// Of which class.
+    pub class: Rejection,
+}
+
+/// Everything that others decided, as of now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// The newest verdict on each case: approvals that have not expired, and rejections.
+    pub cases: Vec<VerdictRow>,
+    /// The newest decision on each group.
+    pub conflicts: Vec<ConflictRow>,
+    /// Letters that are open: neither redriven, nor given up, nor moot.
+    pub letters: Vec<LetterRow>,
+    /// Targets that are paused; `*` stands for all of them.
+    pub paused: Vec<String>,
+    /// The accounts that our own credentials belong to.
+    pub own_accounts: Vec<(DirectoryId, AccountId)>,
+    /// Directories that cannot be read now, and since when.
+    pub blind: Vec<(DirectoryId, Time)>,
+}
+
+impl Store {
+    /// What people decided and what stands in the way of a tenant, at `now`.
+    ///
+    /// # Errors
+    /// When the database does not answer or holds a row that cannot be read.
+    pub async fn load_verdicts(&self, tenant: &TenantId, now: Time) -> Result<Verdicts, StoreError> {
+        const LETTER: &str = "effect.dead_letter";
+        let mut client = self.client().await?;
+        let tx = client.build_transaction().read_only(true).start().await?;
+        let name = tenant.as_str();
+        let mut verdicts = Verdicts::default();
+        let select = "select distinct on (digest) digest, verdict = 'approved', actor, at from console.approval
+                       where tenant = $1 and (verdict = 'rejected' or expires_at > $2) order by digest, id desc";
+        for row in sql::query(&tx, select, &[&name, &now.0]).await? {
+            let digest = row.digest("console.approval", 0)?;
+            let (approved, actor, at) = (row.try_get(1)?, row.try_get(2)?, row.time(3)?);
+            verdicts.cases.push(VerdictRow { digest, approved, actor, at });
+        }
+        let select = "select distinct on (target, group_id) target, group_id, decision, until_at
+                        from console.conflict_decision where tenant = $1 order by target, group_id, id desc";
+        for row in sql::query(&tx, select, &[&name]).await? {
+            verdicts.conflicts.push(ConflictRow {
+                target: row.directory("console.conflict_decision", 0)?,
+                group: row.group("console.conflict_decision", 1)?,
+                decision: row.try_get(2)?,
+                until: row.try_get::<_, Option<i64>>(3)?.map(Time),
+            });
+        }
+        let select = "select id, target, fault, class from effect.letter
+                       where tenant = $1 and state = 'open' order by id";
+        for row in sql::query(&tx, select, &[&name]).await? {
+            let class: &str = row.try_get(3)?;
+            verdicts.letters.push(LetterRow {
+                id: row.number(0)?,
+                target: row.directory(LETTER, 1)?,
+                fault: row.json(LETTER, 2)?,
+                class: Rejection::parse(class)
+                    .ok_or_else(|| StoreError::corrupt(LETTER, format!("class \"{class}\"")))?,
+            });
+        }
+        let select = "select target from (select distinct on (target) target, paused from console.pause
+                                           where tenant = $1 order by target, id desc) p where paused order by 1";
+        for row in sql::query(&tx, select, &[&name]).await? {
+            verdicts.paused.push(row.try_get(0)?);
+        }
+        let select = "select d.directory, o.account from directory.own_account o
+                        join directory.directory d on d.key = o.dir where d.tenant = $1 order by 1, 2";
+        for row in sql::query(&tx, select, &[&name]).await? {
+            let own = (row.directory("directory.own_account", 0)?, row.account("directory.own_account", 1)?);
+            verdicts.own_accounts.push(own);
+        }
+        let select = "select directory, blind_since from directory.directory
+                       where tenant = $1 and blind_since is not null order by 1";
+        for row in sql::query(&tx, select, &[&name]).await? {
+            verdicts.blind.push((row.directory("directory.directory", 0)?, row.time(1)?));
+        }
+        tx.commit().await?;
+        Ok(verdicts)
+    }
+}
