@@ -16,6 +16,11 @@ pub(crate) struct Excerpt {
 /// Keys whose values may be shown. Whatever is not listed (secrets, misspelt secrets) is masked.
 const PLAIN: &[&str] = &[
     "tenant",
+    "sync",
+    "people",
+    "provision",
+    "schedule",
+    "approval",
     "kind",
     "customer",
     "subject",
@@ -96,6 +101,11 @@ const PLAIN: &[&str] = &[
     "cron",
 ];
 
+/// Whether the values of a key may be shown.
+pub(crate) fn is_plain(key: &str) -> bool {
+    PLAIN.contains(&key)
+}
+
 const MASK: &str = "***";
 /// Lines longer than this are cut when shown.
 const LONGEST: usize = 160;
@@ -125,7 +135,7 @@ pub(crate) fn excerpt_of_broken(line: &str, at: Range<usize>) -> Excerpt {
         return build(line, at, &[]);
     }
     let hidden = match line.split_once('=') {
-        Some((key, value)) if PLAIN.contains(&last_word(key)) && !value.contains('=') => None,
+        Some((key, value)) if is_plain(last_word(key)) && !value.contains('=') => None,
         Some((key, _)) if is_key(key.trim()) => Some(key.len() + 1..line.len()),
         _ => Some(0..line.len()),
     };
@@ -156,7 +166,7 @@ fn hidden_values(line: &str) -> Vec<Range<usize>> {
                 let end = close_of(line, at, c);
                 let content = line.get(at + 1..end).unwrap_or_default();
                 let reference = content.starts_with("file:") || content.starts_with("env:");
-                if !reference && key.is_some_and(|key| !PLAIN.contains(&key)) {
+                if !reference && key.is_some_and(|key| !is_plain(key)) {
                     hidden.push(at + 1..end);
                 }
                 past = end + 1;

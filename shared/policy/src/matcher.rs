@@ -196,10 +196,34 @@ impl Rewrite {
         Ok(Self { pattern: pattern.to_owned(), replace: replace.to_owned(), regex: regex(pattern)? })
     }
 
-    /// What becomes of the text, which is put into ASCII lower case; `None` when the pattern does not match it.
+    /// What becomes of the text; `None` when the pattern does not match it. Case does not count for the match, and is
+    /// kept in what the groups of the pattern take over.
     pub fn apply(&self, text: &str) -> Option<String> {
-        let text = text.to_ascii_lowercase();
-        self.regex.is_match(&text).then(|| self.regex.replace_all(&text, self.replace.as_str()).into_owned())
+        // ASCII lower case has the same length, so places in the one are places in the other.
+        let lowered = text.to_ascii_lowercase();
+        let mut made = String::with_capacity(text.len());
+        let mut past = 0;
+        let mut matched = false;
+        for captures in self.regex.captures_iter(&lowered) {
+            let Some(whole) = captures.get(0) else { continue };
+            matched = true;
+            made.push_str(text.get(past..whole.start()).unwrap_or_default());
+            for piece in pieces(&self.replace) {
+                match piece {
+                    Piece::Text(piece) => made.push_str(piece),
+                    Piece::Reference(name) => {
+                        let group = match name.parse::<usize>() {
+                            Ok(number) => captures.get(number),
+                            Err(_) => captures.name(name),
+                        };
+                        made.push_str(group.and_then(|group| text.get(group.range())).unwrap_or_default());
+                    }
+                }
+            }
+            past = whole.end();
+        }
+        made.push_str(text.get(past..).unwrap_or_default());
+        matched.then_some(made)
     }
 
     /// One after the other, each on what the one before it made; those that do not match are passed over. `None` when
@@ -230,7 +254,11 @@ impl Rewrite {
             Ok(number) => number < self.regex.captures_len(),
             Err(_) => names.contains(&name),
         };
-        references(&self.replace).into_iter().filter(|name| !known(name)).collect()
+        let references = pieces(&self.replace).into_iter().filter_map(|piece| match piece {
+            Piece::Reference(name) => Some(name),
+            Piece::Text(_) => None,
+        });
+        references.filter(|name| !known(name)).map(str::to_owned).collect()
     }
 }
 
@@ -328,26 +356,37 @@ fn copy_until(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, into: &mut St
     }
 }
 
-/// The names in `$name` and `${name}`, as the regex crate reads them: the longest run of `[0-9A-Za-z_]`.
-fn references(replace: &str) -> Vec<String> {
-    let mut found = Vec::new();
+/// A part of a replacement.
+enum Piece<'r> {
+    Text(&'r str),
+    Reference(&'r str),
+}
+
+/// The parts of a replacement, as the regex crate reads them: `${name}`, `$` and the longest run of `[0-9A-Za-z_]`,
+/// `$$` for a dollar sign, everything else as it stands.
+fn pieces(replace: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
     let mut rest = replace;
-    while let Some((_, after)) = rest.split_once('$') {
+    while let Some((before, after)) = rest.split_once('$') {
+        pieces.push(Piece::Text(before));
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+        let (name, tail) = after.split_at(end);
         if let Some(after) = after.strip_prefix('$') {
+            pieces.push(Piece::Text("$"));
             rest = after;
         } else if let Some((name, after)) = after.strip_prefix('{').and_then(|after| after.split_once('}')) {
-            found.push(name.to_owned());
+            pieces.push(Piece::Reference(name));
+            rest = after;
+        } else if name.is_empty() {
+            pieces.push(Piece::Text("$"));
             rest = after;
         } else {
-            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-            let (name, after) = after.split_at(end);
-            if !name.is_empty() {
-                found.push(name.to_owned());
-            }
-            rest = after;
+            pieces.push(Piece::Reference(name));
+            rest = tail;
         }
     }
-    found
+    pieces.push(Piece::Text(rest));
+    pieces
 }
 
 /// Patterns are the same when they are written the same.

@@ -127,13 +127,13 @@ impl SyncRule {
         self.groups.matches(group)
     }
 
-    /// What the group is called at the target: `into`; else what the rewrites make of the address in ASCII lower case
-    /// (of the name, where there is no address); else, when there is no rewrite or none fits, its own name.
+    /// What the group is called at the target: `into`; else what the rewrites make of the address (of the name, where
+    /// there is no address); else, when there is no rewrite or none fits, its own name.
     pub fn target_name(&self, group: &Group) -> String {
         if let Some(into) = &self.into {
             return into.clone();
         }
-        let subject = group.email.as_ref().map_or(group.name.as_str(), |email| email.key());
+        let subject = group.email.as_ref().map_or(group.name.as_str(), |email| email.as_written());
         Rewrite::apply_all(&self.rename, subject).unwrap_or_else(|| group.name.clone())
     }
 }

@@ -158,7 +158,7 @@ impl Field {
         };
         number
             .filter(|number| (self.least..=self.most).contains(number))
-            .ok_or_else(|| format!("\"{text}\" is not a {} ({} to {})", self.name, self.least, self.most))
+            .ok_or_else(|| format!("\"{text}\" is no {} ({} to {})", self.name, self.least, self.most))
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
     fn what_is_no_schedule_is_refused_with_its_place() {
         let refused = |text: &str| Cron::new(text).map_err(|error| (error.offset, error.message)).unwrap_err();
         assert_eq!(refused("0 2 * *").1, "a schedule has 5 fields (minute hour day month weekday), this one has 4");
-        assert_eq!(refused("0 24 * * *"), (2, "\"24\" is not a hour (0 to 23)".to_owned()));
+        assert_eq!(refused("0 24 * * *"), (2, "\"24\" is no hour (0 to 23)".to_owned()));
         assert_eq!(refused("0 2 * * */0").0, 8);
         assert_eq!(refused("5-1 2 * * *").0, 0);
         assert_eq!(refused("0 0 31 feb *").1, "no day of any year is like this");

@@ -94,6 +94,11 @@ impl<'t> Context<'t> {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
+    /// Takes back what another message says better.
+    pub(crate) fn withdraw(&mut self, code: Code, span: &Range<usize>, message: &str) {
+        self.found.retain(|found| found.code != code || found.span.start != span.start || found.message != message);
+    }
+
     pub(crate) fn is_clean(&self) -> bool {
         self.found.is_empty()
     }

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::context::{Context, Said, nearest, one_of};
-use crate::diagnostic::Code;
+use crate::{diagnostic::Code, mask};
 
 /// A table, where it is, and which of its keys have been asked for.
 pub(crate) struct Section<'t> {
@@ -19,6 +19,9 @@ pub(crate) struct Section<'t> {
     pub(crate) name: String,
     asked: RefCell<Vec<&'static str>>,
 }
+
+/// What the file itself is called in messages.
+pub(crate) const ROOT: &str = "the policy file";
 
 /// A value and its place.
 pub(crate) type Value<'t> = &'t Spanned<DeValue<'t>>;
@@ -55,7 +58,7 @@ impl<'t> Section<'t> {
         let value = self.get(key);
         if value.is_none() {
             let span = self.span.clone();
-            ctx.report(Code::MissingKey, &span, format!("{} has no `{key}`", self.name), help);
+            ctx.report(Code::MissingKey, &span, missing(&self.name, key), help);
         }
         value
     }
@@ -69,7 +72,11 @@ impl<'t> Section<'t> {
                 continue;
             }
             let help = match nearest(written, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => {
+                    // One mistake, one message.
+                    ctx.withdraw(Code::MissingKey, &self.span, &missing(&self.name, near));
+                    format!("did you mean `{near}`?")
+                }
                 None if known.is_empty() => "remove it".to_owned(),
                 None => {
                     let mut known = known.clone();
@@ -90,7 +97,7 @@ impl<'t> Section<'t> {
     /// A table below a key.
     pub(crate) fn table(&self, ctx: &mut Context<'_>, key: &'static str) -> Option<Section<'t>> {
         let value = self.get(key)?;
-        let name = format!("`{key}` of {}", self.name);
+        let name = if self.name == ROOT { format!("[{key}]") } else { format!("`{key}` of {}", self.name) };
         table_of(ctx, key, value, name)
     }
 
@@ -175,6 +182,10 @@ impl<'t> Section<'t> {
     }
 }
 
+fn missing(section: &str, key: &str) -> String {
+    format!("{section} has no `{key}`")
+}
+
 /// The table in a value.
 pub(crate) fn table_of<'t>(ctx: &mut Context<'_>, key: &str, value: Value<'t>, name: String) -> Option<Section<'t>> {
     match value.get_ref() {
@@ -236,10 +247,15 @@ pub(crate) fn choice_of<T: Copy>(
     found
 }
 
-/// Reports a value of another type than the key takes. The value is not shown: it may be anything.
+/// Reports a value of another type than the key takes. The value is shown only under a plain key.
 pub(crate) fn wrong_type<T>(ctx: &mut Context<'_>, key: &str, value: Value<'_>, wanted: &str) -> Option<T> {
     let message = format!("`{key}` is {}, not {wanted}", kind_of(value.get_ref()));
-    ctx.report_secret(Code::WrongType, &value.span(), message, format!("write {wanted}"));
+    let help = format!("write {wanted}");
+    if mask::is_plain(key) {
+        ctx.report(Code::WrongType, &value.span(), message, help);
+    } else {
+        ctx.report_secret(Code::WrongType, &value.span(), message, help);
+    }
     None
 }
 

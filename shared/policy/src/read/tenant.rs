@@ -9,9 +9,9 @@ use super::{
     checks, claims,
     context::{Context, Said},
     directory, guard, people,
-    section::Section,
+    section::{ROOT, Section},
     sync,
-    value::report_name,
+    value::{report_name, within},
 };
 use crate::{Cron, Diagnostics, Policy, Schedule, diagnostic::Code};
 
@@ -25,15 +25,11 @@ pub(crate) fn policy(text: &str) -> Result<Policy, Diagnostics> {
     if !errors.is_empty() {
         for error in errors.iter().take(MOST_SYNTAX_ERRORS) {
             let span = error.span().unwrap_or(0..0);
-            ctx.report_syntax(
-                &span,
-                format!("not TOML: {}", error.message()),
-                "see https://toml.io for how it is written",
-            );
+            ctx.report_syntax(&span, format!("not TOML: {}", error.message()), syntax_help(error.message()));
         }
         return Err(ctx.into_diagnostics());
     }
-    let root = Section::new(document.get_ref(), 0..0, "the policy file");
+    let root = Section::new(document.get_ref(), 0..0, ROOT);
     let written = Written {
         tenant: tenant(&mut ctx, &root),
         directories: directory::directories(&mut ctx, &root),
@@ -49,6 +45,17 @@ pub(crate) fn policy(text: &str) -> Result<Policy, Diagnostics> {
     match policy {
         Some(policy) if ctx.is_clean() => Ok(policy),
         _ => Err(ctx.into_diagnostics()),
+    }
+}
+
+/// The remedy for what the TOML parser says.
+fn syntax_help(message: &str) -> &'static str {
+    if message.contains("must be quoted") {
+        "write text in quotes: key = \"text\""
+    } else if message.contains("duplicate key") {
+        "keep one of the two"
+    } else {
+        "see https://toml.io for how it is written; in \"…\" a backslash needs a second one, in '…' it does not"
     }
 }
 
@@ -117,12 +124,13 @@ fn schedule(ctx: &mut Context<'_>, root: &Section<'_>) -> Schedule {
     let mode = section.choice(ctx, "mode", &words);
     let cron = section.text(ctx, "cron");
     let cron_span = section.key_span("cron");
+    let section_span = section.span.clone();
     section.finish(ctx);
     match (mode, cron) {
         (None | Some(Mode::Cron), Some(text)) => read_cron(ctx, &text),
         (Some(Mode::Cron), None) => {
             let help = "add cron = \"0 2 * * *\": minute hour day month weekday, UTC";
-            ctx.report(Code::MissingKey, &section_span(root), "[schedule] has no `cron`", help);
+            ctx.report(Code::MissingKey, &section_span, "[schedule] has no `cron`", help);
             Schedule::Manual
         }
         (Some(_), Some(_)) => {
@@ -135,16 +143,13 @@ fn schedule(ctx: &mut Context<'_>, root: &Section<'_>) -> Schedule {
     }
 }
 
-fn section_span(root: &Section<'_>) -> std::ops::Range<usize> {
-    root.key_span("schedule")
-}
-
 fn read_cron(ctx: &mut Context<'_>, text: &Said<String>) -> Schedule {
     match Cron::new(&text.value) {
         Ok(cron) => Schedule::Cron(cron),
         Err(error) => {
             let help = "write minute hour day month weekday in UTC, such as \"0 2 * * *\" for two in the night";
-            ctx.report(Code::BadSchedule, &text.span, error.message, help);
+            let span = within(ctx, text, error.offset);
+            ctx.report(Code::BadSchedule, &span, error.message, help);
             Schedule::Manual
         }
     }

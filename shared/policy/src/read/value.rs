@@ -191,17 +191,26 @@ pub(crate) fn patterns_of(ctx: &mut Context<'_>, texts: &[Said<String>]) -> Opti
     NameMatcher::new(fine).ok()
 }
 
-/// Points into the pattern where that is possible: when it is written without escapes.
-pub(crate) fn report_pattern(ctx: &mut Context<'_>, text: &Said<String>, error: &PatternError) {
+/// The part of a text that begins at `offset`, if the text is written without escapes; else the whole.
+pub(crate) fn within(ctx: &Context<'_>, text: &Said<String>, offset: usize) -> Range<usize> {
     let source = ctx.source(&text.span);
     let quotes = if source.starts_with("'''") || source.starts_with("\"\"\"") { 3 } else { 1 };
     let plain = source.get(quotes..).is_some_and(|rest| rest.starts_with(&text.value));
+    if plain && offset < text.value.len() {
+        text.span.start + quotes + offset..text.span.start + quotes + text.value.len()
+    } else {
+        text.span.clone()
+    }
+}
+
+/// Points into the pattern where that is possible.
+pub(crate) fn report_pattern(ctx: &mut Context<'_>, text: &Said<String>, error: &PatternError) {
     let span = match error.offset {
-        Some(offset) if plain => {
-            let start = (text.span.start + quotes + offset).min(text.span.end.saturating_sub(1));
-            start..start + 1
+        Some(offset) => {
+            let span = within(ctx, text, offset);
+            if span == text.span { span } else { span.start..span.start + 1 }
         }
-        _ => text.span.clone(),
+        None => text.span.clone(),
     };
     if error.regex {
         let help = "see https://docs.rs/regex/#syntax; in '…' a backslash needs no second one";
