@@ -196,7 +196,8 @@ impl Postgres {
 /// A data folder fresh from `initdb`, made once per version and user.
 fn pristine(bin: &Path, user: Option<User>) -> Result<PathBuf> {
     let version = run("postgres --version", Command::new(bin.join("postgres")).arg("--version"))?;
-    let version: String = version.chars().filter(|c| c.is_ascii_digit() || *c == '.').take(12).collect();
+    let version = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let version = version.context("PostgreSQL does not say its version")?;
     let us = rustix::process::geteuid().as_raw();
     let folder = std::env::temp_dir().join(format!("rollcall-test-postgres-{version}-{us}"));
     std::fs::create_dir_all(&folder)?;
