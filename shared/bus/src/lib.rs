@@ -1,1 +1,184 @@
 //! JetStream: topology, typed publish and consume, deliveries that must be settled, outbox relay.
+//!
+//! Purpose: a message says what changed and wakes the next service. It is never the only copy of a fact, so everything
+//! here may lose its data at any moment and only gets slower by it.
+//!
+//! Guarantees:
+//! * a [`Delivery`] is settled once: acknowledged, retried later, or buried with its bytes; dropping it means retry;
+//! * bytes that cannot be read are buried, shown and never guessed at;
+//! * what is committed to an outbox is published, in order where a lease says who does it ([`Relay`], [`relay_in_order`]);
+//! * streams and consumers that vanish while a service runs are declared again, where the service may declare.
+//!
+//! Assumptions: nats-server 2.9.10 or later, and nothing that came after 2.9 (reference/platform.md §1.3): no account
+//! query, one filter per consumer, no purge by subject.
+
+mod consume;
+mod control;
+mod delivery;
+mod error;
+pub mod outgoing;
+mod publish;
+mod relay;
+mod topology;
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::jetstream::{self, context::ContextBuilder};
+use tracing::{debug, info, warn};
+
+pub use consume::Consumer;
+pub use control::{ControlRequest, ControlRequests};
+pub use delivery::Delivery;
+pub use error::BusError;
+pub use relay::{Relay, RelayOptions, Wake, relay_in_order};
+pub use topology::{Intake, StreamName};
+
+/// How long an acknowledgement or an answer of the server may take. Short, so that a broker that restarts is noticed;
+/// what was in flight is sent again under the same message id.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a first connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The longest pause between two attempts to reconnect.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a deployment may choose about the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BusOptions {
+    /// Whether this process declares what is missing, at start and while running. In production a bootstrap role does.
+    pub declare: bool,
+    /// How many servers keep each message: 1, or 3 on nats-server 2.12 and later.
+    pub replicas: usize,
+}
+
+impl Default for BusOptions {
+    fn default() -> Self {
+        Self { declare: true, replicas: 1 }
+    }
+}
+
+/// A connection that all tasks of a process share. Cheap to clone.
+#[derive(Clone)]
+pub struct Bus {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: async_nats::Client,
+    jetstream: jetstream::Context,
+    options: BusOptions,
+}
+
+impl std::fmt::Debug for Bus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bus").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Bus {
+    /// Connects as `name` and declares the streams that are missing. `url` may hold several addresses, separated by
+    /// commas, and a user with a password.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`] when no server answers within five seconds; what [`Bus::declare`] says.
+    pub async fn connect(url: &str, name: &str) -> Result<Self, BusError> {
+        Self::connect_with(url, name, BusOptions::default()).await
+    }
+
+    /// As [`Bus::connect`], with other options.
+    ///
+    /// # Errors
+    /// As [`Bus::connect`].
+    pub async fn connect_with(url: &str, name: &str, options: BusOptions) -> Result<Self, BusError> {
+        let addresses = url
+            .split(',')
+            .map(|address| address.trim().parse::<async_nats::ServerAddr>())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| BusError::Address)?;
+        let connecting = async_nats::ConnectOptions::new()
+            .name(name)
+            .custom_inbox_prefix(format!("_INBOX_{name}"))
+            .connection_timeout(CONNECT_WITHIN)
+            .request_timeout(Some(ANSWER_WITHIN))
+            .ping_interval(Duration::from_secs(10))
+            .reconnect_delay_callback(reconnect_pause)
+            .event_callback(|event| async move { note(&event) })
+            .connect(addresses);
+        let client = tokio::time::timeout(CONNECT_WITHIN, connecting)
+            .await
+            .map_err(|_| BusError::Unreachable("no answer within five seconds".to_owned()))?
+            .map_err(|error| BusError::Unreachable(error.to_string()))?;
+        let jetstream = ContextBuilder::new().timeout(ANSWER_WITHIN).ack_timeout(ANSWER_WITHIN).build(client.clone());
+        let bus = Self { inner: Arc::new(Inner { client, jetstream, options }) };
+        if options.declare {
+            bus.declare().await?;
+        }
+        Ok(bus)
+    }
+
+    /// Proves that the server answers: for readiness.
+    ///
+    /// # Errors
+    /// When it does not within two seconds.
+    pub async fn ping(&self) -> Result<(), BusError> {
+        match tokio::time::timeout(ANSWER_WITHIN, self.inner.client.flush()).await {
+            Ok(Ok(())) if self.is_connected() => Ok(()),
+            Ok(Err(error)) => Err(BusError::Unreachable(error.to_string())),
+            _ => Err(BusError::Unreachable("the connection is down".to_owned())),
+        }
+    }
+
+    /// Whether the connection is up now.
+    pub fn is_connected(&self) -> bool {
+        self.inner.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Sends what is buffered and closes the connection.
+    ///
+    /// # Errors
+    /// When the server is gone; nothing is lost by that.
+    pub async fn close(&self) -> Result<(), BusError> {
+        self.inner.client.drain().await.map_err(|error| BusError::Unreachable(error.to_string()))
+    }
+
+    pub(crate) fn jetstream(&self) -> &jetstream::Context {
+        &self.inner.jetstream
+    }
+
+    pub(crate) fn client(&self) -> &async_nats::Client {
+        &self.inner.client
+    }
+
+    pub(crate) fn options(&self) -> BusOptions {
+        self.inner.options
+    }
+}
+
+/// The first attempt at once, then 50 ms and doubling.
+fn reconnect_pause(attempt: usize) -> Duration {
+    let doubled = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+    if attempt == 0 { Duration::ZERO } else { (Duration::from_millis(50) * 2_u32.pow(doubled)).min(RECONNECT_PAUSE) }
+}
+
+/// What happens to the connection, for the log. Missing permissions arrive only here.
+fn note(event: &async_nats::Event) {
+    match event {
+        async_nats::Event::Connected => info!("connected to nats"),
+        async_nats::Event::Disconnected => warn!("the connection to nats is lost, reconnecting"),
+        async_nats::Event::ServerError(error) => {
+            warn!(%error, "nats refused something: check this service's permissions");
+        }
+        other => debug!(event = %other, "nats"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reconnecting_is_tried_at_once_and_then_ever_less_often() {
+        let pauses: Vec<_> = [0, 1, 2, 3, 6, 100].map(reconnect_pause).into();
+        let millis: Vec<_> = pauses.iter().map(Duration::as_millis).collect();
+        assert_eq!(millis, [0, 50, 100, 200, 1000, 1000]);
+    }
+}

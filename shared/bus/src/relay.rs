@@ -1,0 +1,212 @@
+//! From outboxes to the bus.
+//!
+//! The relay claims rows, publishes them and marks them when the server has acknowledged. A crash in between publishes
+//! twice, under the same message id. It is woken after each commit of its own process and looks by itself twice a
+//! second, so a lost wake costs half a second and never a message.
+
+use std::{sync::Arc, time::Duration};
+
+use store::{Envelope, Lease, Schema, Store, StoreError};
+use tokio::{sync::Notify, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{Bus, publish::Sent};
+
+/// How many rows are claimed at once.
+const BATCH: u32 = 500;
+/// How often the relay looks without being woken.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a batch that cannot be published is tried again before its rows are left for another claim. Shorter than a
+/// claim lasts.
+const TRY_FOR: u32 = 20;
+/// The pause after a failure; it doubles up to a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Wakes a relay (or anything else that waits for work) after a commit. Cheap to clone; a wake that nobody waits for is
+/// kept for the next wait.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// There is work.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for work.
+    pub async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// When rows are published again, and when they are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayOptions {
+    /// What is published and not settled after this time is published again under another message id.
+    pub republish_after: Duration,
+    /// What is published (and settled) is kept for this time, which is longer than a broker may lose in a crash.
+    pub keep: Duration,
+    /// How often both are looked after.
+    pub upkeep_every: Duration,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self {
+            republish_after: Duration::from_mins(1),
+            keep: Duration::from_mins(10),
+            upkeep_every: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Publishes what waits in one owner's outbox, past other relays of the same outbox. For messages whose order does not
+/// matter: commands, outcomes, notices, requests to verify.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    /// Where to.
+    pub bus: Bus,
+    /// Where from.
+    pub store: Store,
+    /// Whose outbox.
+    pub schema: Schema,
+    /// What wakes it.
+    pub wake: Wake,
+    /// When rows are published again and removed.
+    pub options: RelayOptions,
+}
+
+impl Relay {
+    /// Runs until it is told to stop; then publishes once more what is there.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut upkeep = tokio::time::interval(self.options.upkeep_every);
+        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = self.wake.woken() => {}
+                _ = upkeep.tick() => self.upkeep().await,
+                _ = look.tick() => {}
+            }
+            self.drain(&stop).await;
+        }
+        // One last look without patience: what does not go now is published by whoever comes next.
+        self.drain(&stop).await;
+    }
+
+    /// Publishes until nothing waits.
+    async fn drain(&self, stop: &CancellationToken) {
+        loop {
+            let claimed = match self.store.claim(self.schema, BATCH).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    warn!(%error, outbox = ?self.schema, "cannot look into the outbox, trying again");
+                    return;
+                }
+            };
+            let whole = claimed.len() < BATCH as usize;
+            self.send(claimed, stop).await;
+            if whole || stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// Publishes claimed rows, again and again while the server does not take them.
+    async fn send(&self, mut rows: Vec<Envelope>, stop: &CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..TRY_FOR {
+            if rows.is_empty() {
+                return;
+            }
+            let sent = self.bus.publish_rows(&rows, false).await;
+            if let Err(error) = self.store.mark_published(self.schema, &sent.acknowledged).await {
+                warn!(%error, "cannot mark what was published; it goes out twice");
+                return;
+            }
+            let Sent { acknowledged, error } = sent;
+            let Some(error) = error else { return };
+            rows.retain(|row| !acknowledged.contains(&row.id));
+            warn!(%error, waiting = rows.len(), outbox = ?self.schema, "messages are not acknowledged, trying again");
+            self.bus.mend(&error).await;
+            if stop.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn upkeep(&self) {
+        let again = match self.schema {
+            Schema::Directory => Ok(0),
+            Schema::Plan => self.store.republish_commands(self.options.republish_after).await,
+            Schema::Effect => self.store.republish_outcomes(self.options.republish_after).await,
+        };
+        match again {
+            Ok(0) => {}
+            Ok(count) => info!(count, outbox = ?self.schema, "publishing again what was not settled in time"),
+            Err(error) => warn!(%error, "cannot look for what is not settled, trying again"),
+        }
+        if let Err(error) = self.store.prune_outbox(self.schema, self.options.keep).await {
+            warn!(%error, "cannot remove old rows of the outbox, trying again");
+        }
+    }
+}
+
+/// Publishes one topic's messages in order, for as long as its lease holds: a directory's events, by the holder of the
+/// directory's lease. Ends with `Ok` when told to stop.
+///
+/// # Errors
+/// [`StoreError`] when the lease is lost; other trouble is waited out.
+pub async fn relay_in_order(
+    bus: &Bus,
+    store: &Store,
+    schema: Schema,
+    lease: &Lease,
+    topic: &str,
+    wake: &Wake,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            () = wake.woken() => {}
+            _ = look.tick() => {}
+        }
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let rows = match store.claim_in_order(schema, lease, topic, BATCH).await {
+                Ok(rows) if rows.is_empty() => break,
+                Ok(rows) => rows,
+                Err(error @ StoreError::LeaseLost { .. }) => return Err(error),
+                Err(error) => {
+                    warn!(%error, topic, "cannot look into the outbox, trying again");
+                    break;
+                }
+            };
+            let sent = bus.publish_rows(&rows, true).await;
+            if let Err(error) = store.mark_published(schema, &sent.acknowledged).await {
+                warn!(%error, topic, "cannot mark what was published; it goes out twice");
+                break;
+            }
+            if let Some(error) = sent.error {
+                warn!(%error, topic, "messages are not acknowledged, trying again");
+                bus.mend(&error).await;
+                if stop.is_cancelled() {
+                    return Ok(());
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}

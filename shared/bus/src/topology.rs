@@ -1,0 +1,218 @@
+//! Streams and consumers (DESIGN §4.1).
+//!
+//! Limits retention, because work-queue retention leaves acknowledged messages behind on 2.9 after leader changes; a cap and
+//! `discard new`, so that a full stream pushes back instead of forgetting. Ages are short: what nobody has read by then is
+//! published again from its outbox.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    consumer::{self, AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy},
+    stream::{self, DiscardPolicy, RetentionPolicy, StorageType},
+};
+use contract::subjects;
+use model::{DirectoryId, Lane, TenantId};
+
+use crate::{Bus, BusError};
+
+/// A stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamName {
+    /// Directory events and requests to verify.
+    Directory,
+    /// Commands.
+    Command,
+    /// Outcomes.
+    Outcome,
+    /// Dead letters.
+    DeadLetter,
+}
+
+impl StreamName {
+    /// All streams.
+    pub const ALL: [Self; 4] = [Self::Directory, Self::Command, Self::Outcome, Self::DeadLetter];
+
+    /// The name at the server.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "ROLLCALL_DIRECTORY",
+            Self::Command => "ROLLCALL_COMMAND",
+            Self::Outcome => "ROLLCALL_OUTCOME",
+            Self::DeadLetter => "ROLLCALL_DEADLETTER",
+        }
+    }
+
+    fn subjects(self) -> Vec<String> {
+        match self {
+            Self::Directory => subjects::all_directory(),
+            Self::Command => subjects::all_commands(),
+            Self::Outcome => subjects::all_outcomes(),
+            Self::DeadLetter => subjects::all_dead_letters(),
+        }
+    }
+
+    const fn age(self) -> Duration {
+        match self {
+            Self::Directory | Self::Command | Self::Outcome => Duration::from_hours(1),
+            Self::DeadLetter => Duration::from_hours(90 * 24),
+        }
+    }
+
+    const fn bytes(self) -> i64 {
+        match self {
+            Self::Directory => 1 << 30,
+            Self::Command | Self::Outcome => 2 << 30,
+            Self::DeadLetter => 256 << 20,
+        }
+    }
+
+    fn config(self, replicas: usize) -> stream::Config {
+        stream::Config {
+            name: self.as_str().to_owned(),
+            subjects: self.subjects(),
+            retention: RetentionPolicy::Limits,
+            storage: StorageType::File,
+            discard: DiscardPolicy::New,
+            max_age: self.age(),
+            max_bytes: self.bytes(),
+            max_messages: -1,
+            max_messages_per_subject: -1,
+            max_consumers: -1,
+            num_replicas: replicas,
+            duplicate_window: Duration::from_mins(2),
+            ..stream::Config::default()
+        }
+    }
+}
+
+/// What one durable consumer takes in: one filter of one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intake {
+    stream: StreamName,
+    durable: String,
+    filter: String,
+    window: i64,
+    settle_within: Duration,
+}
+
+impl Intake {
+    /// What a tenant's reconciler hears of directories.
+    pub fn directory_events(tenant: &TenantId) -> Self {
+        Self::new(StreamName::Directory, format!("reconciler-{tenant}"), subjects::directory_events(tenant))
+    }
+
+    /// What a tenant's reconciler hears of commands.
+    pub fn outcomes(tenant: &TenantId) -> Self {
+        Self::new(StreamName::Outcome, format!("reconciler-{tenant}"), subjects::outcomes(tenant))
+    }
+
+    /// What a directory's watcher is asked to read.
+    pub fn verify(tenant: &TenantId, directory: &DirectoryId) -> Self {
+        let filter = subjects::Subject::Verify { tenant: tenant.clone(), directory: directory.clone() };
+        Self::new(StreamName::Directory, format!("watcher-{tenant}_{directory}"), filter.to_string())
+    }
+
+    /// What a target's writer does, one lane of it.
+    pub fn commands(tenant: &TenantId, target: &DirectoryId, lane: Lane) -> Self {
+        let filter = subjects::Subject::Command { tenant: tenant.clone(), target: target.clone(), lane };
+        // Ids may hold hyphens: only a character that they cannot hold tells `a-b` + `c` from `a` + `b-c`.
+        let durable = format!("writer-{tenant}_{target}_{}", lane.as_str());
+        Self::new(StreamName::Command, durable, filter.to_string())
+    }
+
+    fn new(stream: StreamName, durable: String, filter: String) -> Self {
+        Self { stream, durable, filter, window: 2048, settle_within: Duration::from_secs(30) }
+    }
+
+    /// At most this many deliveries are unsettled at once. 2,048 unless told.
+    #[must_use]
+    pub const fn window(mut self, window: i64) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// A delivery that is not settled within this time comes again. 30 s unless told.
+    #[must_use]
+    pub const fn settle_within(mut self, time: Duration) -> Self {
+        self.settle_within = time;
+        self
+    }
+
+    /// The consumer's name at the server.
+    pub fn durable(&self) -> &str {
+        &self.durable
+    }
+
+    /// Which stream it reads.
+    pub const fn stream(&self) -> StreamName {
+        self.stream
+    }
+
+    fn config(&self, replicas: usize) -> consumer::pull::Config {
+        consumer::pull::Config {
+            durable_name: Some(self.durable.clone()),
+            filter_subject: self.filter.clone(),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::Explicit,
+            replay_policy: ReplayPolicy::Instant,
+            ack_wait: self.settle_within,
+            // A message is given up by us, with its bytes, and never by the server, without a word.
+            max_deliver: 1_000_000,
+            max_ack_pending: self.window,
+            num_replicas: replicas,
+            ..consumer::pull::Config::default()
+        }
+    }
+}
+
+impl Bus {
+    /// Declares every stream that is missing. One that exists is left as it is: an operator may have changed its cap.
+    ///
+    /// # Errors
+    /// [`BusError::NoStream`] when the server refuses or does not answer.
+    pub async fn declare(&self) -> Result<(), BusError> {
+        for stream in StreamName::ALL {
+            self.declare_stream(stream).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn declare_stream(&self, stream: StreamName) -> Result<(), BusError> {
+        let name = stream.as_str();
+        let config = stream.config(self.options().replicas);
+        let declared = self.jetstream().get_or_create_stream(config).await;
+        declared.map(|_| ()).map_err(|error| BusError::NoStream { stream: name, reason: error.to_string() })
+    }
+
+    /// Opens the consumer; declares it and its stream first where that is allowed and needed.
+    pub(crate) async fn open(&self, intake: &Intake) -> Result<PullConsumer, BusError> {
+        let stream = intake.stream.as_str();
+        let missing = |reason: String| BusError::NoConsumer { consumer: intake.durable.clone(), reason };
+        if !self.options().declare {
+            let found = self.jetstream().get_consumer_from_stream(&intake.durable, stream).await;
+            return found.map_err(|error| missing(error.to_string()));
+        }
+        self.declare_stream(intake.stream).await?;
+        let config = intake.config(self.options().replicas);
+        self.jetstream().create_consumer_on_stream(config, stream).await.map_err(|error| missing(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn two_targets_never_share_a_consumer() {
+        let id = |text: &str| DirectoryId::new(text).unwrap();
+        let one = Intake::commands(&TenantId::new("a-b").unwrap(), &id("c"), Lane::Urgent);
+        let other = Intake::commands(&TenantId::new("a").unwrap(), &id("b-c"), Lane::Urgent);
+        assert_ne!(one.durable(), other.durable());
+    }
+
+    #[test]
+    fn all_streams_together_fit_into_eight_gigabytes() {
+        assert!(StreamName::ALL.iter().map(|stream| stream.bytes()).sum::<i64>() < 8 << 30);
+    }
+}

@@ -1,0 +1,159 @@
+//! From committed rows to deliveries.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bus::{Bus, Intake, Relay, RelayOptions, Wake, outgoing, relay_in_order};
+use contract::DirectoryEvent;
+use harness::Postgres;
+use store::{OutboxMessage, Schema, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{SOON, directory, event, servers, start, tenant};
+
+struct Database {
+    _server: Postgres,
+    store: Store,
+    sql: tokio_postgres::Client,
+}
+
+async fn database() -> Database {
+    let server = Postgres::fast().await.unwrap();
+    let url = server.database("relay").await.unwrap();
+    store::migrate(&url).await.unwrap();
+    let store = Store::connect(&url, None, 4).await.unwrap();
+    let (sql, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    Database { _server: server, store, sql }
+}
+
+impl Database {
+    async fn put(&self, table: &str, message: &OutboxMessage) {
+        let statement = format!(
+            "insert into {table} (topic, settle_key, subject, message_id, payload, headers) values ($1,$2,$3,$4,$5,$6)"
+        );
+        let headers: Vec<String> =
+            message.headers.iter().map(|(name, value)| format!("[\"{name}\",\"{value}\"]")).collect();
+        let headers = format!("[{}]", headers.join(","));
+        self.sql
+            .execute(
+                &statement,
+                &[
+                    &message.topic,
+                    &message.settle_key,
+                    &message.subject,
+                    &message.message_id,
+                    &message.payload,
+                    &headers,
+                ],
+            )
+            .await
+            .unwrap();
+    }
+
+    async fn waiting(&self, schema: Schema) -> u64 {
+        self.store.outbox_backlog(schema).await.unwrap().0
+    }
+}
+
+fn relay(bus: &Bus, store: &Store, schema: Schema, options: RelayOptions) -> (Wake, CancellationToken) {
+    let (wake, stop) = (Wake::default(), CancellationToken::new());
+    let relay = Relay { bus: bus.clone(), store: store.clone(), schema, wake: wake.clone(), options };
+    tokio::spawn(relay.run(stop.clone()));
+    (wake, stop)
+}
+
+async fn versions(bus: &Bus, count: usize) -> Vec<u64> {
+    let mut consumer = bus.consume::<DirectoryEvent>(Intake::directory_events(&tenant())).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let batch = consumer.next_batch(500, SOON).await;
+        assert!(!batch.is_empty(), "{} of {count} came", seen.len());
+        for delivery in batch {
+            assert_eq!(delivery.traceparent(), Some("00-trace"));
+            seen.push(delivery.value().version);
+            delivery.ack().await.unwrap();
+        }
+    }
+    seen
+}
+
+#[tokio::test]
+async fn what_is_committed_is_published_and_marked() {
+    for server in servers() {
+        let ((_nats, bus), database) = (start(server).await, database().await);
+        let (wake, stop) = relay(&bus, &database.store, Schema::Plan, RelayOptions::default());
+        for version in 1..=700 {
+            database.put("plan.outbox", &outgoing::event(&event(version), Some("00-trace"))).await;
+        }
+        wake.wake();
+        let seen: BTreeSet<u64> = versions(&bus, 700).await.into_iter().collect();
+        assert_eq!(seen.len(), 700);
+        harness::eventually(SOON, "the marks", async || Ok((database.waiting(Schema::Plan).await == 0).then_some(())))
+            .await
+            .unwrap();
+        stop.cancel();
+    }
+}
+
+#[tokio::test]
+async fn i15_a_relay_waits_out_a_server_that_is_gone_and_forgot_everything() {
+    let ((mut nats, bus), database) = (start(servers()[0]).await, database().await);
+    let (wake, stop) = relay(&bus, &database.store, Schema::Plan, RelayOptions::default());
+    nats.stop().await.unwrap();
+    nats.wipe().unwrap();
+    for version in 1..=50 {
+        database.put("plan.outbox", &outgoing::event(&event(version), Some("00-trace"))).await;
+    }
+    wake.wake();
+    nats.restart().await.unwrap();
+    let seen: BTreeSet<u64> = versions(&bus, 50).await.into_iter().collect();
+    assert_eq!(seen.len(), 50);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn what_is_not_settled_in_time_is_published_again() {
+    let ((_nats, bus), database) = (start(servers()[0]).await, database().await);
+    let options = RelayOptions {
+        republish_after: Duration::from_millis(200),
+        upkeep_every: Duration::from_millis(100),
+        ..RelayOptions::default()
+    };
+    let mut message = outgoing::event(&event(1), Some("00-trace"));
+    message.settle_key = "11111111-1111-1111-1111-111111111111".to_owned();
+    database.put("plan.outbox", &message).await;
+    let (_wake, stop) = relay(&bus, &database.store, Schema::Plan, options);
+    // Within two minutes the server would swallow the same message id.
+    assert_eq!(versions(&bus, 3).await, [1, 1, 1]);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn events_of_a_directory_go_out_in_order_by_the_holder_of_its_lease() {
+    for server in servers() {
+        let ((_nats, bus), database) = (start(server).await, database().await);
+        let minute = Duration::from_mins(1);
+        let store = &database.store;
+        let lease = store.acquire("watcher/acme/workspace", "one", minute, Duration::ZERO).await.unwrap().unwrap();
+        for version in 1..=900 {
+            database.put("directory.outbox", &outgoing::event(&event(version), Some("00-trace"))).await;
+        }
+        let (wake, stop) = (Wake::default(), CancellationToken::new());
+        let topic = format!("{}/{}", tenant(), directory());
+        let relaying = {
+            let (bus, store, lease, wake, stop) =
+                (bus.clone(), store.clone(), lease.clone(), wake.clone(), stop.clone());
+            tokio::spawn(
+                async move { relay_in_order(&bus, &store, Schema::Directory, &lease, &topic, &wake, &stop).await },
+            )
+        };
+        let seen = versions(&bus, 900).await;
+        assert!(seen.is_sorted(), "in order");
+        // Somebody else takes over: the first holder publishes no more.
+        store.release(&lease).await.unwrap();
+        database.put("directory.outbox", &outgoing::event(&event(901), Some("00-trace"))).await;
+        let ended = tokio::time::timeout(SOON, relaying).await.unwrap().unwrap();
+        assert!(matches!(ended, Err(store::StoreError::LeaseLost { .. })), "{ended:?}");
+        assert_eq!(database.waiting(Schema::Directory).await, 1);
+    }
+}
