@@ -21,14 +21,14 @@ fn group(address: &str) -> Group {
     let mut group = Group::new(GroupId::new(address).unwrap(), "A Display Name");
     group.email = Email::new(address).ok();
     if group.email.is_none() {
-        group.name = address.to_owned();
+        address.clone_into(&mut group.name);
     }
     group
 }
 
 /// Two directories, one rule, and what is added.
 fn small(rule: &str, rest: &str) -> Policy {
-    parse(&format!("tenant = \"t\"\n{SOURCE}{TARGET}[[sync]]\nfrom = \"google\"\nto = \"cloud\"\n{rule}\n{rest}",))
+    parse(&format!("tenant = \"t\"\n{SOURCE}{TARGET}[[sync]]\nfrom = \"google\"\nto = \"cloud\"\n{rule}\n{rest}"))
 }
 
 const SOURCE: &str =

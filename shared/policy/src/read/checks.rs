@@ -289,16 +289,13 @@ pub(crate) fn adoptions(ctx: &mut Context<'_>, root: &Section<'_>) -> Vec<Writte
             continue;
         };
         let (directory, group) = text.value.split_once('/').unwrap_or((&text.value, ""));
-        match (DirectoryId::new(directory), GroupId::new(group)) {
-            (Ok(directory), Ok(group)) => {
-                let target = Said { value: directory, span: text.span.clone() };
-                read.push(WrittenAdoption { source: source_id, target, group });
-            }
-            _ => {
-                let message = "this entry of [adopt] names no group of a directory";
-                ctx.report(Code::BadAdoption, &text.span, message, help);
-            }
-        }
+        let (Ok(directory), Ok(group)) = (DirectoryId::new(directory), GroupId::new(group)) else {
+            let message = "this entry of [adopt] names no group of a directory";
+            ctx.report(Code::BadAdoption, &text.span, message, help);
+            continue;
+        };
+        let target = Said { value: directory, span: text.span.clone() };
+        read.push(WrittenAdoption { source: source_id, target, group });
     }
     read
 }

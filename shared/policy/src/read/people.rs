@@ -76,7 +76,7 @@ fn provisions(ctx: &mut Context<'_>, people: &Section<'_>) -> Vec<WrittenProvisi
         return Vec::new();
     };
     let mut read = Vec::new();
-    for entry in list.iter() {
+    for entry in list {
         let name = "[[people.provision]]".to_owned();
         if let Some(section) = table_of(ctx, "provision", entry, name) {
             read.push(provision(ctx, section));

@@ -44,7 +44,7 @@ pub(crate) fn rules(ctx: &mut Context<'_>, root: &Section<'_>) -> Vec<WrittenRul
     let Some(value) = root.get("sync") else { return Vec::new() };
     let Some(list) = list_of(ctx, "sync", value, "a list of tables: [[sync]]") else { return Vec::new() };
     let mut read = Vec::new();
-    for entry in list.iter() {
+    for entry in list {
         if let Some(section) = table_of(ctx, "sync", entry, "[[sync]]".to_owned()) {
             read.push(rule(ctx, section));
         }

@@ -60,7 +60,7 @@ impl Section<'_> {
                 Code::BadDuration,
                 &text.span,
                 message,
-                format!("write at least {:?} and at most 10 years", least),
+                format!("write at least {least:?} and at most 10 years"),
             );
             return None;
         }
@@ -138,13 +138,11 @@ fn rewrite<'t>(ctx: &mut Context<'_>, key: &'static str, entry: &'t Spanned<DeVa
 
 /// A slug that names a directory.
 pub(crate) fn directory_of(ctx: &mut Context<'_>, text: &Said<String>) -> Option<Said<DirectoryId>> {
-    match DirectoryId::new(&text.value) {
-        Ok(value) => Some(Said { value, span: text.span.clone() }),
-        Err(_) => {
-            report_name(ctx, "a directory", &text.value, &text.span);
-            None
-        }
-    }
+    let Ok(value) = DirectoryId::new(&text.value) else {
+        report_name(ctx, "a directory", &text.value, &text.span);
+        return None;
+    };
+    Some(Said { value, span: text.span.clone() })
 }
 
 /// Reports a name of ours that is not a slug.
