@@ -50,14 +50,21 @@ fn refusal(text: &str) -> String {
     Policy::parse(text).unwrap_err().render("acme.toml").to_string()
 }
 
+/// Holds the refusal of a changed file against its snapshot.
+fn snapshot(name: &str, text: &str) {
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, refusal(text));
+    });
+}
+
 macro_rules! refused {
     ($($name:ident: $from:expr => $to:expr;)*) => {
-        $(#[test]
+        $(
+        #[test]
         fn $name() {
-            insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-                insta::assert_snapshot!(stringify!($name), refusal(&changed($from, $to)));
-            });
-        })*
+            snapshot(stringify!($name), &changed($from, $to));
+        }
+        )*
     };
 }
 
@@ -140,11 +147,9 @@ refused! {
 
 #[test]
 fn an_empty_file_is_refused() {
-    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!("an_empty_file", refusal(""));
-        insta::assert_snapshot!("a_file_without_a_rule", refusal(RIGHT.split("[[sync]]").next().unwrap()));
-        insta::assert_snapshot!("a_file_without_a_directory", refusal("tenant = \"acme\"\n"));
-    });
+    snapshot("an_empty_file", "");
+    snapshot("a_file_without_a_rule", RIGHT.split("[[sync]]").next().unwrap());
+    snapshot("a_file_without_a_directory", "tenant = \"acme\"\n");
 }
 
 #[test]
