@@ -241,8 +241,5 @@ impl Drop for Running {
 }
 
 fn router() -> Router<Shared> {
-    Router::new()
-        .merge(crate::google::router())
-        .merge(crate::atlassian::router())
-        .merge(crate::admin::router())
+    Router::new().merge(crate::google::router()).merge(crate::atlassian::router()).merge(crate::admin::router())
 }

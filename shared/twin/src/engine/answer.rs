@@ -35,10 +35,7 @@ pub struct Answer {
 impl Answer {
     /// An answer with a JSON body.
     pub fn json(status: u16, body: Value) -> Self {
-        Self {
-            content: Content::Json(body),
-            ..Self::empty(status)
-        }
+        Self { content: Content::Json(body), ..Self::empty(status) }
     }
 
     /// An answer without a body.
@@ -54,26 +51,17 @@ impl Answer {
 
     /// An answer in plain text.
     pub fn text(status: u16, body: impl Into<String>) -> Self {
-        Self {
-            content: Content::Text(body.into(), "text/plain; charset=utf-8".to_owned()),
-            ..Self::empty(status)
-        }
+        Self { content: Content::Text(body.into(), "text/plain; charset=utf-8".to_owned()), ..Self::empty(status) }
     }
 
     /// A web page where the client expects JSON, as log-in and maintenance pages come.
     pub fn html(status: u16, body: impl Into<String>) -> Self {
-        Self {
-            content: Content::Text(body.into(), "text/html; charset=utf-8".to_owned()),
-            ..Self::empty(status)
-        }
+        Self { content: Content::Text(body.into(), "text/html; charset=utf-8".to_owned()), ..Self::empty(status) }
     }
 
     /// No answer: the connection is closed before a byte of the head is sent.
     pub fn reset() -> Self {
-        Self {
-            reset: true,
-            ..Self::empty(200)
-        }
+        Self { reset: true, ..Self::empty(200) }
     }
 
     /// The same answer with one more header.
@@ -108,13 +96,8 @@ impl Answer {
     pub fn bytes(&self) -> (Vec<u8>, Option<String>) {
         match &self.content {
             Content::Empty => (Vec::new(), None),
-            Content::Json(body) => (
-                body.to_string().into_bytes(),
-                Some(self.json_type.to_owned()),
-            ),
-            Content::Text(text, media_type) => {
-                (text.clone().into_bytes(), Some(media_type.clone()))
-            }
+            Content::Json(body) => (body.to_string().into_bytes(), Some(self.json_type.to_owned())),
+            Content::Text(text, media_type) => (text.clone().into_bytes(), Some(media_type.clone())),
         }
     }
 }
@@ -123,23 +106,17 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         if self.reset {
             // The body fails on its first poll, when hyper has not flushed the head: it drops the connection.
-            let cut = stream::iter([Err::<Bytes, _>(std::io::Error::other(
-                "connection cut by an injected fault",
-            ))]);
+            let cut = stream::iter([Err::<Bytes, _>(std::io::Error::other("connection cut by an injected fault"))]);
             return Response::new(Body::from_stream(cut));
         }
         let (bytes, media_type) = self.bytes();
         let mut response = Response::new(Body::from(bytes));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if let Some(value) = media_type.and_then(|it| HeaderValue::from_str(&it).ok()) {
             response.headers_mut().insert(header::CONTENT_TYPE, value);
         }
         for (name, value) in &self.headers {
-            if let (Ok(name), Ok(value)) = (
-                HeaderName::from_bytes(name.as_bytes()),
-                HeaderValue::from_str(value),
-            ) {
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
                 response.headers_mut().append(name, value);
             }
         }

@@ -56,9 +56,7 @@ impl View {
         if self.shown_percent >= 100 {
             return true;
         }
-        let sum: u32 = id.bytes().fold(2_166_136_261, |sum, byte| {
-            (sum ^ u32::from(byte)).wrapping_mul(16_777_619)
-        });
+        let sum: u32 = id.bytes().fold(2_166_136_261, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(16_777_619));
         sum % 100 < u32::from(self.shown_percent)
     }
 }
@@ -82,6 +80,14 @@ pub trait Dialect: Send + Sync {
     fn empty_page(&self, body: &mut Value, keep_next: bool);
     /// Takes the token of the next page out of a list's body.
     fn drop_next(&self, body: &mut Value);
+    /// Takes the first items out of a list's body, however the collection is called.
+    fn skip_items(&self, body: &mut Value, count: usize) {
+        for value in body.as_object_mut().into_iter().flat_map(|it| it.values_mut()) {
+            if let Some(items) = value.as_array_mut() {
+                items.drain(..count.min(items.len()));
+            }
+        }
+    }
     /// Makes a list's body point at the page that was just asked for, for ever.
     fn repeat_page(&self, body: &mut Value, call: &Call);
 }
@@ -95,11 +101,7 @@ where
     let engine = &twin.engine;
     let (family, operation) = (call.family, call.operation);
     let under_way = engine.counters.enter(family, operation);
-    let guard = Leave {
-        twin,
-        family,
-        operation,
-    };
+    let guard = Leave { twin, family, operation };
     let (answer, throttled) = answered(twin, dialect, call, under_way, handler).await;
     let latency = engine.lag.latency(family);
     if latency > 0 {
@@ -109,32 +111,19 @@ where
     answer
 }
 
-async fn answered<F>(
-    twin: &Shared,
-    dialect: &dyn Dialect,
-    call: Call,
-    under_way: u32,
-    handler: F,
-) -> (Answer, bool)
+async fn answered<F>(twin: &Shared, dialect: &dyn Dialect, call: Call, under_way: u32, handler: F) -> (Answer, bool)
 where
     F: FnOnce(&mut World, &View) -> Answer + Send,
 {
     let engine = &twin.engine;
     let now = engine.clock.now();
-    if engine
-        .quota
-        .concurrency(call.family)
-        .is_some_and(|limit| under_way > limit)
-    {
+    if engine.quota.concurrency(call.family).is_some_and(|limit| under_way > limit) {
         return (dialect.throttled("concurrency", None), true);
     }
     if let Err((limit, wait)) = engine.quota.take(&call.buckets, now) {
         // Whole seconds, rounded up, as both vendors send it; the dialect decides whether it sends one at all.
         let seconds = (wait + 999) / 1000;
-        return (
-            dialect.throttled(limit, Some(&seconds.max(1).to_string())),
-            true,
-        );
+        return (dialect.throttled(limit, Some(&seconds.max(1).to_string())), true);
     }
     let fault = engine.faults.pick(&call, now);
     if let Some(FaultKind::Slow { ms }) = fault.as_ref().map(|it| &it.kind) {
@@ -165,27 +154,16 @@ fn view(twin: &Shared, fault: Option<&Fault>, call: Call, now: Millis) -> View {
         _ => 100,
     };
     let visible_at = now.saturating_add(twin.engine.lag.visibility(call.family));
-    View {
-        now,
-        read_at: now.saturating_sub(age),
-        visible_at,
-        call,
-        shown_percent,
-    }
+    View { now, read_at: now.saturating_sub(age), visible_at, call, shown_percent }
 }
 
 /// The answer of a fault that keeps the handler from running.
 fn instead(fault: &Fault, dialect: &dyn Dialect, call: &Call) -> Option<Answer> {
     Some(match &fault.kind {
-        FaultKind::Throttle { retry_after, shape } => dialect.throttled(
-            shape.as_deref().unwrap_or("injected"),
-            retry_after.as_deref(),
-        ),
-        FaultKind::Fail {
-            status,
-            after: false,
-            plain,
-        } => failed(dialect, *status, *plain),
+        FaultKind::Throttle { retry_after, shape } => {
+            dialect.throttled(shape.as_deref().unwrap_or("injected"), retry_after.as_deref())
+        }
+        FaultKind::Fail { status, after: false, plain } => failed(dialect, *status, *plain),
         FaultKind::Reset { after: false } => Answer::reset(),
         FaultKind::Html { after: false } => html(),
         FaultKind::Unauthorized => dialect.unauthorized(),
@@ -199,11 +177,7 @@ fn instead(fault: &Fault, dialect: &dyn Dialect, call: &Call) -> Option<Answer> 
 /// Changes the answer of a call whose effect has happened.
 fn afterwards(fault: &Fault, dialect: &dyn Dialect, call: &Call, answer: &mut Answer) {
     match &fault.kind {
-        FaultKind::Fail {
-            status,
-            after: true,
-            plain,
-        } => *answer = failed(dialect, *status, *plain),
+        FaultKind::Fail { status, after: true, plain } => *answer = failed(dialect, *status, *plain),
         FaultKind::Reset { after: true } => *answer = Answer::reset(),
         FaultKind::Html { after: true } => *answer = html(),
         _ => {}
@@ -214,6 +188,7 @@ fn afterwards(fault: &Fault, dialect: &dyn Dialect, call: &Call, answer: &mut An
     };
     match &fault.kind {
         FaultKind::EmptyPage { keep_next } => dialect.empty_page(body, *keep_next),
+        FaultKind::SkipItems { count } => dialect.skip_items(body, *count),
         FaultKind::Truncate => dialect.drop_next(body),
         FaultKind::RepeatPage => dialect.repeat_page(body, call),
         _ => {}
@@ -222,27 +197,18 @@ fn afterwards(fault: &Fault, dialect: &dyn Dialect, call: &Call, answer: &mut An
 
 fn failed(dialect: &dyn Dialect, status: u16, plain: bool) -> Answer {
     if plain {
-        Answer::text(
-            status,
-            "upstream connect error or disconnect/reset before headers",
-        )
+        Answer::text(status, "upstream connect error or disconnect/reset before headers")
     } else {
         dialect.failed(status)
     }
 }
 
 fn html() -> Answer {
-    Answer::html(
-        200,
-        "<!DOCTYPE html><html><head><title>Log in</title></head><body>Please log in.</body></html>",
-    )
+    Answer::html(200, "<!DOCTYPE html><html><head><title>Log in</title></head><body>Please log in.</body></html>")
 }
 
 async fn sleep(milliseconds: Millis) {
-    tokio::time::sleep(Duration::from_millis(
-        u64::try_from(milliseconds).unwrap_or(0),
-    ))
-    .await;
+    tokio::time::sleep(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))).await;
 }
 
 /// Counts the end of a call also when the client went away in the middle.
@@ -254,19 +220,13 @@ struct Leave<'a> {
 
 impl Leave<'_> {
     fn done(self, status: u16, throttled: bool) {
-        self.twin
-            .engine
-            .counters
-            .leave(self.family, self.operation, status, throttled);
+        self.twin.engine.counters.leave(self.family, self.operation, status, throttled);
         std::mem::forget(self);
     }
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        self.twin
-            .engine
-            .counters
-            .leave(self.family, self.operation, 0, false);
+        self.twin.engine.counters.leave(self.family, self.operation, 0, false);
     }
 }

@@ -47,10 +47,8 @@ impl Clock {
 
 /// RFC 3339 with milliseconds, as both vendors write times.
 pub fn rfc3339(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at).map_or_else(
-        |_| "1970-01-01T00:00:00.000Z".to_owned(),
-        |it| format!("{it:.3}"),
-    )
+    jiff::Timestamp::from_millisecond(at)
+        .map_or_else(|_| "1970-01-01T00:00:00.000Z".to_owned(), |it| format!("{it:.3}"))
 }
 
 /// The machine's wall clock in microseconds since 1970.

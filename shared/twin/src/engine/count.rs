@@ -56,12 +56,7 @@ impl Counters {
     }
 
     /// Everything counted: operations by family, and the peak of calls under way.
-    pub fn all(
-        &self,
-    ) -> (
-        BTreeMap<String, BTreeMap<String, Figures>>,
-        BTreeMap<String, u32>,
-    ) {
+    pub fn all(&self) -> (BTreeMap<String, BTreeMap<String, Figures>>, BTreeMap<String, u32>) {
         let state = locked(&self.state);
         (state.operations.clone(), state.peak.clone())
     }
@@ -76,10 +71,6 @@ impl Counters {
 
 impl State {
     fn figures(&mut self, family: &str, operation: &str) -> &mut Figures {
-        self.operations
-            .entry(family.to_owned())
-            .or_default()
-            .entry(operation.to_owned())
-            .or_default()
+        self.operations.entry(family.to_owned()).or_default().entry(operation.to_owned()).or_default()
     }
 }

@@ -113,8 +113,7 @@ impl Credentials {
         self.service_accounts.extend(other.service_accounts);
         self.oauth_clients.extend(other.oauth_clients);
         for secret in other.secrets {
-            self.secrets
-                .retain(|it| (&it.kind, &it.secret) != (&secret.kind, &secret.secret));
+            self.secrets.retain(|it| (&it.kind, &it.secret) != (&secret.kind, &secret.secret));
             self.secrets.push(secret);
         }
     }
@@ -122,21 +121,13 @@ impl Credentials {
 
 impl fmt::Debug for OauthClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OauthClient")
-            .field("client_id", &self.client_id)
-            .finish_non_exhaustive()
+        f.debug_struct("OauthClient").field("client_id", &self.client_id).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            realm,
-            principal,
-            revoked,
-            ..
-        } = self;
+        let Self { kind, realm, principal, revoked, .. } = self;
         f.debug_struct("Secret")
             .field("kind", kind)
             .field("realm", realm)

@@ -56,6 +56,11 @@ pub enum FaultKind {
         #[serde(default)]
         keep_next: bool,
     },
+    /// A list without its first items, as when what came before them was removed between two pages.
+    SkipItems {
+        /// How many.
+        count: usize,
+    },
     /// A list without the token of its next page.
     Truncate,
     /// A list whose next page is itself.
@@ -181,11 +186,7 @@ impl Faults {
         fault.id = armed.0;
         fault.hits = 0;
         let id = fault.id;
-        armed.1.push(Armed {
-            dice: SmallRng::seed_from_u64(fault.seed),
-            to_skip: fault.skip,
-            fault,
-        });
+        armed.1.push(Armed { dice: SmallRng::seed_from_u64(fault.seed), to_skip: fault.skip, fault });
         id
     }
 
@@ -204,11 +205,7 @@ impl Faults {
 
     /// All faults with their hits.
     pub fn all(&self) -> Vec<Fault> {
-        locked(&self.armed)
-            .1
-            .iter()
-            .map(|it| it.fault.clone())
-            .collect()
+        locked(&self.armed).1.iter().map(|it| it.fault.clone()).collect()
     }
 
     /// The fault that hits this call, if any; counts the hit.
@@ -260,23 +257,12 @@ mod tests {
     use super::*;
 
     fn call(operation: &'static str, page: u32) -> Call {
-        Call {
-            family: "google.directory",
-            operation,
-            page,
-            target: "g-1".to_owned(),
-            ..Call::default()
-        }
+        Call { family: "google.directory", operation, page, target: "g-1".to_owned(), ..Call::default() }
     }
 
     #[test]
     fn globs_match_like_a_shell() {
-        assert!(
-            glob("members.*", "members.list")
-                && glob("", "x")
-                && glob("*", "")
-                && glob("a*b*c", "a-b-b-c")
-        );
+        assert!(glob("members.*", "members.list") && glob("", "x") && glob("*", "") && glob("a*b*c", "a-b-b-c"));
         assert!(glob("abc", "ABC"));
         assert!(!glob("members.*", "groups.list") && !glob("a*b", "a-bc") && !glob("abc", "abcd"));
     }
@@ -284,16 +270,8 @@ mod tests {
     #[test]
     fn a_fault_hits_its_page_so_many_times() {
         let faults = Faults::default();
-        let kind = FaultKind::Fail {
-            status: 503,
-            after: false,
-            plain: false,
-        };
-        faults.inject(Fault {
-            page: Some(2),
-            times: Some(1),
-            ..Fault::new("google.*", "members.list", kind)
-        });
+        let kind = FaultKind::Fail { status: 503, after: false, plain: false };
+        faults.inject(Fault { page: Some(2), times: Some(1), ..Fault::new("google.*", "members.list", kind) });
         assert!(faults.pick(&call("members.list", 1), 0).is_none());
         assert!(faults.pick(&call("groups.list", 2), 0).is_none());
         assert!(faults.pick(&call("members.list", 2), 0).is_some());
@@ -305,14 +283,8 @@ mod tests {
     fn the_dice_are_seeded() {
         let rolls = || {
             let faults = Faults::default();
-            faults.inject(Fault {
-                probability: 0.5,
-                seed: 7,
-                ..Fault::new("", "", FaultKind::Truncate)
-            });
-            (0..64)
-                .map(|_| faults.pick(&call("members.list", 1), 0).is_some())
-                .collect::<Vec<_>>()
+            faults.inject(Fault { probability: 0.5, seed: 7, ..Fault::new("", "", FaultKind::Truncate) });
+            (0..64).map(|_| faults.pick(&call("members.list", 1), 0).is_some()).collect::<Vec<_>>()
         };
         let once = rolls();
         assert_eq!(once, rolls());
@@ -322,11 +294,7 @@ mod tests {
     #[test]
     fn faults_have_a_window_and_can_be_removed() {
         let faults = Faults::default();
-        let id = faults.inject(Fault {
-            from: Some(10),
-            until: Some(20),
-            ..Fault::new("", "", FaultKind::Forbidden)
-        });
+        let id = faults.inject(Fault { from: Some(10), until: Some(20), ..Fault::new("", "", FaultKind::Forbidden) });
         assert!(faults.pick(&call("users.list", 1), 9).is_none());
         assert!(faults.pick(&call("users.list", 1), 10).is_some());
         assert!(faults.pick(&call("users.list", 1), 20).is_none());
@@ -337,13 +305,6 @@ mod tests {
     fn a_fault_is_read_from_flat_json() {
         let json = r#"{"operation":"members.*","kind":"fail","status":503,"after":true}"#;
         let fault: Fault = serde_json::from_str(json).unwrap();
-        assert_eq!(
-            fault.kind,
-            FaultKind::Fail {
-                status: 503,
-                after: true,
-                plain: false
-            }
-        );
+        assert_eq!(fault.kind, FaultKind::Fail { status: 503, after: true, plain: false });
     }
 }

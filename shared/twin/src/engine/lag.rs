@@ -29,11 +29,7 @@ impl<T> Default for Lagged<Option<T>> {
 impl<T> Lagged<T> {
     /// A value that every read has always seen.
     pub fn settled(value: T) -> Self {
-        Self {
-            current: value,
-            visible_at: Millis::MIN,
-            older: Vec::new(),
-        }
+        Self { current: value, visible_at: Millis::MIN, older: Vec::new() }
     }
 
     /// A value that was something else (usually `None`) until `visible_at`.
@@ -53,12 +49,7 @@ impl<T> Lagged<T> {
         if self.visible_at <= at {
             return &self.current;
         }
-        let older = self
-            .older
-            .iter()
-            .rev()
-            .find(|(since, _)| *since <= at)
-            .or_else(|| self.older.first());
+        let older = self.older.iter().rev().find(|(since, _)| *since <= at).or_else(|| self.older.first());
         older.map_or(&self.current, |(_, value)| value)
     }
 
@@ -114,10 +105,7 @@ impl LagTable {
 
     /// Both tables: visibility, then latency.
     pub fn all(&self) -> (BTreeMap<String, Millis>, BTreeMap<String, Millis>) {
-        (
-            locked(&self.visibility).clone(),
-            locked(&self.latency).clone(),
-        )
+        (locked(&self.visibility).clone(), locked(&self.latency).clone())
     }
 }
 
@@ -140,13 +128,7 @@ mod tests {
         value.set(2, 100);
         value.set(3, 200);
         assert_eq!(
-            [
-                *value.seen(99),
-                *value.seen(100),
-                *value.seen(199),
-                *value.seen(200),
-                *value.current()
-            ],
+            [*value.seen(99), *value.seen(100), *value.seen(199), *value.seen(200), *value.current()],
             [1, 2, 2, 3, 3]
         );
     }
@@ -158,11 +140,7 @@ mod tests {
             value.set(n, i64::from(n));
         }
         assert_eq!(value.older.len(), KEPT);
-        assert_eq!(
-            *value.seen(0),
-            95,
-            "the oldest version kept stands for all before it"
-        );
+        assert_eq!(*value.seen(0), 95, "the oldest version kept stands for all before it");
     }
 
     #[test]

@@ -27,12 +27,7 @@ pub struct PageToken {
 impl PageToken {
     /// A token for the page after `after`, for this query.
     pub fn new(page: u32, after: impl Into<String>, made_at: Millis, query: &str) -> Self {
-        Self {
-            page,
-            after: after.into(),
-            made_at,
-            query: digest(query),
-        }
+        Self { page, after: after.into(), made_at, query: digest(query) }
     }
 
     /// The text that clients see; changing a character of it makes it invalid.
@@ -62,19 +57,11 @@ impl PageToken {
 
 /// Which page a token leads to; 1 without a token, 0 if it is none of ours.
 pub fn page_of(token: &str) -> u32 {
-    if token.is_empty() {
-        1
-    } else {
-        PageToken::peek(token).map_or(0, |it| it.page)
-    }
+    if token.is_empty() { 1 } else { PageToken::peek(token).map_or(0, |it| it.page) }
 }
 
 fn digest(query: &str) -> String {
-    hex::encode(
-        Sha256::digest(query.as_bytes())
-            .get(..8)
-            .unwrap_or_default(),
-    )
+    hex::encode(Sha256::digest(query.as_bytes()).get(..8).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -84,15 +71,9 @@ mod tests {
     #[test]
     fn a_token_is_bound_to_its_query_and_its_lifetime() {
         let text = PageToken::new(2, "m", 1000, "members of g").seal();
-        assert_eq!(
-            PageToken::open(&text, 1500, 1000, "members of g").map(|it| it.after),
-            Some("m".to_owned())
-        );
+        assert_eq!(PageToken::open(&text, 1500, 1000, "members of g").map(|it| it.after), Some("m".to_owned()));
         assert_eq!(PageToken::open(&text, 1500, 1000, "members of h"), None);
         assert_eq!(PageToken::open(&text, 2001, 1000, "members of g"), None);
-        assert_eq!(
-            (page_of(&text), page_of(""), page_of("nonsense")),
-            (2, 1, 0)
-        );
+        assert_eq!((page_of(&text), page_of(""), page_of("nonsense")), (2, 1, 0));
     }
 }

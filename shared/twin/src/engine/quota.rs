@@ -62,19 +62,11 @@ impl Default for Quotas {
     /// On, with the documented limits of every family.
     fn default() -> Self {
         let mut limits: BTreeMap<String, Limit> = BTreeMap::new();
-        for (name, limit) in crate::google::limits()
-            .into_iter()
-            .chain(crate::atlassian::limits())
-        {
+        for (name, limit) in crate::google::limits().into_iter().chain(crate::atlassian::limits()) {
             limits.insert(name.to_owned(), limit);
         }
         Self {
-            state: Mutex::new(State {
-                enabled: true,
-                limits,
-                concurrency: BTreeMap::new(),
-                levels: BTreeMap::new(),
-            }),
+            state: Mutex::new(State { enabled: true, limits, concurrency: BTreeMap::new(), levels: BTreeMap::new() }),
         }
     }
 }
@@ -104,26 +96,15 @@ impl Quotas {
         let mut state = locked(&self.state);
         let limit = *state.limits.get(bucket.limit).filter(|_| state.enabled)?;
         state.look(bucket, now);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "between zero and the burst"
-        )]
-        let whole = state
-            .levels
-            .get(bucket)
-            .map_or(0, |it| it.tokens.max(0.0) as u64);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between zero and the burst")]
+        let whole = state.levels.get(bucket).map_or(0, |it| it.tokens.max(0.0) as u64);
         Some((whole, limit))
     }
 
     /// How many calls of the family may be under way at once; `None` is any number.
     pub fn concurrency(&self, family: &str) -> Option<u32> {
         let state = locked(&self.state);
-        state
-            .concurrency
-            .get(family)
-            .copied()
-            .filter(|_| state.enabled)
+        state.concurrency.get(family).copied().filter(|_| state.enabled)
     }
 
     /// Turns all limits on or off.
@@ -153,11 +134,7 @@ impl Quotas {
     /// Whether limits are on, the limits, and the concurrency limits.
     pub fn all(&self) -> (bool, BTreeMap<String, Limit>, BTreeMap<String, u32>) {
         let state = locked(&self.state);
-        (
-            state.enabled,
-            state.limits.clone(),
-            state.concurrency.clone(),
-        )
+        (state.enabled, state.limits.clone(), state.concurrency.clone())
     }
 
     /// Documented limits again, all buckets full.
@@ -174,10 +151,7 @@ impl State {
             return Decision::Allow;
         };
         let per_millisecond = limit.per_minute / 60_000.0;
-        let level = self.levels.entry(bucket.clone()).or_insert(Level {
-            tokens: limit.burst,
-            at: now,
-        });
+        let level = self.levels.entry(bucket.clone()).or_insert(Level { tokens: limit.burst, at: now });
         #[expect(clippy::cast_precision_loss, reason = "spans of hours, not of ages")]
         let passed = now.saturating_sub(level.at).max(0) as f64;
         level.tokens = (level.tokens + passed * per_millisecond).min(limit.burst);
@@ -186,9 +160,7 @@ impl State {
             return Decision::Allow;
         }
         #[expect(clippy::cast_possible_truncation, reason = "a wait of milliseconds")]
-        let retry_after = ((1.0 - level.tokens) / per_millisecond)
-            .ceil()
-            .min(86_400_000.0) as Millis;
+        let retry_after = ((1.0 - level.tokens) / per_millisecond).ceil().min(86_400_000.0) as Millis;
         Decision::Deny { retry_after }
     }
 }
@@ -198,30 +170,17 @@ mod tests {
     use super::*;
 
     fn bucket(key: &str) -> Bucket {
-        Bucket {
-            limit: "test",
-            key: key.to_owned(),
-        }
+        Bucket { limit: "test", key: key.to_owned() }
     }
 
     #[test]
     fn a_bucket_denies_when_empty_and_fills_with_time() {
         let quotas = Quotas::default();
-        quotas.set(
-            "test",
-            Some(Limit {
-                per_minute: 60.0,
-                burst: 2.0,
-            }),
-        );
+        quotas.set("test", Some(Limit { per_minute: 60.0, burst: 2.0 }));
         assert_eq!(quotas.take(&[bucket("a")], 0), Ok(()));
         assert_eq!(quotas.take(&[bucket("a")], 0), Ok(()));
         assert_eq!(quotas.take(&[bucket("a")], 0), Err(("test", 1000)));
-        assert_eq!(
-            quotas.take(&[bucket("b")], 0),
-            Ok(()),
-            "another key has a bucket of its own"
-        );
+        assert_eq!(quotas.take(&[bucket("b")], 0), Ok(()), "another key has a bucket of its own");
         assert_eq!(quotas.take(&[bucket("a")], 400), Err(("test", 600)));
         assert_eq!(quotas.take(&[bucket("a")], 1000), Ok(()));
     }
@@ -229,13 +188,7 @@ mod tests {
     #[test]
     fn a_denied_call_takes_from_no_bucket() {
         let quotas = Quotas::default();
-        quotas.set(
-            "test",
-            Some(Limit {
-                per_minute: 60.0,
-                burst: 1.0,
-            }),
-        );
+        quotas.set("test", Some(Limit { per_minute: 60.0, burst: 1.0 }));
         assert_eq!(quotas.take(&[bucket("a")], 0), Ok(()));
         assert!(quotas.take(&[bucket("b"), bucket("a")], 0).is_err());
         assert_eq!(quotas.take(&[bucket("b")], 0), Ok(()));
@@ -244,13 +197,7 @@ mod tests {
     #[test]
     fn limits_can_be_turned_off() {
         let quotas = Quotas::default();
-        quotas.set(
-            "test",
-            Some(Limit {
-                per_minute: 60.0,
-                burst: 0.0,
-            }),
-        );
+        quotas.set("test", Some(Limit { per_minute: 60.0, burst: 0.0 }));
         assert!(quotas.take(&[bucket("a")], 0).is_err());
         quotas.enable(false);
         assert_eq!(quotas.take(&[bucket("a")], 0), Ok(()));

@@ -13,13 +13,13 @@ use crate::world::google::Refused;
 /// users.aliases.list.
 pub(super) fn list_of_user(context: &mut Context<'_>) -> Outcome {
     let record = find(context, context.wire.segment(1))?;
-    list(&record.id, &record.primary_email, &record.aliases)
+    Ok(list(&record.id, &record.primary_email, &record.aliases))
 }
 
 /// groups.aliases.list.
 pub(super) fn list_of_group(context: &mut Context<'_>) -> Outcome {
     let (_, record) = context.world.google.readable_group(context.wire.segment(1), context.view.read_at)?;
-    list(&record.id, &record.email, &record.aliases)
+    Ok(list(&record.id, &record.email, &record.aliases))
 }
 
 /// users.aliases.insert.
@@ -82,13 +82,13 @@ fn held(context: &Context<'_>, aliases: &[String]) -> Result<String, Refused> {
     aliases.iter().find(|it| it.eq_ignore_ascii_case(alias)).cloned().ok_or_else(missing)
 }
 
-fn list(id: &str, primary: &str, aliases: &[String]) -> Outcome {
+fn list(id: &str, primary: &str, aliases: &[String]) -> Answer {
     let items: Vec<Value> = aliases.iter().map(|it| one(id, primary, it)).collect();
     let mut body = json!({"kind": "admin#directory#aliases", "etag": etag("aliases", (id, aliases))});
     if let Some(body) = body.as_object_mut().filter(|_| !items.is_empty()) {
         body.insert("aliases".to_owned(), Value::Array(items));
     }
-    Ok(Answer::json(200, body))
+    Answer::json(200, body)
 }
 
 fn one(id: &str, primary: &str, alias: &str) -> Value {

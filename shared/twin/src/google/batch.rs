@@ -19,33 +19,33 @@ const MOST_CALLS: usize = 1000;
 
 /// Answers a batch: parts in the order asked, each with its own status. Each part counts as one call.
 pub(super) async fn batch(State(twin): State<Shared>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let refuse = |message: &str| error(400, "badRequest", message, None).into_response();
     let Ok(body) = to_bytes(body, LARGEST).await else {
         return refuse("The batch is too large.");
     };
-    let boundary = parts.headers.get("content-type").and_then(|it| it.to_str().ok()).and_then(boundary_of);
+    let boundary = head.headers.get("content-type").and_then(|it| it.to_str().ok()).and_then(boundary_of);
     let Some(boundary) = boundary else {
         return refuse("Failed to parse batch request: no boundary");
     };
-    let Some(calls) = read_parts(&body, &boundary, &parts.headers) else {
+    let Some(calls) = read_parts(&body, &boundary, &head.headers) else {
         return refuse("Failed to parse batch request: malformed part");
     };
     if calls.is_empty() || calls.len() > MOST_CALLS {
         return refuse("The batch request must contain between 1 and 1000 calls.");
     }
     let boundary = format!("batch_{}", Uuid::new_v4().simple());
-    let mut text = String::new();
+    let mut parts = Vec::new();
     for call in calls {
         let answer = dispatch(&twin, &call.wire).await;
         if answer.reset {
             return answer.into_response();
         }
-        write_part(&mut text, &boundary, call.content_id.as_deref(), &answer);
+        parts.push(part(&boundary, call.content_id.as_deref(), &answer));
     }
-    text.push_str(&format!("--{boundary}--\r\n"));
+    parts.push(format!("--{boundary}--\r\n"));
     let media_type = format!("multipart/mixed; boundary={boundary}");
-    Answer { content: Content::Text(text, media_type), ..Answer::empty(200) }.into_response()
+    Answer { content: Content::Text(parts.concat(), media_type), ..Answer::empty(200) }.into_response()
 }
 
 struct Part {
@@ -110,21 +110,21 @@ fn headers(text: &str) -> HeaderMap {
 }
 
 /// `Content-ID: <x>` is answered as `<response-x>`, the text kept as it is.
-fn write_part(text: &mut String, boundary: &str, content_id: Option<&str>, answer: &Answer) {
+fn part(boundary: &str, content_id: Option<&str>, answer: &Answer) -> String {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (body, media_type) = answer.bytes();
-    let body = String::from_utf8_lossy(&body);
-    text.push_str(&format!("--{boundary}\r\nContent-Type: application/http\r\n"));
+    let mut lines = vec![format!("--{boundary}"), "Content-Type: application/http".to_owned()];
     if let Some(id) = content_id {
         let id = id.trim_start_matches('<').trim_end_matches('>');
-        text.push_str(&format!("Content-ID: <response-{id}>\r\n"));
+        lines.push(format!("Content-ID: <response-{id}>"));
     }
-    text.push_str(&format!("\r\nHTTP/1.1 {} {}\r\n", answer.status, status.canonical_reason().unwrap_or("Unknown")));
-    for (name, value) in &answer.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if let Some(media_type) = media_type {
-        text.push_str(&format!("Content-Type: {media_type}\r\n"));
-    }
-    text.push_str(&format!("Content-Length: {}\r\n\r\n{body}\r\n", body.len()));
+    lines.push(String::new());
+    lines.push(format!("HTTP/1.1 {} {}", answer.status, status.canonical_reason().unwrap_or("Unknown")));
+    lines.extend(answer.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    lines.extend(media_type.map(|it| format!("Content-Type: {it}")));
+    lines.push(format!("Content-Length: {}", body.len()));
+    lines.push(String::new());
+    lines.push(String::from_utf8_lossy(&body).into_owned());
+    lines.push(String::new());
+    lines.join("\r\n")
 }

@@ -23,9 +23,11 @@ pub(super) fn error(code: u16, reason: &str, message: &str, status: Option<&str>
 
 fn domain(reason: &str) -> &'static str {
     match reason {
-        "userRateLimitExceeded" | "rateLimitExceeded" | "quotaExceeded" | "dailyLimitExceeded" | "accessNotConfigured" => {
-            "usageLimits"
-        }
+        "userRateLimitExceeded"
+        | "rateLimitExceeded"
+        | "quotaExceeded"
+        | "dailyLimitExceeded"
+        | "accessNotConfigured" => "usageLimits",
         _ => "global",
     }
 }
@@ -48,13 +50,19 @@ impl From<Refused> for Answer {
 /// 401 for a token that is missing, unknown, expired or taken back.
 pub(super) fn unauthorized(missing: bool) -> Answer {
     let (message, reason, short) = if missing {
-        ("Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other \
+        (
+            "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other \
           valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
-         "required", "Login Required.")
+            "required",
+            "Login Required.",
+        )
     } else {
-        ("Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid \
+        (
+            "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid \
           authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
-         "authError", "Invalid Credentials")
+            "authError",
+            "Invalid Credentials",
+        )
     };
     let detail = json!({
         "message": short, "domain": "global", "reason": reason,

@@ -62,25 +62,84 @@ const CUSTOMER_READ: &[&str] = &["admin.directory.customer", "admin.directory.cu
 
 const USERS: &[&str] = &["etag", "kind", "nextPageToken", "trigger_event", "users"];
 const USER: &[&str] = &[
-    "addresses", "agreedToTerms", "aliases", "archivalTime", "archived", "changePasswordAtNextLogin", "creationTime",
-    "customSchemas", "customerId", "deletionTime", "emails", "etag", "externalIds", "gender", "guestAccountInfo",
-    "hashFunction", "id", "ims", "includeInGlobalAddressList", "ipWhitelisted", "isAdmin", "isDelegatedAdmin",
-    "isEnforcedIn2Sv", "isEnrolledIn2Sv", "isGuestUser", "isMailboxSetup", "keywords", "kind", "languages",
-    "lastLoginTime", "locations", "name", "nonEditableAliases", "notes", "orgUnitPath", "organizations", "password",
-    "phones", "posixAccounts", "primaryEmail", "recoveryEmail", "recoveryPhone", "relations", "sshPublicKeys",
-    "suspended", "suspensionReason", "suspensionTime", "thumbnailPhotoEtag", "thumbnailPhotoUrl", "websites",
+    "addresses",
+    "agreedToTerms",
+    "aliases",
+    "archivalTime",
+    "archived",
+    "changePasswordAtNextLogin",
+    "creationTime",
+    "customSchemas",
+    "customerId",
+    "deletionTime",
+    "emails",
+    "etag",
+    "externalIds",
+    "gender",
+    "guestAccountInfo",
+    "hashFunction",
+    "id",
+    "ims",
+    "includeInGlobalAddressList",
+    "ipWhitelisted",
+    "isAdmin",
+    "isDelegatedAdmin",
+    "isEnforcedIn2Sv",
+    "isEnrolledIn2Sv",
+    "isGuestUser",
+    "isMailboxSetup",
+    "keywords",
+    "kind",
+    "languages",
+    "lastLoginTime",
+    "locations",
+    "name",
+    "nonEditableAliases",
+    "notes",
+    "orgUnitPath",
+    "organizations",
+    "password",
+    "phones",
+    "posixAccounts",
+    "primaryEmail",
+    "recoveryEmail",
+    "recoveryPhone",
+    "relations",
+    "sshPublicKeys",
+    "suspended",
+    "suspensionReason",
+    "suspensionTime",
+    "thumbnailPhotoEtag",
+    "thumbnailPhotoUrl",
+    "websites",
 ];
 const GROUPS: &[&str] = &["etag", "groups", "kind", "nextPageToken"];
 const GROUP: &[&str] = &[
-    "adminCreated", "aliases", "description", "directMembersCount", "email", "etag", "externalIds", "id", "kind",
-    "name", "nonEditableAliases",
+    "adminCreated",
+    "aliases",
+    "description",
+    "directMembersCount",
+    "email",
+    "etag",
+    "externalIds",
+    "id",
+    "kind",
+    "name",
+    "nonEditableAliases",
 ];
 const MEMBERS: &[&str] = &["etag", "kind", "members", "nextPageToken"];
 const MEMBER: &[&str] = &["delivery_settings", "email", "etag", "id", "kind", "role", "status", "type"];
 const ALIASES: &[&str] = &["aliases", "etag", "kind"];
 const ALIAS: &[&str] = &["alias", "etag", "id", "kind", "primaryEmail"];
 const CUSTOMER: &[&str] = &[
-    "alternateEmail", "customerCreationTime", "customerDomain", "etag", "id", "kind", "language", "phoneNumber",
+    "alternateEmail",
+    "customerCreationTime",
+    "customerDomain",
+    "etag",
+    "id",
+    "kind",
+    "language",
+    "phoneNumber",
     "postalAddress",
 ];
 
@@ -205,7 +264,7 @@ fn may_administer(world: &World, subject: &str) -> Result<(), Answer> {
 
 fn call(wire: &Wire, operation: &Operation, caller: Option<&Caller>) -> Call {
     let page_token = wire.parameter("pageToken").unwrap_or_default().to_owned();
-    let paged = operation.name.ends_with(".list");
+    let paged = operation.name.rsplit_once('.').is_some_and(|(_, verb)| verb == "list");
     let subject = caller.map(|it| it.subject.to_ascii_lowercase()).unwrap_or_default();
     let mut buckets = Vec::new();
     if caller.is_some() {
@@ -258,9 +317,8 @@ fn selection(operation: &Operation, wire: &Wire) -> Result<Option<Selection>, Bo
     let Some(text) = wire.parameter("fields").filter(|it| !it.is_empty()) else {
         return Ok(None);
     };
-    let refuse = |what: Cow<'_, str>| {
-        Box::new(error(400, "invalidParameter", &format!("Invalid field selection {what}"), None))
-    };
+    let refuse =
+        |what: Cow<'_, str>| Box::new(error(400, "invalidParameter", &format!("Invalid field selection {what}"), None));
     let selection = Selection::parse(text).map_err(|rest| refuse(rest.into()))?;
     match selection.unknown(operation.names.0, operation.names.1) {
         Some(unknown) => Err(refuse(unknown.to_owned().into())),

@@ -42,7 +42,7 @@ pub(super) fn list(context: &mut Context<'_>) -> Outcome {
         let groups = google.groups_after(&paging.after, view.read_at).filter(|(_, _, it)| fits(it));
         groups.take(paging.size + 1).map(|(key, group, it)| (key, show::group(group, it))).collect()
     };
-    paging.answer("admin#directory#groups", "groups", items)
+    Ok(paging.answer("admin#directory#groups", "groups", items))
 }
 
 /// groups.get by id, address or alias.
@@ -78,11 +78,9 @@ pub(super) fn update(context: &mut Context<'_>) -> Outcome {
     let cause = Cause::from(context.view);
     let world = &mut *context.world;
     let change = |record: &mut GroupRecord| {
-        for (name, field) in [
-            ("email", &mut record.email),
-            ("name", &mut record.name),
-            ("description", &mut record.description),
-        ] {
+        for (name, field) in
+            [("email", &mut record.email), ("name", &mut record.name), ("description", &mut record.description)]
+        {
             if let Some(value) = text(&body, name) {
                 value.clone_into(field);
             }

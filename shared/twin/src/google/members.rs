@@ -42,9 +42,10 @@ pub(super) fn list(context: &mut Context<'_>) -> Outcome {
         }
     }
     let google = &context.world.google;
-    let shown = |(key, id, it): (String, Arc<str>, Membership)| (key, show::member(google, &id, &it, view.read_at, false));
+    let shown =
+        |(key, id, it): (String, Arc<str>, Membership)| (key, show::member(google, &id, &it, view.read_at, false));
     let items: Vec<(String, Value)> = found.into_iter().take(paging.size + 1).map(shown).collect();
-    paging.answer("admin#directory#members", "members", items)
+    Ok(paging.answer("admin#directory#members", "members", items))
 }
 
 /// members.get by id, address or alias.
@@ -86,8 +87,7 @@ pub(super) fn insert(context: &mut Context<'_>) -> Outcome {
         None if !key.contains('@') || world.google.is_ours(key) => return Err(Refused::NotFound("memberKey")),
         None => {
             let id = world.google.fresh_id("11");
-            let stranger =
-                Outsider { email: key.to_owned(), given_name: String::new(), family_name: String::new() };
+            let stranger = Outsider { email: key.to_owned(), given_name: String::new(), family_name: String::new() };
             world.google.put_outsider(&id, stranger, &cause, &mut world.log);
             (id, MemberKind::User)
         }

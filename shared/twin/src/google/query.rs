@@ -29,8 +29,20 @@ pub(super) struct GroupQuery {
 }
 
 const USER_FIELDS: [&str; 14] = [
-    "", "name", "email", "givenname", "familyname", "isadmin", "isdelegatedadmin", "issuspended", "isarchived",
-    "isguest", "orgunitpath", "externalid", "isenrolledin2sv", "isenforcedin2sv",
+    "",
+    "name",
+    "email",
+    "givenname",
+    "familyname",
+    "isadmin",
+    "isdelegatedadmin",
+    "issuspended",
+    "isarchived",
+    "isguest",
+    "orgunitpath",
+    "externalid",
+    "isenrolledin2sv",
+    "isenforcedin2sv",
 ];
 
 impl UserQuery {
@@ -193,8 +205,16 @@ mod tests {
     #[test]
     fn clauses_are_joined_by_and() {
         for query in [
-            "", "email=ada@example.com", "email:countess*", "givenName='Ada Maria'", "givenName:maria",
-            "familyName='O\\'Neil' isSuspended=false", "orgUnitPath=/Staff", "orgUnitPath='/'", "ad", "name:ada*",
+            "",
+            "email=ada@example.com",
+            "email:countess*",
+            "givenName='Ada Maria'",
+            "givenName:maria",
+            "familyName='O\\'Neil' isSuspended=false",
+            "orgUnitPath=/Staff",
+            "orgUnitPath='/'",
+            "ad",
+            "name:ada*",
         ] {
             assert!(finds(query), "{query}");
         }

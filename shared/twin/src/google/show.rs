@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use serde_json::{Map, Value, json};
 
-use super::directory::{Context, Outcome};
+use super::directory::Context;
 use crate::engine::clock::rfc3339;
 use crate::engine::page::PageToken;
 use crate::engine::{Answer, Millis};
@@ -75,10 +75,8 @@ pub(super) fn user(google: &GoogleSide, record: &UserRecord, full: bool) -> Valu
 
 /// A display name that was written stays beside the other parts of the name.
 fn merge_name(body: &mut Map<String, Value>, mut name: Value) {
-    if let Some(display_name) = body.remove("displayName") {
-        if let Some(name) = name.as_object_mut() {
-            name.insert("displayName".to_owned(), display_name);
-        }
+    if let (Some(display_name), Some(name)) = (body.remove("displayName"), name.as_object_mut()) {
+        name.insert("displayName".to_owned(), display_name);
     }
     body.insert("name".to_owned(), name);
 }
@@ -186,12 +184,13 @@ impl Paging {
 
     /// The list's answer from its items with their sort keys, of which there may be one more than asked for. An empty
     /// collection has no key.
-    pub(super) fn answer(&self, kind: &str, name: &str, mut items: Vec<(String, Value)>) -> Outcome {
+    pub(super) fn answer(&self, kind: &str, name: &str, mut items: Vec<(String, Value)>) -> Answer {
         let more = items.len() > self.size;
         items.truncate(self.size);
-        let next = items.last().filter(|_| more).map(|(key, _)| {
-            PageToken::new(self.page.saturating_add(1), key.as_str(), self.began, &self.query).seal()
-        });
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|(key, _)| PageToken::new(self.page.saturating_add(1), key.as_str(), self.began, &self.query).seal());
         let etags: Vec<&str> = items.iter().filter_map(|(_, it)| it.get("etag").and_then(Value::as_str)).collect();
         let mut body = Map::new();
         body.insert("kind".to_owned(), json!(kind));
@@ -202,13 +201,21 @@ impl Paging {
         if let Some(next) = next {
             body.insert("nextPageToken".to_owned(), json!(next));
         }
-        Ok(Answer::json(200, Value::Object(body)))
+        Answer::json(200, Value::Object(body))
     }
 }
 
 fn bound_query(context: &Context<'_>) -> String {
     const FREE: [&str; 10] = [
-        "pageToken", "maxResults", "fields", "prettyPrint", "alt", "key", "quotaUser", "access_token", "oauth_token",
+        "pageToken",
+        "maxResults",
+        "fields",
+        "prettyPrint",
+        "alt",
+        "key",
+        "quotaUser",
+        "access_token",
+        "oauth_token",
         "callback",
     ];
     let mut pairs: Vec<&(String, String)> =

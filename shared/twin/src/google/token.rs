@@ -29,7 +29,8 @@ const BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// Answers one token request.
 pub(super) async fn token(State(twin): State<Shared>, request: Request) -> Response {
     let audiences = audiences(&request);
-    let request_id = request.headers().get("x-request-id").and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
+    let request_id =
+        request.headers().get("x-request-id").and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
     let Ok(body) = to_bytes(request.into_body(), 1024 * 1024).await else {
         return refuse(400, "invalid_request", "Request body is too large.").into_response();
     };
@@ -75,10 +76,13 @@ impl Form {
 
 /// The real address of Google's endpoint, which some libraries always write, and the twin's own.
 fn audiences(request: &Request) -> Vec<String> {
-    let mut all: Vec<String> = ["https://oauth2.googleapis.com/token", "https://www.googleapis.com/oauth2/v4/token",
-        "https://accounts.google.com/o/oauth2/token"]
-        .map(str::to_owned)
-        .into();
+    let mut all: Vec<String> = [
+        "https://oauth2.googleapis.com/token",
+        "https://www.googleapis.com/oauth2/v4/token",
+        "https://accounts.google.com/o/oauth2/token",
+    ]
+    .map(str::to_owned)
+    .into();
     if let Some(host) = request.headers().get("host").and_then(|it| it.to_str().ok()) {
         all.push(format!("http://{host}/token"));
         all.push(format!("https://{host}/token"));
@@ -115,7 +119,9 @@ fn by_assertion(
         .map_err(|_| invalid("Invalid JWT Signature."))?;
     check_times(&claims, now)?;
     if !audiences.iter().any(|it| it == text(&claims, "aud")) {
-        return Err(invalid("Invalid JWT: Failed audience check. The right audience is https://oauth2.googleapis.com/token"));
+        return Err(invalid(
+            "Invalid JWT: Failed audience check. The right audience is https://oauth2.googleapis.com/token",
+        ));
     }
     let scopes: BTreeSet<String> = text(&claims, "scope").split_whitespace().map(str::to_owned).collect();
     if scopes.is_empty() {

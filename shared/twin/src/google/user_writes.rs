@@ -10,6 +10,24 @@ use crate::engine::Answer;
 use crate::world::Cause;
 use crate::world::google::{Refused, UserRecord};
 
+/// What clients may send and the API ignores; the password is never kept.
+const READ_ONLY: [&str; 14] = [
+    "password",
+    "hashFunction",
+    "id",
+    "kind",
+    "etag",
+    "isAdmin",
+    "isDelegatedAdmin",
+    "aliases",
+    "nonEditableAliases",
+    "customerId",
+    "creationTime",
+    "lastLoginTime",
+    "emails",
+    "isMailboxSetup",
+];
+
 /// users.insert: address, both names and a password are required; the password is not kept.
 pub(super) fn insert(context: &mut Context<'_>) -> Outcome {
     let body = object(context)?;
@@ -89,8 +107,7 @@ fn assign(record: &mut UserRecord, body: &Map<String, Value>) {
             ("suspended", Value::Bool(it)) => record.suspended = *it,
             ("archived", Value::Bool(it)) => record.archived = *it,
             ("orgUnitPath", Value::String(it)) => it.clone_into(&mut record.org_unit_path),
-            ("password" | "hashFunction" | "id" | "kind" | "etag" | "isAdmin" | "isDelegatedAdmin" | "aliases", _)
-            | ("nonEditableAliases" | "customerId" | "creationTime" | "lastLoginTime" | "emails" | "isMailboxSetup", _) => {}
+            (name, _) if READ_ONLY.contains(&name) => {}
             (_, Value::Null) => {
                 record.further.remove(name);
             }

@@ -31,8 +31,11 @@ pub(super) fn list(context: &mut Context<'_>) -> Outcome {
         gone.sort_by(|a, b| a.0.cmp(&b.0));
         gone.into_iter().filter(|(key, _)| *key > paging.after).take(paging.size + 1).map(shown).collect()
     } else if let Some(order) = other_order(context)? {
-        let mut users: Vec<(String, &Arc<UserRecord>)> =
-            google.users_after("", view.read_at).filter(|(_, it)| fits(it)).map(|(_, it)| (order.key(it), it)).collect();
+        let mut users: Vec<(String, &Arc<UserRecord>)> = google
+            .users_after("", view.read_at)
+            .filter(|(_, it)| fits(it))
+            .map(|(_, it)| (order.key(it), it))
+            .collect();
         users.sort_by(|a, b| if order.descending { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) });
         let start = users.iter().position(|(key, _)| *key == paging.after).map_or(0, |it| it + 1);
         users.into_iter().skip(start).take(paging.size + 1).map(shown).collect()
@@ -40,7 +43,7 @@ pub(super) fn list(context: &mut Context<'_>) -> Outcome {
         let users = google.users_after(&paging.after, view.read_at).filter(|(_, it)| fits(it));
         users.take(paging.size + 1).map(shown).collect()
     };
-    paging.answer("admin#directory#users", "users", items)
+    Ok(paging.answer("admin#directory#users", "users", items))
 }
 
 /// users.get by id, primary address or alias.
@@ -109,10 +112,9 @@ fn scope(context: &Context<'_>) -> Result<Option<String>, Refused> {
 }
 
 fn projects_custom(context: &Context<'_>) -> Result<bool, Refused> {
-    if let Some(view) = context.wire.parameter("viewType") {
-        if !["admin_view", "domain_public"].contains(&view) {
-            return Err(Refused::Invalid(format!("Invalid value '{view}'")));
-        }
+    let view = context.wire.parameter("viewType").unwrap_or("admin_view");
+    if !["admin_view", "domain_public"].contains(&view) {
+        return Err(Refused::Invalid(format!("Invalid value '{view}'")));
     }
     match context.wire.parameter("projection") {
         None | Some("basic") => Ok(false),

@@ -10,7 +10,12 @@ async fn everybody_has_an_account_and_newcomers_get_one() {
     let site = site(READ).await;
     let (_, world) = site.operate(Method::GET, "/world", Value::Null).await;
     let emails = |world: &Value| -> Vec<String> {
-        world["atlassian"]["accounts"].as_array().unwrap().iter().map(|it| it["email"].as_str().unwrap().to_lowercase()).collect()
+        world["atlassian"]["accounts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["email"].as_str().unwrap().to_lowercase())
+            .collect()
     };
     for email in ["ada@example.com", "eve@other.example.org", "sync@example.com"] {
         assert!(emails(&world).contains(&email.to_owned()), "{email}");

@@ -96,7 +96,8 @@ async fn lists_are_broken_page_by_page() {
     assert_eq!(site.walk(path, "members").await.len(), 2);
     inject(&site, json!({"kind": "empty-page", "operation": "members.*", "page": 2, "times": 1})).await;
     assert_eq!(site.walk(path, "members").await.len(), 2);
-    inject(&site, json!({"kind": "empty-page", "keep_next": true, "operation": "members.*", "page": 1, "times": 1})).await;
+    inject(&site, json!({"kind": "empty-page", "keep_next": true, "operation": "members.*", "page": 1, "times": 1}))
+        .await;
     assert_eq!(site.walk(path, "members").await.len(), 1);
     inject(&site, json!({"kind": "bad-token", "operation": "members.*", "page": 2, "times": 1})).await;
     let (_, first) = site.get(path).await;
@@ -104,6 +105,8 @@ async fn lists_are_broken_page_by_page() {
     assert_eq!(site.get(&second).await.0, 400);
     inject(&site, json!({"kind": "repeat-page", "operation": "members.*", "page": 2, "times": 1})).await;
     assert_eq!(site.get(&second).await.1["nextPageToken"], first["nextPageToken"]);
+    inject(&site, json!({"kind": "skip-items", "count": 1, "operation": "members.*", "page": 1, "times": 1})).await;
+    assert_eq!(column(&site.walk(path, "members").await, "id"), ["g2", "g9"]);
     inject(&site, json!({"kind": "shrink", "shown_percent": 0, "operation": "groups.list", "times": 1})).await;
     let (status, shrunk) = site.get("groups?customer=my_customer").await;
     assert_eq!((status, shrunk.get("groups")), (200, None));

@@ -47,7 +47,8 @@ async fn groups_list_their_direct_members_and_foreign_groups_cannot_be_read() {
 #[tokio::test]
 async fn lists_follow_query_fields_and_roles() {
     let site = site(READ).await;
-    let (_, page) = site.get("users?customer=my_customer&query=email:ada*&fields=nextPageToken,users(id,name/fullName)").await;
+    let (_, page) =
+        site.get("users?customer=my_customer&query=email:ada*&fields=nextPageToken,users(id,name/fullName)").await;
     assert_eq!(page, json!({"users": [{"id": "u1", "name": {"fullName": "Ada Lovelace"}}]}));
     let (_, none) = site.get("users?customer=my_customer&query=isSuspended=true").await;
     assert!(none.get("users").is_none(), "an empty collection has no key: {none}");
@@ -178,7 +179,12 @@ async fn tokens_are_given_only_for_what_was_granted() {
         (with("aud", json!("https://elsewhere.example/token")), false, 400, "invalid_grant"),
         (with("sub", json!("nobody@example.com")), false, 400, "invalid_grant"),
         (with("iss", json!("other@twin.iam.gserviceaccount.com")), false, 400, "invalid_grant"),
-        (with("scope", json!(format!("{READ} https://www.googleapis.com/auth/drive"))), false, 401, "unauthorized_client"),
+        (
+            with("scope", json!(format!("{READ} https://www.googleapis.com/auth/drive"))),
+            false,
+            401,
+            "unauthorized_client",
+        ),
         (with("exp", json!(seconds + 7200)), false, 400, "invalid_grant"),
         (with("iat", json!(seconds + 3000)), false, 400, "invalid_grant"),
     ] {
@@ -199,7 +205,8 @@ async fn a_token_opens_only_what_its_scopes_and_its_subject_may() {
     let (status, body) = read(refused).await;
     assert_eq!((status, &body["error"]["details"][0]["reason"]), (403, &json!("ACCESS_TOKEN_SCOPE_INSUFFICIENT")));
     assert!(challenge.contains("insufficient_scope"), "{challenge}");
-    let bob = crate::support::Site { token: sign_in(&site.client, &site.running, "bob@example.com", READ).await, ..site };
+    let bob =
+        crate::support::Site { token: sign_in(&site.client, &site.running, "bob@example.com", READ).await, ..site };
     assert_eq!(bob.get("users?customer=my_customer").await.0, 403, "not an administrator");
     bob.operate(Method::POST, "/changes", json!({"op": "user_suspended", "id": "bob@example.com"})).await;
     assert_eq!(bob.get("users?customer=my_customer").await.0, 401, "no longer active");
@@ -212,7 +219,8 @@ async fn a_token_opens_only_what_its_scopes_and_its_subject_may() {
 async fn a_web_client_refreshes_and_exchanges_codes() {
     let site = bare(&company()).await;
     let grant = json!({"subject": "sync@example.com", "scopes": READ.split_whitespace().collect::<Vec<_>>()});
-    let client = json!({"client_id": "web", "client_secret": "s", "refresh_tokens": {"1//r": grant}, "codes": {"4/c": grant}});
+    let client =
+        json!({"client_id": "web", "client_secret": "s", "refresh_tokens": {"1//r": grant}, "codes": {"4/c": grant}});
     site.operate(Method::POST, "/credentials", json!({"oauth_clients": {"web": client}})).await;
     let url = format!("{}/token", site.running.google_url());
     let ask = |form: Vec<(&'static str, &'static str)>| {

@@ -27,9 +27,7 @@ pub(crate) struct Site {
 
 /// Five people of ours, one outside, three groups nested in a row, one group of others.
 pub(crate) fn company() -> Value {
-    let person = |id: &str, email: &str, given: &str, family: &str, external: bool| {
-        json!({"id": id, "email": email, "given_name": given, "family_name": family, "external": external})
-    };
+    let person = |id: &str, email: &str, given: &str, family: &str, external: bool| json!({"id": id, "email": email, "given_name": given, "family_name": family, "external": external});
     let member = |id: &str, kind: &str, role: &str| json!({"id": id, "type": kind, "role": role});
     json!({
         "format": "orgdir-snapshot/1",

@@ -1,6 +1,7 @@
 //! Groups, the customer's and those of others that are only known as members.
 
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::members::StoredMember;
@@ -110,7 +111,7 @@ impl GoogleSide {
         after: &str,
         at: Millis,
     ) -> impl Iterator<Item = (String, &'a Group, &'a Arc<GroupRecord>)> {
-        self.group_order.range(sort_start(after)).filter_map(move |(address, id)| {
+        self.group_order.range((sort_start(after), Bound::Unbounded)).filter_map(move |(address, id)| {
             let group = self.groups.get(id)?;
             let record = group.seen(at).filter(|it| !it.external)?;
             Some((sort_key(address, id), group, record))

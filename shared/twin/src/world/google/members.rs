@@ -117,12 +117,11 @@ impl GoogleSide {
             return Err(Refused::Duplicate("Member already exists."));
         }
         log.record(cause, member_key(&group_id, &member), None, Some(membership.role.name().to_owned()));
-        match group.members.get_mut(&member) {
-            Some(stored) => stored.set(Some(membership), cause.visible_at),
-            None => {
-                group.members.insert(Arc::clone(&member), Lagged::fresh(None, Some(membership), cause.visible_at));
-                group.order = None;
-            }
+        if let Some(stored) = group.members.get_mut(&member) {
+            stored.set(Some(membership), cause.visible_at);
+        } else {
+            group.members.insert(Arc::clone(&member), Lagged::fresh(None, Some(membership), cause.visible_at));
+            group.order = None;
         }
         group.count += 1;
         self.listed_in.entry(member).or_default().insert(group_id);
@@ -192,7 +191,8 @@ impl GoogleSide {
     pub fn derived_members(&self, group_id: &str, at: Millis) -> BTreeMap<(String, Id), Membership> {
         let mut found: BTreeMap<(String, Id), Membership> = BTreeMap::new();
         let mut visited: BTreeSet<Id> = BTreeSet::new();
-        let mut waiting: Vec<Id> = self.groups.get_key_value(group_id).map(|(id, _)| Arc::clone(id)).into_iter().collect();
+        let mut waiting: Vec<Id> =
+            self.groups.get_key_value(group_id).map(|(id, _)| Arc::clone(id)).into_iter().collect();
         let mut direct = true;
         while let Some(next) = waiting.pop() {
             if !visited.insert(Arc::clone(&next)) {
@@ -201,7 +201,8 @@ impl GoogleSide {
             let Some(group) = self.groups.get(&next).filter(|it| it.seen(at).is_some()) else {
                 continue;
             };
-            for (id, stored) in &group.members {
+            let members: BTreeMap<&Id, &StoredMember> = group.members.iter().collect();
+            for (id, stored) in members {
                 let Some(membership) = stored.seen(at) else {
                     continue;
                 };

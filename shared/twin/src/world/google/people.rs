@@ -1,5 +1,6 @@
 //! Users of the customer, people outside, and what happens to them.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -76,7 +77,8 @@ impl UserRecord {
 
     /// Whether the address is one of this user's, in any letter case.
     pub fn answers_to(&self, address: &str) -> bool {
-        self.primary_email.eq_ignore_ascii_case(address) || self.aliases.iter().any(|it| it.eq_ignore_ascii_case(address))
+        self.primary_email.eq_ignore_ascii_case(address)
+            || self.aliases.iter().any(|it| it.eq_ignore_ascii_case(address))
     }
 
     pub(super) fn dump(&self) -> Value {
@@ -135,7 +137,7 @@ impl GoogleSide {
 
     /// Users as a read at that time sees them, by address, beginning after a sort key.
     pub fn users_after<'a>(&'a self, after: &str, at: Millis) -> impl Iterator<Item = (String, &'a Arc<UserRecord>)> {
-        let start = self.user_order.range(sort_start(after));
+        let start = self.user_order.range((sort_start(after), Bound::Unbounded));
         start.filter_map(move |(address, id)| self.user(id, at).map(|it| (sort_key(address, id), it)))
     }
 
@@ -276,12 +278,11 @@ impl GoogleSide {
     }
 
     fn store_user(&mut self, id: &Id, value: Option<Arc<UserRecord>>, cause: &Cause) {
-        match self.users.get_mut(id) {
-            Some(stored) => stored.set(value, cause.visible_at),
-            None => {
-                let stored: StoredUser = Lagged::fresh(None, value, cause.visible_at);
-                self.users.insert(Arc::clone(id), stored);
-            }
+        if let Some(stored) = self.users.get_mut(id) {
+            stored.set(value, cause.visible_at);
+        } else {
+            let stored: StoredUser = Lagged::fresh(None, value, cause.visible_at);
+            self.users.insert(Arc::clone(id), stored);
         }
     }
 }
@@ -310,10 +311,9 @@ pub(crate) fn sort_key(address: &str, id: &str) -> String {
 }
 
 /// Where a range over `(address, id)` begins after a sort key.
-pub(crate) fn sort_start(after: &str) -> (std::ops::Bound<(String, Id)>, std::ops::Bound<(String, Id)>) {
-    use std::ops::Bound::{Excluded, Unbounded};
+pub(crate) fn sort_start(after: &str) -> Bound<(String, Id)> {
     match after.split_once('\n') {
-        Some((address, id)) => (Excluded((address.to_owned(), Arc::from(id))), Unbounded),
-        None => (Unbounded, Unbounded),
+        Some((address, id)) => Bound::Excluded((address.to_owned(), Arc::from(id))),
+        None => Bound::Unbounded,
     }
 }
