@@ -10,6 +10,7 @@ import fnmatch
 import json
 import pathlib
 import re
+import subprocess
 import sys
 import tomllib
 import xml.etree.ElementTree as ElementTree
@@ -39,14 +40,31 @@ def nextest_results(path):
     return results
 
 
+def binaries():
+    """(name of the built file, source below its package) -> the id by which nextest calls the binary."""
+    command = ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"]
+    metadata = json.loads(subprocess.run(command, cwd=TESTS, check=True, capture_output=True).stdout)
+    ids = {}
+    for package in metadata["packages"]:
+        folder = pathlib.Path(package["manifest_path"]).parent
+        for target in package["targets"]:
+            kind = target["kind"][0]
+            suffix = {"test": f"::{target['name']}", "bin": f"::bin/{target['name']}"}.get(kind, "")
+            source = str(pathlib.Path(target["src_path"]).relative_to(folder))
+            ids[(target["name"].replace("-", "_"), source)] = package["name"] + suffix
+    return ids
+
+
 def cargo_results(path):
     """The same from the output of `cargo test`, whose lines name the binary by its file."""
+    ids = binaries()
     results = {}
     binary = ""
     for line in path.read_text(errors="replace").splitlines():
         running = re.match(r"\s*Running (?:unittests )?(\S+) \(.*/([^/]+)-[0-9a-f]+\)", line)
         if running:
-            binary = running.group(2).replace("_", "-")
+            key = (running.group(2).replace("-", "_"), running.group(1))
+            binary = ids.get(key, running.group(2))
         test = re.match(r"test (\S+)(?: - should panic)? \.\.\. (ok|FAILED)", line)
         if test:
             results[f"{binary} {test.group(1)}"] = test.group(2) == "ok"
