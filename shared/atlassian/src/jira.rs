@@ -1,0 +1,365 @@
+//! Groups and users of a Jira Cloud site, API v3 (reference/atlassian-cloud.md §4).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{
+    AccountId, Answer as FactAnswer, Disposition, Email, Fact, Group, GroupId, Lane, MembersRead, Reading, Span, User,
+    UserState,
+};
+use outbound::{
+    Allowance, Answer, Budget, Client, ClientConfig, Clock, Credential, Limit, Progress, ReadDirectory, ReadError,
+    Request, Scope, Stage,
+};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::{is_good, read_error, shape};
+use crate::gather::{self, Listed, Source, Walk, members_read, twice};
+use crate::names::{says_administrator, says_default_access};
+
+const USERS: &str = "/rest/api/3/users/search";
+const GROUPS: &str = "/rest/api/3/group/bulk";
+const MEMBERS: &str = "/rest/api/3/group/member";
+const USER: &str = "/rest/api/3/user";
+const GROUPS_OF: &str = "/rest/api/3/user/groups";
+const FIND: &str = "/rest/api/3/user/search";
+const MYSELF: &str = "/rest/api/3/myself";
+const ROLES: &str = "/rest/api/3/applicationrole";
+
+/// Largest page of users.
+const USERS_PAGE: usize = 1_000;
+/// Page of groups.
+const GROUPS_PAGE: usize = 50;
+/// Largest page of members.
+const MEMBERS_PAGE: usize = 50;
+/// 250,000 groups are 5,000 pages; what goes on longer goes round in circles.
+const PAGES_MAX: usize = 50_000;
+
+/// How a site is reached.
+pub struct JiraConfig {
+    /// The site, or `scheme://host:port` of a twin, a gateway or a proxy.
+    pub base_url: String,
+    /// Whose API token it is.
+    pub email: String,
+    /// The API token.
+    pub api_token: SecretString,
+    /// What the calls spend from; see [`documented_limit`].
+    pub budget: Arc<Budget>,
+    /// What times the readings bear.
+    pub clock: Clock,
+    /// Longest time for one call.
+    pub timeout: Duration,
+    /// How many groups are walked at once.
+    pub parallel: usize,
+}
+
+/// Reads one site.
+#[derive(Clone, Debug)]
+pub struct JiraReader {
+    client: Client,
+    parallel: usize,
+}
+
+/// The burst limit that binds API tokens: 100 reads a second and endpoint (reference/atlassian-cloud.md §9).
+pub fn documented_limit() -> Limit {
+    Limit::Declared(vec![Allowance { calls: 100, per: Span::from_secs(1) }])
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireUser {
+    account_id: AccountId,
+    #[serde(default)]
+    email_address: Option<String>,
+    #[serde(default)]
+    display_name: Option<String>,
+    active: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireGroup {
+    group_id: GroupId,
+    name: String,
+}
+
+/// A page of `values`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    values: Vec<Value>,
+    #[serde(default)]
+    is_last: Option<bool>,
+    #[serde(default)]
+    total: Option<u64>,
+}
+
+impl JiraReader {
+    /// A reader. Asks nothing yet.
+    ///
+    /// # Errors
+    /// When an address cannot be used.
+    pub fn connect(config: JiraConfig) -> Result<Self, ReadError> {
+        let credential = Credential::Basic { user: config.email, secret: config.api_token };
+        let mut client = ClientConfig::new("jira", &config.base_url, credential, config.budget, config.clock);
+        client.timeout = config.timeout;
+        let client = Client::new(client).map_err(|error| ReadError {
+            disposition: Disposition::Halt,
+            message: error.to_string(),
+            code: "configuration".to_owned(),
+        })?;
+        Ok(Self { client, parallel: config.parallel.max(1) })
+    }
+
+    /// What the calls spend from.
+    pub fn budget(&self) -> &Arc<Budget> {
+        self.client.budget()
+    }
+
+    /// Walks pages by index until the last, which says so or is counted.
+    async fn pages<T>(
+        &self,
+        template: &'static str,
+        query: &[(&'static str, String)],
+        lane: Lane,
+        read: impl Fn(Value) -> Option<T>,
+        progress: impl Fn(u64, Option<u64>),
+    ) -> Walk<T> {
+        let mut walk = Walk::begun(self.client.now());
+        let (mut start, mut unreadable) = (0, 0);
+        for _ in 0..PAGES_MAX {
+            let mut request = Request::get(template, &[]).query("startAt", start.to_string()).lane(lane);
+            for (name, value) in query {
+                request = request.query(name, value.clone());
+            }
+            let page: Page = match self.read(&request).await {
+                Ok(page) => page,
+                Err(error) => return walk.failed(error),
+            };
+            let came = page.values.len();
+            for row in page.values {
+                match read(row) {
+                    Some(row) => walk.rows.push(row),
+                    None => unreadable += 1,
+                }
+            }
+            start += came;
+            progress(walk.rows.len() as u64, page.total);
+            let last = match (page.is_last, page.total) {
+                (Some(last), _) => last,
+                (None, Some(total)) => start as u64 >= total,
+                (None, None) => came == 0,
+            };
+            let missing = page.total.is_some_and(|total| (start as u64) < total);
+            if last && missing {
+                return walk.failed(shape(template, "the site counts more rows than it lists"));
+            }
+            if last {
+                return walk.ended(template, unreadable);
+            }
+            if came == 0 {
+                return walk.failed(shape(template, "a page is empty and not the last"));
+            }
+        }
+        walk.failed(shape(template, "the list does not end"))
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, ReadError> {
+        let answer = self.client.read(request).await?;
+        good(request.template(), &answer)
+    }
+
+    /// Groups that give product access by default. Without the right to see them, names must do.
+    async fn default_groups(&self) -> BTreeSet<String> {
+        let request = Request::get(ROLES, &[]).lane(Lane::Bulk);
+        let roles: Vec<Value> = self.read(&request).await.unwrap_or_default();
+        let names = |role: &Value| {
+            let list = role.get("defaultGroups").and_then(Value::as_array).cloned().unwrap_or_default();
+            list.into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        roles.iter().flat_map(names).collect()
+    }
+
+    async fn myself(&self) -> Result<AccountId, ReadError> {
+        let user: WireUser = self.read(&Request::get(MYSELF, &[]).lane(Lane::Bulk)).await?;
+        Ok(user.account_id)
+    }
+}
+
+fn good<T: serde::de::DeserializeOwned>(template: &str, answer: &Answer) -> Result<T, ReadError> {
+    if is_good(answer) {
+        return answer.json().map_err(|text| shape(template, &text));
+    }
+    Err(read_error(template, answer))
+}
+
+impl Source for JiraReader {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn parallel(&self) -> usize {
+        self.parallel
+    }
+
+    /// All users, inactive ones too. Pages may be short: only an empty one ends the list.
+    async fn users(&self, progress: &dyn Progress) -> Walk<User> {
+        let mut walk: Walk<User> = Walk::begun(self.client.now());
+        let mut start = 0;
+        for _ in 0..PAGES_MAX {
+            let request = Request::get(USERS, &[])
+                .query("startAt", start.to_string())
+                .query("maxResults", USERS_PAGE.to_string())
+                .lane(Lane::Bulk);
+            let rows: Vec<Value> = match self.read(&request).await {
+                Ok(rows) => rows,
+                Err(error) => return walk.failed(error),
+            };
+            if rows.is_empty() {
+                break;
+            }
+            start += rows.len();
+            for row in rows {
+                match user(row) {
+                    Some(user) => walk.rows.push(user),
+                    None => return walk.failed(shape(USERS, "a user is of another shape than documented")),
+                }
+            }
+            progress.step(Stage::Users, walk.rows.len() as u64, None);
+        }
+        // Without the right to browse users the list is empty or short, and the status 200 (failure mode 22).
+        match self.myself().await {
+            Ok(me) if walk.rows.iter().any(|user| user.id == me) => walk.ended(USERS, 0),
+            Ok(_) => walk.failed(ReadError {
+                disposition: Disposition::Halt,
+                message: format!(
+                    "GET {USERS}: the list lacks our own account: give it the right to browse users and groups"
+                ),
+                code: "canary".to_owned(),
+            }),
+            Err(error) => walk.failed(error),
+        }
+    }
+
+    async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
+        let defaults = self.default_groups().await;
+        let read = |row| group(row, &defaults).map(Listed::from);
+        let step = |done, all| progress.step(Stage::Groups, done, all);
+        self.pages(GROUPS, &[("maxResults", GROUPS_PAGE.to_string())], Lane::Bulk, read, step).await
+    }
+
+    /// Inactive members are left out unless they are asked for: a sync that does not ask adds them for ever.
+    async fn members(&self, group: &GroupId, lane: Lane) -> Walk<AccountId> {
+        let query = [
+            ("groupId", group.to_string()),
+            ("includeInactiveUsers", "true".to_owned()),
+            ("maxResults", MEMBERS_PAGE.to_string()),
+        ];
+        self.pages(MEMBERS, &query, lane, |row| user(row).map(|user| user.id), |_, _| ()).await
+    }
+
+    async fn group(&self, id: &GroupId, lane: Lane) -> Result<Option<Group>, ReadError> {
+        let query = [("groupId", id.to_string())];
+        let none = BTreeSet::new();
+        let walk = self.pages(GROUPS, &query, lane, |row| group(row, &none), |_, _| ()).await;
+        match walk.error {
+            Some(error) if error.code != "404" => Err(error),
+            _ => Ok(walk.rows.into_iter().find(|group| group.id == *id)),
+        }
+    }
+
+    async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {
+        let request = Request::get(USER, &[]).query("accountId", id.as_str()).lane(lane);
+        let answer = self.client.read(&request).await?;
+        if answer.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        good::<WireUser>(USER, &answer).map(|user| Some(user.user()))
+    }
+
+    fn may_be_empty(&self) -> bool {
+        false
+    }
+}
+
+impl ReadDirectory for JiraReader {
+    async fn sweep(&self, scope: &Scope, progress: &dyn Progress) -> Result<Reading, ReadError> {
+        gather::sweep(self, scope, progress).await
+    }
+
+    async fn read_members(&self, group: &GroupId) -> Result<MembersRead, ReadError> {
+        let walk = self.members(group, Lane::Normal).await;
+        match walk.error {
+            Some(error) if walk.rows.is_empty() => Err(error),
+            _ => Ok(members_read(group, walk)),
+        }
+    }
+
+    async fn read_group(&self, group: &GroupId) -> Result<Option<Group>, ReadError> {
+        twice(|| self.group(group, Lane::Normal)).await
+    }
+
+    async fn read_user(&self, user: &AccountId) -> Result<Option<User>, ReadError> {
+        twice(|| self.user(user, Lane::Normal)).await
+    }
+
+    /// Active people whose address the site shows us.
+    async fn find_person(&self, email: &Email) -> Result<Option<User>, ReadError> {
+        let request = Request::get(FIND, &[]).query("query", email.as_written());
+        let rows: Vec<WireUser> = self.read(&request).await?;
+        let mut found = rows.into_iter().map(WireUser::user).filter(|user| user.email.as_ref() == Some(email));
+        let first = found.next();
+        Ok(first.filter(|_| found.next().is_none()))
+    }
+
+    async fn verify(&self, fact: &Fact) -> Result<FactAnswer, ReadError> {
+        let holds = match fact {
+            Fact::Member { group, user, .. } => {
+                let request = Request::get(GROUPS_OF, &[]).query("accountId", user.as_str()).lane(Lane::Urgent);
+                let answer = self.client.read(&request).await?;
+                match answer.status.as_u16() {
+                    404 => false,
+                    _ => good::<Vec<WireGroup>>(GROUPS_OF, &answer)?.iter().any(|of| of.group_id == *group),
+                }
+            }
+            Fact::Nested { .. } => false,
+            Fact::User { user, .. } => twice(|| self.user(user, Lane::Urgent)).await?.is_some(),
+            Fact::Group { group, .. } => twice(|| self.group(group, Lane::Urgent)).await?.is_some(),
+        };
+        Ok(if holds { FactAnswer::Holds } else { FactAnswer::Gone })
+    }
+
+    async fn reread(&self, groups: &[GroupId], users: &[AccountId]) -> Result<Reading, ReadError> {
+        gather::reread(self, groups, users).await
+    }
+
+    async fn who_am_i(&self) -> Result<Vec<AccountId>, ReadError> {
+        Ok(vec![self.myself().await?])
+    }
+}
+
+impl WireUser {
+    fn user(self) -> User {
+        User {
+            display_name: self.display_name,
+            state: if self.active { UserState::Active } else { UserState::Deactivated },
+            ..User::new(self.account_id, self.email_address.and_then(|text| Email::new(text).ok()))
+        }
+    }
+}
+
+fn user(row: Value) -> Option<User> {
+    serde_json::from_value::<WireUser>(row).ok().map(WireUser::user)
+}
+
+fn group(row: Value, defaults: &BTreeSet<String>) -> Option<Group> {
+    let row: WireGroup = serde_json::from_value(row).ok()?;
+    Some(Group {
+        default_access: defaults.contains(&row.name) || says_default_access(&row.name),
+        grants_admin: says_administrator(&row.name),
+        ..Group::new(row.group_id, row.name)
+    })
+}
