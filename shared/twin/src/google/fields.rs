@@ -106,6 +106,8 @@ fn path(rest: &mut &str) -> Result<Selection, String> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use serde_json::json;
 
     use super::*;

@@ -106,7 +106,10 @@ pub(super) fn member(google: &GoogleSide, id: &str, membership: &Membership, at:
     body.insert("kind".to_owned(), json!("admin#directory#member"));
     body.insert("etag".to_owned(), json!(etag("member", (id, membership.version))));
     body.insert("id".to_owned(), json!(id));
-    let email = membership.as_written.as_deref().or_else(|| google.address_of(id, at));
+    let address = google.address_of(id, at);
+    // What the source wrote stands for the address only as long as it is the same address.
+    let written = membership.as_written.as_deref();
+    let email = written.filter(|it| address.is_some_and(|address| address.eq_ignore_ascii_case(it))).or(address);
     if let Some(email) = email.filter(|_| membership.kind != MemberKind::Customer) {
         body.insert("email".to_owned(), json!(email));
     }

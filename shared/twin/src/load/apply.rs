@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Accounts, Change, Error, Options, Person, Snapshot, WorldFile};
 use crate::engine::Millis;
-use crate::world::atlassian::Act;
+use crate::world::atlassian::{Act, ORGANIZATION};
 use crate::world::google::{GroupRecord, Outsider, Owner, Refused, UserRecord, full_name, lower};
 use crate::world::{Cause, MutationLog, World};
 
@@ -32,7 +32,11 @@ impl World {
         let mut world = Self { options, ..Self::default() };
         world.log.only_count = true;
         let cause = loading(now);
-        world.google.own_domains(own_domains(snapshot, &world.options));
+        let domains = own_domains(snapshot, &world.options);
+        for domain in &domains {
+            world.atlassian.claim_domain(ORGANIZATION, domain);
+        }
+        world.google.own_domains(domains);
         for person in &snapshot.users {
             world.person_appears(person, &cause).map_err(|reason| refused(&person.id, reason))?;
         }
