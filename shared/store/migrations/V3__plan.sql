@@ -31,8 +31,30 @@ create table plan.pin (
     group_id   text collate "C" not null,
     how        text not null,
     equal_once boolean not null,
+    -- The one source group that fills it, if it is one.
+    source       text collate "C",
+    source_group text collate "C",
     pinned_at  bigint not null,
     primary key (tenant, target, name)
+);
+
+-- What the last decision after a sweep holds for the budget of the whole plan.
+create table plan.plan_hold (
+    tenant text collate "C" not null,
+    target text collate "C" not null,
+    name   text collate "C" not null,
+    op     text collate "C" not null,
+    primary key (tenant, target, name, op)
+);
+
+-- Since when a leaver's account waits for the end of its grace.
+create table plan.leaving (
+    tenant   text collate "C" not null,
+    target   text collate "C" not null,
+    source   text collate "C" not null,
+    person   text collate "C" not null,
+    since_at bigint not null,
+    primary key (tenant, target, source, person)
 );
 
 -- Memberships that we added.

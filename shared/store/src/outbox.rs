@@ -183,7 +183,7 @@ impl Store {
             "update plan.outbox o set published_at = null, claimed_till = null, attempt = o.attempt + 1
               where o.settle_key <> '' and o.settled_at is null
                 and o.published_at < clock_timestamp() - make_interval(secs => $1)
-                and not exists (select from effect.outcome e where e.command::text = o.settle_key)",
+                and not exists (select from effect.outcome e where e.command = nullif(o.settle_key, '')::uuid)",
             &[&after.as_secs_f64()],
         )
         .await
@@ -201,7 +201,7 @@ impl Store {
             "update effect.outbox o set settled_at = clock_timestamp()
                from plan.command c
               where o.settle_key <> '' and o.settled_at is null and o.published_at is not null
-                and c.id::text = o.settle_key and c.settled_at is not null",
+                and c.id = nullif(o.settle_key, '')::uuid and c.settled_at is not null",
             &[],
         )
         .await?;

@@ -2,9 +2,9 @@
 //! temporary table by binary COPY; the statements are the same.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 
 use deadpool_postgres::Transaction;
-use futures_util::pin_mut;
 use model::{AccountId, Answer, Corroboration, Digest, GroupId, Time};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
@@ -113,24 +113,34 @@ async fn temporary(tx: &Transaction<'_>, name: &str, columns: &str) -> Result<()
     Ok(())
 }
 
-/// Loads rows into a temporary table by binary COPY and lets the optimizer know how many there are.
-async fn load(
-    tx: &Transaction<'_>,
-    name: &str,
-    types: &[Type],
-    rows: impl Iterator<Item = Vec<Box<dyn ToSql + Sync + Send>>> + Send,
-) -> Result<(), StoreError> {
-    let sink = tx.copy_in(&format!("copy pg_temp.{name} from stdin (format binary)")).await?;
-    let writer = BinaryCopyInWriter::new(sink, types);
-    pin_mut!(writer);
-    for row in rows {
-        writer.as_mut().write_raw(row.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync))).await?;
-    }
-    writer.finish().await?;
-    Ok(tx.batch_execute(&format!("analyze pg_temp.{name}")).await?)
+/// Rows on their way into a temporary table by binary COPY.
+struct Load {
+    writer: Pin<Box<BinaryCopyInWriter>>,
+    name: &'static str,
 }
 
-type Owned = Box<dyn ToSql + Sync + Send>;
+impl Load {
+    async fn begin(
+        tx: &Transaction<'_>,
+        name: &'static str,
+        columns: &str,
+        types: &[Type],
+    ) -> Result<Self, StoreError> {
+        temporary(tx, name, columns).await?;
+        let sink = tx.copy_in(&format!("copy pg_temp.{name} from stdin (format binary)")).await?;
+        Ok(Self { writer: Box::pin(BinaryCopyInWriter::new(sink, types)), name })
+    }
+
+    async fn row(&mut self, values: &[&(dyn ToSql + Sync)]) -> Result<(), StoreError> {
+        Ok(self.writer.as_mut().write(values).await?)
+    }
+
+    /// Ends the COPY and lets the optimizer know how many rows there are.
+    async fn finish(mut self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        self.writer.as_mut().finish().await?;
+        Ok(tx.batch_execute(&format!("analyze pg_temp.{}", self.name)).await?)
+    }
+}
 
 /// Users: new, changed, back, gone.
 pub(super) async fn users(
@@ -172,18 +182,12 @@ pub(super) async fn users(
     } else {
         let columns = "id text collate \"C\", email_key text collate \"C\", listed boolean,
                        body text collate \"C\", seen_at bigint";
-        temporary(tx, "incoming_user", columns).await?;
         let types = [Type::TEXT, Type::TEXT, Type::BOOL, Type::TEXT, Type::INT8];
-        let rows = seen.iter().map(|(id, (body, listed, email), at)| {
-            vec![
-                Box::new((*id).to_owned()) as Owned,
-                Box::new(email.clone()),
-                Box::new(*listed),
-                Box::new(body.clone()),
-                Box::new(*at),
-            ]
-        });
-        load(tx, "incoming_user", &types, rows).await?;
+        let mut load = Load::begin(tx, "incoming_user", columns, &types).await?;
+        for (id, (body, listed, email), at) in &seen {
+            load.row(&[id, email, listed, body, at]).await?;
+        }
+        load.finish(tx).await?;
         let r = "r as not materialized (select * from pg_temp.incoming_user)";
         sql::query(tx, &format!("with {r}, {g}, {USERS}"), &common).await?
     };
@@ -229,11 +233,13 @@ pub(super) async fn groups(
         let r = "r as (select * from unnest($10::text[], $11::text[], $12::bigint[]) as r (id, body, seen_at))";
         sql::query(tx, &format!("with {r}, {g}, {GROUPS}"), &params).await?
     } else {
-        temporary(tx, "incoming_group", "id text collate \"C\", body text collate \"C\", seen_at bigint").await?;
-        let rows = seen
-            .iter()
-            .map(|(id, body, at)| vec![Box::new((*id).to_owned()) as Owned, Box::new((*body).clone()), Box::new(*at)]);
-        load(tx, "incoming_group", &[Type::TEXT, Type::TEXT, Type::INT8], rows).await?;
+        let columns = "id text collate \"C\", body text collate \"C\", seen_at bigint";
+        let types = [Type::TEXT, Type::TEXT, Type::INT8];
+        let mut load = Load::begin(tx, "incoming_group", columns, &types).await?;
+        for (id, body, at) in &seen {
+            load.row(&[id, body, at]).await?;
+        }
+        load.finish(tx).await?;
         let r = "r as not materialized (select * from pg_temp.incoming_group)";
         sql::query(tx, &format!("with {r}, {g}, {GROUPS}"), &common).await?
     };
@@ -304,18 +310,17 @@ async fn compare(
     let ended: Vec<i64> = walks.iter().map(|(_, walk)| walk.ended_at.0).collect();
     let version_now = sql::big(version);
     let common: [&(dyn ToSql + Sync); 5] = [&dir, &version_now, &groups, &absence, &ended];
-    let incoming = || {
-        walks.iter().flat_map(|(group, walk)| {
-            walk.seen.iter().map(move |(kind, role)| {
-                (group.as_str(), i16::from(kind_number(kind)), kind.id(), i16::from(role_number(*role)))
-            })
-        })
-    };
-    let rows = if walks.iter().map(|(_, walk)| walk.seen.len()).sum::<usize>() <= FEW {
-        let of: Vec<&str> = incoming().map(|(group, ..)| group).collect();
-        let kinds: Vec<i16> = incoming().map(|(_, kind, ..)| kind).collect();
-        let ids: Vec<&str> = incoming().map(|(_, _, id, _)| id).collect();
-        let roles: Vec<i16> = incoming().map(|(.., role)| role).collect();
+    let mut incoming: Vec<(&str, i16, &str, i16)> = Vec::new();
+    for (group, walk) in walks {
+        for (kind, role) in &walk.seen {
+            incoming.push((group.as_str(), i16::from(kind_number(kind)), kind.id(), i16::from(role_number(*role))));
+        }
+    }
+    let rows = if incoming.len() <= FEW {
+        let of: Vec<&str> = incoming.iter().map(|(group, ..)| *group).collect();
+        let kinds: Vec<i16> = incoming.iter().map(|(_, kind, ..)| *kind).collect();
+        let ids: Vec<&str> = incoming.iter().map(|(_, _, id, _)| *id).collect();
+        let roles: Vec<i16> = incoming.iter().map(|(.., role)| *role).collect();
         let mut params = common.to_vec();
         params.extend([&of as &(dyn ToSql + Sync), &kinds, &ids, &roles]);
         let r = "r as (select * from unnest($6::text[], $7::smallint[], $8::text[], $9::smallint[])
@@ -323,11 +328,12 @@ async fn compare(
         sql::query(tx, &format!("with {r}, {MEMBERS}"), &params).await?
     } else {
         let columns = "group_id text collate \"C\", kind smallint, member text collate \"C\", role smallint";
-        temporary(tx, "incoming_member", columns).await?;
-        let rows = incoming().map(|(group, kind, id, role)| {
-            vec![Box::new(group.to_owned()) as Owned, Box::new(kind), Box::new(id.to_owned()), Box::new(role)]
-        });
-        load(tx, "incoming_member", &[Type::TEXT, Type::INT2, Type::TEXT, Type::INT2], rows).await?;
+        let types = [Type::TEXT, Type::INT2, Type::TEXT, Type::INT2];
+        let mut load = Load::begin(tx, "incoming_member", columns, &types).await?;
+        for (group, kind, id, role) in &incoming {
+            load.row(&[group, kind, id, role]).await?;
+        }
+        load.finish(tx).await?;
         let r = "r as not materialized (select * from pg_temp.incoming_member)";
         sql::query(tx, &format!("with {r}, {MEMBERS}"), &common).await?
     };

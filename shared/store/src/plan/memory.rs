@@ -5,8 +5,8 @@ use model::{CommandId, EdgeOp, Fact, Lane, LinkHow, Span, TenantId, Time};
 use tokio_postgres::{IsolationLevel, Row};
 
 use super::rows::{
-    AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, MemoryRows, OpenCommand, OpeningRow, PersonLinkRow, PinRow,
-    ReleasedRow, WindowKind, WindowRow,
+    AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, LeavingRow, MemoryRows, OpenCommand, OpeningRow, PersonLinkRow,
+    PinRow, PlanHoldRow, ReleasedRow, WindowKind, WindowRow,
 };
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, sql};
@@ -27,6 +27,7 @@ impl Store {
         links(&tx, tenant, &mut memory).await?;
         edges(&tx, tenant, &mut memory).await?;
         open(&tx, tenant, &mut memory).await?;
+        holds(&tx, tenant, &mut memory).await?;
         rest(&tx, tenant, now, &mut memory).await?;
         tx.commit().await?;
         Ok(memory)
@@ -83,7 +84,7 @@ async fn links(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows)
             linked_at: row.time(6)?,
         });
     }
-    let select = "select target, name, group_id, how, equal_once, pinned_at from plan.pin
+    let select = "select target, name, group_id, how, equal_once, pinned_at, source, source_group from plan.pin
                    where tenant = $1 order by target, name";
     for row in sql::query(tx, select, &[&tenant.as_str()]).await? {
         memory.pins.push(PinRow {
@@ -92,6 +93,10 @@ async fn links(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows)
             group: row.group(PIN, 2)?,
             how: link_how(PIN, row.try_get(3)?)?,
             equal_once: row.try_get(4)?,
+            source: match row.try_get::<_, Option<&str>>(6)? {
+                Some(_) => Some((row.directory(PIN, 6)?, row.group(PIN, 7)?)),
+                None => None,
+            },
             pinned_at: row.time(5)?,
         });
     }
@@ -161,6 +166,31 @@ async fn open(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows) 
     let select = "select target, object, generation from plan.generation where tenant = $1 order by target, object";
     for row in sql::query(tx, select, &[&tenant.as_str()]).await? {
         memory.generations.push((row.directory("plan.generation", 0)?, row.try_get(1)?, row.number(2)?));
+    }
+    Ok(())
+}
+
+async fn holds(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows) -> Result<(), StoreError> {
+    const HOLD: &str = "plan.plan_hold";
+    const LEAVING: &str = "plan.leaving";
+    let select = "select target, name, op from plan.plan_hold where tenant = $1 order by target, name, op";
+    for row in sql::query(tx, select, &[&tenant.as_str()]).await? {
+        let op: &str = row.try_get(2)?;
+        memory.plan_holds.push(PlanHoldRow {
+            target: row.directory(HOLD, 0)?,
+            name: row.try_get(1)?,
+            op: EdgeOp::parse(op).ok_or_else(|| StoreError::corrupt(HOLD, format!("op \"{op}\"")))?,
+        });
+    }
+    let select = "select target, source, person, since_at from plan.leaving where tenant = $1
+                   order by target, source, person";
+    for row in sql::query(tx, select, &[&tenant.as_str()]).await? {
+        memory.leaving.push(LeavingRow {
+            target: row.directory(LEAVING, 0)?,
+            source: row.directory(LEAVING, 1)?,
+            person: row.account(LEAVING, 2)?,
+            since: row.time(3)?,
+        });
     }
     Ok(())
 }

@@ -13,8 +13,9 @@ mod verdicts;
 pub(crate) use memory::open_command;
 pub use read::{CaseRow, PlanSummary, SyncStateRow};
 pub use rows::{
-    AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, HeldRow, MemoryRows, NewCommand, OpenCommand, OpeningRow,
-    PersonLinkRow, PinRow, PlanRow, PolicyRow, PolicyState, ReleasedRow, WindowKind, WindowRow,
+    AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, HeldRow, LeavingRow, MemoryRows, NewCommand, OpenCommand,
+    OpeningRow, PersonLinkRow, PinRow, PlanHoldRow, PlanRow, PolicyRow, PolicyState, ReleasedRow, WindowKind,
+    WindowRow,
 };
 pub use turn::Turn;
 pub use verdicts::{ConflictRow, LetterRow, VerdictRow, Verdicts};

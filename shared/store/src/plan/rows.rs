@@ -47,6 +47,8 @@ pub struct PinRow {
     pub how: LinkHow,
     /// Whether it has once held exactly what is wanted.
     pub equal_once: bool,
+    /// The one source group that fills it, if it is one.
+    pub source: Option<(DirectoryId, GroupId)>,
     /// When it was pinned.
     pub pinned_at: Time,
 }
@@ -209,6 +211,30 @@ pub struct HeldRow {
     pub state: CaseState,
 }
 
+/// Changes of one group in one direction that the budget of the whole plan holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanHoldRow {
+    /// At which target.
+    pub target: DirectoryId,
+    /// Of which group: its folded name.
+    pub name: String,
+    /// Which direction.
+    pub op: EdgeOp,
+}
+
+/// A leaver's account that waits for the end of its grace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeavingRow {
+    /// At which target.
+    pub target: DirectoryId,
+    /// The person's source.
+    pub source: DirectoryId,
+    /// The person there.
+    pub person: AccountId,
+    /// Since when.
+    pub since: Time,
+}
+
 /// A command to store, with the message that wakes its writer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCommand {
@@ -310,6 +336,10 @@ pub struct MemoryRows {
     pub generations: Vec<(DirectoryId, String, Generation)>,
     /// Commands that are not settled.
     pub commands: Vec<OpenCommand>,
+    /// What the budget of the whole plan holds.
+    pub plan_holds: Vec<PlanHoldRow>,
+    /// Leavers' accounts that wait.
+    pub leaving: Vec<LeavingRow>,
     /// Cases that are held or rejected.
     pub held: Vec<(Digest, CaseState)>,
     /// Number and digest of the newest plan.

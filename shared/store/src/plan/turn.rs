@@ -4,8 +4,8 @@ use deadpool_postgres::Transaction;
 use model::{Canonical as _, CommandId, DirectoryId, Fact, Generation, TenantId, Time};
 
 use super::rows::{
-    AccountOpenRow, ConfirmedRow, EdgeKey, HeldRow, NewCommand, OpeningRow, PersonLinkRow, PinRow, PlanRow,
-    ReleasedRow, WindowRow,
+    AccountOpenRow, ConfirmedRow, EdgeKey, HeldRow, LeavingRow, NewCommand, OpeningRow, PersonLinkRow, PinRow,
+    PlanHoldRow, PlanRow, ReleasedRow, WindowRow,
 };
 use crate::audit::{self, AuditEntry};
 use crate::outbox::{self, OutboxMessage, Schema};
@@ -33,6 +33,10 @@ pub struct Turn {
     pub links: Vec<PersonLinkRow>,
     /// New or changed pins.
     pub pins: Vec<PinRow>,
+    /// All that the budget of the whole plan holds from now on; `None`: as before.
+    pub plan_holds: Option<Vec<PlanHoldRow>>,
+    /// All leavers' accounts that wait from now on; `None`: as before.
+    pub leaving: Option<Vec<LeavingRow>>,
     /// The plan, where it differs from the last one.
     pub plan: Option<PlanRow>,
     /// Every case that the decision holds; `None`: nothing was decided. Others that were held become void, or released
@@ -81,6 +85,8 @@ impl Store {
         forget(&tx, tenant, turn).await?;
         remember(&tx, tenant, turn).await?;
         link(&tx, tenant, turn).await?;
+        pin(&tx, tenant, turn).await?;
+        holds(&tx, tenant, turn).await?;
         plan_and_cases(&tx, tenant, turn).await?;
         release(&tx, tenant, turn).await?;
         commands(&tx, tenant, turn).await?;
@@ -202,6 +208,10 @@ async fn link(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<()
         )
         .await?;
     }
+    Ok(())
+}
+
+async fn pin(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<(), StoreError> {
     if !turn.pins.is_empty() {
         let target: Vec<&str> = turn.pins.iter().map(|p| p.target.as_str()).collect();
         let name: Vec<String> = turn.pins.iter().map(|p| sql::clean(&p.name)).collect();
@@ -209,17 +219,45 @@ async fn link(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<()
         let how: Vec<&str> = turn.pins.iter().map(|p| p.how.as_str()).collect();
         let equal: Vec<bool> = turn.pins.iter().map(|p| p.equal_once).collect();
         let at: Vec<i64> = turn.pins.iter().map(|p| p.pinned_at.0).collect();
+        let of = |p: &PinRow| p.source.clone().unzip();
+        let (source, source_group): (Vec<Option<String>>, Vec<Option<String>>) =
+            turn.pins.iter().map(of).map(|(source, group)| (source.map(String::from), group.map(String::from))).unzip();
         sql::execute(
             tx,
-            "insert into plan.pin (tenant, target, name, group_id, how, equal_once, pinned_at)
+            "insert into plan.pin (tenant, target, name, group_id, how, equal_once, pinned_at, source, source_group)
              select $1, r.* from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
-                                        $7::bigint[]) as r
+                                        $7::bigint[], $8::text[], $9::text[]) as r
              on conflict (tenant, target, name) do update
                 set group_id = excluded.group_id, how = excluded.how, equal_once = excluded.equal_once,
-                    pinned_at = excluded.pinned_at",
-            &[&tenant.as_str(), &target, &name, &group, &how, &equal, &at],
+                    pinned_at = excluded.pinned_at, source = excluded.source, source_group = excluded.source_group",
+            &[&tenant.as_str(), &target, &name, &group, &how, &equal, &at, &source, &source_group],
         )
         .await?;
+    }
+    Ok(())
+}
+
+/// Small lists that are replaced whole.
+async fn holds(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<(), StoreError> {
+    if let Some(holds) = &turn.plan_holds {
+        let targets: Vec<&str> = holds.iter().map(|hold| hold.target.as_str()).collect();
+        let names: Vec<String> = holds.iter().map(|hold| sql::clean(&hold.name)).collect();
+        let ops: Vec<&str> = holds.iter().map(|hold| hold.op.as_str()).collect();
+        sql::execute(tx, "delete from plan.plan_hold where tenant = $1", &[&tenant.as_str()]).await?;
+        let insert = "insert into plan.plan_hold (tenant, target, name, op)
+                      select $1, r.* from unnest($2::text[], $3::text[], $4::text[]) as r on conflict do nothing";
+        sql::execute(tx, insert, &[&tenant.as_str(), &targets, &names, &ops]).await?;
+    }
+    if let Some(leaving) = &turn.leaving {
+        let targets: Vec<&str> = leaving.iter().map(|row| row.target.as_str()).collect();
+        let sources: Vec<&str> = leaving.iter().map(|row| row.source.as_str()).collect();
+        let people: Vec<&str> = leaving.iter().map(|row| row.person.as_str()).collect();
+        let since: Vec<i64> = leaving.iter().map(|row| row.since.0).collect();
+        sql::execute(tx, "delete from plan.leaving where tenant = $1", &[&tenant.as_str()]).await?;
+        let insert = "insert into plan.leaving (tenant, target, source, person, since_at)
+                      select $1, r.* from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as r
+                      on conflict do nothing";
+        sql::execute(tx, insert, &[&tenant.as_str(), &targets, &sources, &people, &since]).await?;
     }
     Ok(())
 }

@@ -1,0 +1,21 @@
+//! The store on a real PostgreSQL.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod audit;
+mod directory;
+mod grants;
+mod leases;
+mod ledger;
+mod migrations;
+mod outbox;
+mod plan;
+mod world;
