@@ -1,5 +1,5 @@
 //! The twin as its clients see it, over HTTP.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 mod admin;
 mod faults;
