@@ -74,7 +74,7 @@ fn every_dependency_is_used_where_it_is_declared() {
             .collect();
         for dependency in package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Build) {
             let name = dependency.rename.as_deref().unwrap_or(&dependency.name).replace('-', "_");
-            let called = |text: &String| scan::words(text, &name).next().is_some();
+            let called = |text: &String| scan::names(text, &name).next().is_some();
             if !NOT_CALLED.contains(&dependency.name.as_str()) && !sources.iter().any(called) {
                 violations.push(format!("{} declares {name}", package.name));
             }

@@ -112,6 +112,44 @@ fn the_readme_names_commands_that_exist() {
     assert_none("commands that the README names and that do not exist:", &violations);
 }
 
+/// The verb after `rollcall ` where a page shows a command: at the start of a line, or after a backtick.
+fn verbs_shown(text: &str) -> impl Iterator<Item = (usize, String)> {
+    text.match_indices("rollcall ").filter_map(move |(at, needle)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let verb: String =
+            text.get(at + needle.len()..)?.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+        let shown = before.is_none_or(|character| character == '\n' || character == '`') && !verb.is_empty();
+        shown.then(|| (at, verb.trim_end_matches('-').to_owned()))
+    })
+}
+
+#[test]
+fn pages_name_verbs_of_the_command_line() {
+    let Some(arguments) = file("services/rollcall/src/args.rs") else { return };
+    let mut violations = Vec::new();
+    let pages = files()
+        .iter()
+        .filter(|file| file.path == "README.md" || file.is_in("deploy"))
+        .filter(|file| std::path::Path::new(&file.path).extension().is_some_and(|extension| extension == "md"));
+    for page in pages {
+        for (at, verb) in verbs_shown(&page.text) {
+            // clap makes `dead-letters` of `DeadLetters`.
+            let variant: String = verb
+                .split('-')
+                .flat_map(|part| {
+                    let (first, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+                    [first.to_ascii_uppercase(), rest.to_owned()]
+                })
+                .collect();
+            let known = [",", "(", " {"].iter().any(|end| arguments.code.contains(&format!("\n    {variant}{end}")));
+            if !known && verb != "completions" {
+                violations.push(format!("{}:{}: rollcall {verb}", page.path, line_of(&page.text, at)));
+            }
+        }
+    }
+    assert_none("verbs that pages name and the command line does not have:", &violations);
+}
+
 #[test]
 fn the_acceptance_list_is_well_formed() -> anyhow::Result<()> {
     let Some(list) = file("tests/acceptance.toml") else { return Ok(()) };

@@ -73,6 +73,11 @@ pub(crate) fn words<'text>(code: &'text str, needle: &'text str) -> impl Iterato
     })
 }
 
+/// Where `name` stands as a whole name.
+pub(crate) fn names<'text>(code: &'text str, name: &'text str) -> impl Iterator<Item = usize> + 'text {
+    words(code, name).filter(move |at| code.as_bytes().get(at + name.len()).is_none_or(|byte| !is_word(*byte)))
+}
+
 /// The end of the comment, string or character literal that begins at `at`; `None` when none does.
 fn literal_end(text: &str, at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
