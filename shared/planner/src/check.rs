@@ -1,0 +1,253 @@
+//! A second opinion: the invariants of a plan, read off rows and memory by code that shares nothing with deciding.
+//!
+//! It knows nothing of causes, cases' limits or how a person's account is found. It asks of each step by itself: may
+//! this object be touched at all, is it the pinned one, is the change not there already, and does nothing go that is
+//! held? A plan that fails is not carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{
+    AccountId, Case, CaseKind, Digest, DirectoryId, Edge, EdgeOp, GroupId, GuardName, Plan, ReadScope, Step, TargetPlan,
+};
+
+use crate::{Memory, Mirror, Planner, Verdict};
+
+/// What is wrong with a plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Violation {
+    /// A case's digest is not that of its steps.
+    #[error("case {0} of {1} does not have the digest of its steps")]
+    Digest(String, DirectoryId),
+    /// A step touches a protected group.
+    #[error("a step at {target} touches the protected group {group}")]
+    ProtectedGroup {
+        /// Where.
+        target: DirectoryId,
+        /// Its name.
+        group: String,
+    },
+    /// A step touches an account that is never touched.
+    #[error("a step at {target} touches the protected account {account}")]
+    ProtectedAccount {
+        /// Where.
+        target: DirectoryId,
+        /// Which.
+        account: AccountId,
+    },
+    /// A released step changes a group that is not the pinned one and is not being adopted.
+    #[error("a released step at {target} changes group {group}, which is not pinned")]
+    NotPinned {
+        /// Where.
+        target: DirectoryId,
+        /// Which.
+        group: GroupId,
+    },
+    /// One edge stands in a plan twice, or both ways.
+    #[error("an edge of group {group} at {target} stands in the plan twice")]
+    Twice {
+        /// Where.
+        target: DirectoryId,
+        /// The group's name.
+        group: String,
+    },
+    /// The edge is under way already.
+    #[error("an edge of group {group} at {target} is under way already")]
+    UnderWay {
+        /// Where.
+        target: DirectoryId,
+        /// Which group.
+        group: GroupId,
+    },
+    /// Somebody is to be removed who is not a member as far as is known, or added who is one.
+    #[error("an edge of group {group} at {target} changes nothing")]
+    Pointless {
+        /// Where.
+        target: DirectoryId,
+        /// Which group.
+        group: GroupId,
+    },
+    /// More is removed from a group without approval than its guard found.
+    #[error("case {case} at {target} releases more than its guards saw")]
+    Unguarded {
+        /// Where.
+        target: DirectoryId,
+        /// Which case.
+        case: String,
+    },
+    /// Something is removed by what a blind source does not say.
+    #[error("something is removed at {target} although a source is blind")]
+    Blind {
+        /// Where.
+        target: DirectoryId,
+    },
+    /// Removals go although the target group was never read completely.
+    #[error("members are removed from {group} at {target}, which was never read completely")]
+    Unread {
+        /// Where.
+        target: DirectoryId,
+        /// Which group.
+        group: GroupId,
+    },
+    /// A group is deleted without approval.
+    #[error("group {group} at {target} is deleted without approval")]
+    Unapproved {
+        /// Where.
+        target: DirectoryId,
+        /// Which group.
+        group: GroupId,
+    },
+}
+
+/// Looks at every step of a plan again.
+///
+/// # Errors
+/// Everything that is wrong, sorted.
+pub fn check(plan: &Plan, planner: &Planner, memory: &Memory) -> Result<(), Vec<Violation>> {
+    let mut found = BTreeSet::new();
+    for target in &plan.body.targets {
+        let Some(mirror) = planner.mirror(&target.target) else { continue };
+        let opinion = Opinion { plan: target, planner, mirror, memory, never: never(planner, mirror, memory) };
+        opinion.look(&mut found);
+    }
+    if found.is_empty() { Ok(()) } else { Err(found.into_iter().collect()) }
+}
+
+struct Opinion<'a> {
+    plan: &'a TargetPlan,
+    planner: &'a Planner,
+    mirror: &'a Mirror,
+    memory: &'a Memory,
+    never: BTreeSet<AccountId>,
+}
+
+/// The accounts that no step may name: our own, and those with an address of a protected person.
+fn never(planner: &Planner, mirror: &Mirror, memory: &Memory) -> BTreeSet<AccountId> {
+    let policy = planner.policy();
+    let owner = policy.directories.get(mirror.directory()).and_then(|directory| directory.owner.as_ref());
+    let addresses: Vec<&model::Email> = policy.guard.protected_people.iter().chain(owner).collect();
+    let mut never: BTreeSet<AccountId> = memory.own_accounts.get(mirror.directory()).cloned().unwrap_or_default();
+    for row in mirror.users().filter(|row| row.gone_at.is_none()) {
+        if row.user.email.as_ref().is_some_and(|email| addresses.contains(&email)) {
+            never.insert(row.user.id.clone());
+        }
+    }
+    never
+}
+
+impl Opinion<'_> {
+    fn look(&self, found: &mut BTreeSet<Violation>) {
+        let mut seen: BTreeMap<(&str, &AccountId), usize> = BTreeMap::new();
+        for case in &self.plan.cases {
+            self.look_at_case(case, found);
+            for edge in case.edges() {
+                if let Some(account) = &edge.account {
+                    let group = edge.group.as_ref().map_or(edge.group_name.as_str(), |group| group.as_str());
+                    *seen.entry((group, account)).or_default() += 1;
+                }
+            }
+        }
+        for ((group, _), _) in seen.into_iter().filter(|(_, count)| *count > 1) {
+            found.insert(Violation::Twice { target: self.target(), group: group.to_owned() });
+        }
+    }
+
+    fn target(&self) -> DirectoryId {
+        self.plan.target.clone()
+    }
+
+    fn look_at_case(&self, case: &Case, found: &mut BTreeSet<Violation>) {
+        if case.digest != Case::digest_of(&case.kind, &case.steps) {
+            found.insert(Violation::Digest(case.digest.short(), self.target()));
+        }
+        if case.is_released() {
+            self.look_at_release(case, found);
+        }
+        for step in &case.steps {
+            match step {
+                Step::Edge { edge, .. } => self.look_at_edge(case, edge, found),
+                Step::CreateGroup { name, .. } => self.look_at_name(name, found),
+                Step::DeleteGroup { group, name, .. } => {
+                    self.look_at_name(name, found);
+                    if case.is_released() && !self.is_approved(case.digest) {
+                        found.insert(Violation::Unapproved { target: self.target(), group: group.clone() });
+                    }
+                }
+                Step::Account { account, .. } => self.look_at_account(account.as_ref(), found),
+            }
+        }
+    }
+
+    fn is_approved(&self, digest: Digest) -> bool {
+        self.memory.approvals.get(&digest) == Some(&Verdict::Approved)
+    }
+
+    /// What goes without approval is within what its own guards found and allowed.
+    fn look_at_release(&self, case: &Case, found: &mut BTreeSet<Violation>) {
+        let removals = case.count(EdgeOp::Remove) as u64;
+        let over = case.guards.iter().any(|verdict| match verdict.guard {
+            GuardName::EmptiedGroup => true,
+            _ => verdict.found > verdict.limit,
+        });
+        let needs_guard = matches!(case.kind, CaseKind::Removals { .. }) && removals > 0;
+        let unseen = needs_guard && !case.guards.iter().any(|verdict| verdict.found >= removals);
+        if (over || unseen) && !self.is_approved(case.digest) {
+            found.insert(Violation::Unguarded { target: self.target(), case: case.digest.short() });
+        }
+        let sources = self.planner.sources_of(&self.plan.target);
+        let all_blind = !sources.is_empty() && sources.iter().all(|source| self.memory.blind.contains(source));
+        if all_blind {
+            found.insert(Violation::Blind { target: self.target() });
+        }
+    }
+
+    fn look_at_name(&self, name: &str, found: &mut BTreeSet<Violation>) {
+        if self.planner.policy().guard.protected_groups.matches(name) {
+            found.insert(Violation::ProtectedGroup { target: self.target(), group: name.to_owned() });
+        }
+    }
+
+    fn look_at_account(&self, account: Option<&AccountId>, found: &mut BTreeSet<Violation>) {
+        if let Some(account) = account.filter(|account| self.never.contains(*account)) {
+            found.insert(Violation::ProtectedAccount { target: self.target(), account: account.clone() });
+        }
+    }
+
+    fn look_at_edge(&self, case: &Case, edge: &Edge, found: &mut BTreeSet<Violation>) {
+        self.look_at_name(&edge.group_name, found);
+        self.look_at_account(edge.account.as_ref(), found);
+        let (Some(group), Some(account)) = (&edge.group, &edge.account) else { return };
+        let row = self.mirror.group(group).map(|row| &row.group);
+        if row.is_some_and(|row| row.grants_admin || row.ownership == model::Ownership::Members) {
+            found.insert(Violation::ProtectedGroup { target: self.target(), group: edge.group_name.clone() });
+        }
+        let key = (self.target(), group.clone(), account.clone());
+        if self.memory.released.contains_key(&key) {
+            found.insert(Violation::UnderWay { target: self.target(), group: group.clone() });
+        }
+        let confirmed = self.memory.confirmed.get(&key).map(|confirmed| confirmed.present);
+        let read = self.mirror.is_member(group, account);
+        let may_be = |present: bool| read == present || confirmed == Some(present);
+        if !may_be(edge.op == EdgeOp::Remove) {
+            found.insert(Violation::Pointless { target: self.target(), group: group.clone() });
+        }
+        if case.is_released() {
+            self.look_at_released_edge(case, edge, group, found);
+        }
+    }
+
+    fn look_at_released_edge(&self, case: &Case, edge: &Edge, group: &GroupId, found: &mut BTreeSet<Violation>) {
+        let pinned =
+            self.memory.pins.iter().any(|((target, _), pin)| target == &self.plan.target && &pin.group == group);
+        let linking =
+            self.plan.links.iter().any(|link| matches!(link, model::Link::Group { group: g, .. } if g == group));
+        if !pinned && !linking {
+            found.insert(Violation::NotPinned { target: self.target(), group: group.clone() });
+        }
+        let leaver = matches!(case.kind, CaseKind::Leaver { .. });
+        let read = self.mirror.read_of(&ReadScope::Members(group.clone()));
+        let known = read.is_some_and(|read| read.complete_began_at.is_some());
+        if edge.op == EdgeOp::Remove && !known && !leaver {
+            found.insert(Violation::Unread { target: self.target(), group: group.clone() });
+        }
+    }
+}

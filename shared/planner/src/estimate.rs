@@ -1,0 +1,31 @@
+//! About how many API calls a target's part of a plan takes.
+
+use std::collections::BTreeMap;
+
+use model::{DirectoryKind, GroupId, Step, TargetPlan};
+use policy::Policy;
+
+/// SCIM takes this many members of a group in one call; a look-up by name takes this many names.
+const BATCH: u64 = 100;
+
+/// The calls of everything that is in a case, held or not; reads and retries are not counted.
+///
+/// One call for each membership; with SCIM one for each hundred memberships of a group. One call for each group that
+/// is made, and one look-up for each hundred of those to learn their ids. One call for each account.
+pub(crate) fn calls(policy: &Policy, plan: &TargetPlan) -> u64 {
+    let kind = policy.directories.get(&plan.target).map(|directory| directory.kind);
+    let mut edges: BTreeMap<(Option<&GroupId>, &str), u64> = BTreeMap::new();
+    let (mut made, mut single) = (0_u64, 0_u64);
+    for step in plan.cases.iter().flat_map(|case| &case.steps) {
+        match step {
+            Step::Edge { edge, .. } => {
+                *edges.entry((edge.group.as_ref(), edge.group_name.as_str())).or_default() += 1;
+            }
+            Step::CreateGroup { .. } => made += 1,
+            Step::DeleteGroup { .. } | Step::Account { .. } => single += 1,
+        }
+    }
+    let batched = kind == Some(DirectoryKind::AtlassianScim);
+    let memberships: u64 = edges.values().map(|count| if batched { count.div_ceil(BATCH) } else { *count }).sum();
+    memberships + made + made.div_ceil(BATCH) + single
+}

@@ -1,0 +1,128 @@
+//! Budgets over several cases of one target.
+
+use model::{CaseKind, EdgeOp, GuardName, GuardVerdict, Span, Time};
+
+use crate::{
+    Occasion, PlanHold, WindowKind,
+    judge::{Draft, Judge},
+    mirror::Mirror,
+};
+
+const DAY: Span = Span::from_secs(24 * 60 * 60);
+const WEEK: Span = Span::from_secs(7 * 24 * 60 * 60);
+
+/// Holds every removal whose source itself lost much since the sweep before. A leaver is held up by nothing but the
+/// budget of deactivations.
+pub(super) fn source_shrink(judge: &mut Judge<'_>) {
+    let guard = &judge.policy.guard;
+    let shrunk: Vec<Option<(u64, u64)>> =
+        judge.mirrors.iter().map(|mirror| shrinkage(mirror, guard.emptied_group_from)).collect();
+    for draft in judge.out.drafts.iter_mut().filter(|draft| draft.removals > 0) {
+        let worst = draft.sources.iter().filter_map(|source| *shrunk.get(*source)?);
+        let Some((lost, before)) = worst.max_by_key(|(lost, before)| lost * 10_000 / before.max(&1)) else { continue };
+        let percent = (lost * 100).div_ceil(before.max(1));
+        draft.guards.push(GuardVerdict {
+            guard: GuardName::SourceShrink,
+            found: percent,
+            limit: guard.source_shrink_percent,
+        });
+        if lost * 100 > before * guard.source_shrink_percent {
+            draft.hold(
+                GuardName::SourceShrink,
+                format!("the source lost {lost} of {before} rows since it was read before"),
+            );
+        }
+    }
+}
+
+/// How many rows the last complete reads of a source lost, and of how many: users, groups or memberships, whichever
+/// lost the larger share. A loss that is smaller than a small group is no sign of anything.
+fn shrinkage(mirror: &Mirror, least: u64) -> Option<(u64, u64)> {
+    let (users, groups) = (mirror.users_read(), mirror.groups_read());
+    let members = mirror.member_rows();
+    let scopes = [(users.rows, users.rows_before), (groups.rows, groups.rows_before), members];
+    let lost = scopes.into_iter().map(|(now, before)| (before.saturating_sub(now), before));
+    lost.filter(|(lost, before)| *lost >= least.max(1) && *before > 0)
+        .max_by_key(|(lost, before)| lost * 10_000 / before)
+}
+
+/// Judges what a one-shot run, or the first decision after a sweep, would change altogether; and keeps held, between
+/// sweeps, what was held then.
+pub(super) fn per_plan(judge: &mut Judge<'_>) {
+    for (op, guard) in [(EdgeOp::Remove, GuardName::PerPlanRemovals), (EdgeOp::Add, GuardName::PerPlanAdditions)] {
+        let budgets = &judge.policy.guard.per_plan;
+        let budget = if op == EdgeOp::Remove { budgets.removals } else { budgets.additions };
+        let limit = budget.limit(judge.target.observed);
+        let counted = |draft: &Draft| if op == EdgeOp::Remove { draft.removals } else { draft.additions };
+        let target = judge.target.id.clone();
+        let hold_of = |draft: &Draft| PlanHold { target: target.clone(), name: draft.key.clone(), op };
+        let total: u64 = judge.out.drafts.iter().filter(|draft| draft.counts()).map(&counted).sum();
+        let judged = judge.occasion != Occasion::Event;
+        for draft in judge.out.drafts.iter_mut().filter(|draft| draft.counts() && counted(draft) > 0) {
+            if judged {
+                draft.guards.push(GuardVerdict { guard, found: total, limit });
+            }
+            let held = if judged { total > limit } else { judge.memory.plan_holds.contains(&hold_of(draft)) };
+            if held {
+                let reason = if judged {
+                    format!("{total} changes in this direction at once, {limit} allowed")
+                } else {
+                    "held since the last sweep, with everything that it found in this direction".to_owned()
+                };
+                draft.hold(guard, reason);
+                judge.out.plan_holds.insert(hold_of(draft));
+            }
+        }
+    }
+}
+
+/// Sliding windows: what was released without approval, then these cases, the smallest first.
+pub(super) fn windows(judge: &mut Judge<'_>) {
+    let guard = &judge.policy.guard;
+    let base = judge.target.observed;
+    let used = |span: Span| {
+        let since: Time = judge.now.minus(span);
+        judge.memory.released_since(&judge.target.id, WindowKind::Removals, since)
+    };
+    let mut windows = [
+        (GuardName::PerDayRemovals, used(DAY), guard.per_day.removals.limit(base + used(DAY)), "a day"),
+        (GuardName::PerWeekRemovals, used(WEEK), guard.per_week.removals.limit(base + used(WEEK)), "a week"),
+    ];
+    for at in smallest_first(&judge.out.drafts, |draft| draft.removals) {
+        let Some(draft) = judge.out.drafts.get_mut(at) else { continue };
+        let count = draft.removals;
+        let fits = windows.iter().all(|(_, used, limit, _)| used.saturating_add(count) <= *limit);
+        for (guard, used, limit, window) in &mut windows {
+            draft.measure(*guard, used.saturating_add(count), *limit, &format!("removals in {window}"));
+            if fits {
+                *used = used.saturating_add(count);
+            }
+        }
+    }
+}
+
+/// People taken out of everything, each counted once however many groups that is.
+pub(super) fn deactivations(judge: &mut Judge<'_>) {
+    let since = judge.now.minus(DAY);
+    let mut used = judge.memory.released_since(&judge.target.id, WindowKind::Deactivations, since);
+    let mirror = judge.target.mirror;
+    let people = judge.pairings.iter().filter(|pairing| pairing.target == mirror).map(|pairing| pairing.paired).sum();
+    let limit = judge.policy.guard.per_day.deactivations.limit(people);
+    let is_leaver = |draft: &Draft| u64::from(matches!(draft.kind, CaseKind::Leaver { .. }));
+    for at in smallest_first(&judge.out.drafts, is_leaver) {
+        let Some(draft) = judge.out.drafts.get_mut(at) else { continue };
+        draft.measure(GuardName::PerDayDeactivations, used + 1, limit, "people in a day");
+        if used < limit {
+            used += 1;
+        }
+    }
+}
+
+/// The cases that budgets count, the smallest first, else in their canonical order.
+fn smallest_first(drafts: &[Draft], count: impl Fn(&Draft) -> u64) -> Vec<usize> {
+    let counted = drafts.iter().enumerate().filter(|(_, draft)| draft.counts() && count(draft) > 0);
+    let mut order: Vec<(u64, usize, usize)> =
+        counted.map(|(at, draft)| (count(draft), draft.steps.len(), at)).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, _, at)| at).collect()
+}

@@ -1,0 +1,65 @@
+//! What is never touched, whoever asks.
+
+use model::{DirectoryKind, GroupRow, LinkHow, Ownership, RefusalWhy};
+use policy::{Policy, SyncRule};
+
+use crate::Pin;
+
+/// Why a group of the target is not ours to change, if it is not.
+///
+/// Three things protect a group. The patterns of `protected_groups` hold for every group, existing or not, ours or not.
+/// Roles hold for every group that is seen to grant administration. The *name* holds only for groups that we did not
+/// make: until roles are read, an existing group whose name says administrator may well be one of Atlassian's own,
+/// which grant something; a group that we made through a rule of the operator's grants nothing by itself, whatever it
+/// is called (real organizations have dozens of such names), and Atlassian never turns it into one of its own.
+pub(crate) fn untouchable(
+    policy: &Policy,
+    kind: Option<DirectoryKind>,
+    rule: &SyncRule,
+    name: &str,
+    row: Option<&GroupRow>,
+    pin: Option<&Pin>,
+) -> Option<RefusalWhy> {
+    let group = row.map(|row| &row.group);
+    let actual = group.map_or(name, |group| group.name.as_str());
+    if policy.guard.protected_groups.matches(name) || policy.guard.protected_groups.matches(actual) {
+        return Some(RefusalWhy::ProtectedGroup);
+    }
+    let group = group?;
+    let made_by_us = pin.is_some_and(|pin| pin.how == LinkHow::Created);
+    if group.grants_admin || (!made_by_us && says_administrator(&group.name)) {
+        return Some(RefusalWhy::ProtectedGroup);
+    }
+    let owned_by_us = match group.ownership {
+        Ownership::Local => true,
+        Ownership::IdentityProvider => kind == Some(DirectoryKind::AtlassianScim),
+        Ownership::Members => false,
+    };
+    if !owned_by_us {
+        return Some(RefusalWhy::NotOurs);
+    }
+    (group.default_access && !rule.default_access_group).then_some(RefusalWhy::DefaultAccessGroup)
+}
+
+/// Whether a word of the name is one of those for administrators, in any ASCII case.
+pub(crate) fn says_administrator(name: &str) -> bool {
+    let words = name.split(|c: char| !c.is_alphanumeric());
+    words.into_iter().any(|word| {
+        ["admin", "admins", "administrator", "administrators"].iter().any(|said| word.eq_ignore_ascii_case(said))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_administrator_by_whole_words() {
+        for name in ["site-admins", "jira-administrators-acme", "Admin", "confluence_ADMINS_x", "administrators"] {
+            assert!(says_administrator(name), "{name}");
+        }
+        for name in ["badminton", "administration-team", "sysadminsx", "readers"] {
+            assert!(!says_administrator(name), "{name}");
+        }
+    }
+}

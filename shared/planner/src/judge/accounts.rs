@@ -1,0 +1,267 @@
+//! Rules about people: accounts that are made, kept up to date, taken away and given back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{
+    AccountChange, AccountId, CaseKind, GuardName, Lane, Reason, RefusalWhy, Standing, Step, User, UserState, Wait,
+    WaitWhy,
+};
+use policy::{LeaveAction, Policy, Provision};
+
+use super::{Draft, Judge, cause::Cause};
+use crate::{
+    mirror::Mirror,
+    people::{Found, Pairing, Place},
+};
+
+/// For each `[[people.provision]]` entry, the persons for whom it has something to do.
+pub(crate) type Pending = Vec<BTreeSet<u32>>;
+
+/// What an entry has to do for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Task {
+    Create(BTreeMap<String, String>),
+    Update(u32, BTreeMap<String, String>),
+    Deactivate(u32),
+    Restore(u32),
+}
+
+/// Whether the entry has something to do for the person. Decided by rows alone, so that it can be kept.
+pub(crate) fn is_pending(
+    policy: &Policy,
+    provision: &Provision,
+    source: &Mirror,
+    accounts: &Mirror,
+    pairing: &Pairing,
+    person: u32,
+) -> bool {
+    task(policy, provision, source, accounts, pairing.place(person), person).is_some()
+}
+
+fn task(
+    policy: &Policy,
+    provision: &Provision,
+    source: &Mirror,
+    accounts: &Mirror,
+    place: Place,
+    person: u32,
+) -> Option<Task> {
+    let row = source.person(person)?.row.as_ref()?;
+    if row.user.standing == Standing::Unlisted {
+        return None;
+    }
+    let stays = place.works && place.in_scope && provision.org_units.matches(row.user.org_unit.as_deref());
+    match place.found {
+        Found::Doubt => None,
+        Found::Nobody => (stays && provision.create && row.user.email.is_some())
+            .then(|| Task::Create(attributes(policy, provision, &row.user))),
+        Found::Account(account) if stays => {
+            let wanted = attributes(policy, provision, &row.user);
+            let differing = differing(wanted, &accounts.person(account)?.row.as_ref()?.user);
+            (provision.update && !differing.is_empty()).then_some(Task::Update(account, differing))
+        }
+        Found::Account(account) => {
+            (on_leave(provision, row) == LeaveAction::Deactivate).then_some(Task::Deactivate(account))
+        }
+        Found::Unusable(account) => {
+            let account_row = accounts.person(account)?.row.as_ref()?;
+            let restorable = account_row.gone_at.is_none() && account_row.user.state == UserState::Deactivated;
+            (stays && restorable).then_some(Task::Restore(account))
+        }
+    }
+}
+
+fn on_leave(provision: &Provision, row: &model::UserRow) -> LeaveAction {
+    match row.user.state {
+        UserState::Suspended | UserState::Deactivated => provision.on_leave.suspended,
+        UserState::Archived => provision.on_leave.archived,
+        UserState::Deleted => provision.on_leave.deleted,
+        // Gone without a state, or out of scope.
+        UserState::Active | UserState::Pending => provision.on_leave.deleted,
+    }
+}
+
+/// The attributes that an account of this person has, by SCIM attribute path: `userName`, `emails[primary].value`,
+/// `displayName`, `name.givenName`, `name.familyName` and what the entry maps.
+fn attributes(policy: &Policy, provision: &Provision, user: &User) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    let mut put = |path: &str, value: Option<&str>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            attributes.insert(path.to_owned(), value.to_owned());
+        }
+    };
+    let email = user.email.as_ref();
+    let kind = policy.directories.get(&provision.to).map(|directory| directory.kind);
+    let by_address = matches!(kind, None | Some(model::DirectoryKind::AtlassianScim));
+    let username = email.map(|email| if by_address { email.key().to_owned() } else { policy.people.username(email) });
+    put("userName", username.as_deref());
+    put("emails[primary].value", email.map(model::Email::as_written));
+    put("displayName", user.display_name.as_deref());
+    put("name.givenName", user.given_name.as_deref());
+    put("name.familyName", user.family_name.as_deref());
+    for (path, source) in &provision.attributes {
+        put(path, user.attributes.get(source).map(String::as_str));
+    }
+    attributes
+}
+
+/// The attributes that the account has otherwise. One that the target does not report at all is not compared: what
+/// cannot be seen would be set again for ever.
+fn differing(wanted: BTreeMap<String, String>, account: &User) -> BTreeMap<String, String> {
+    let differs = |path: &str, value: &str| match path {
+        "userName" => false,
+        "emails[primary].value" => account.email.as_ref().is_some_and(|email| !email.key().eq_ignore_ascii_case(value)),
+        "displayName" => account.display_name.as_deref().is_some_and(|known| known != value),
+        "name.givenName" => account.given_name.as_deref().is_some_and(|known| known != value),
+        "name.familyName" => account.family_name.as_deref().is_some_and(|known| known != value),
+        path => !account.attributes.is_empty() && account.attributes.get(path).map(String::as_str) != Some(value),
+    };
+    wanted.into_iter().filter(|(path, value)| differs(path, value)).collect()
+}
+
+impl Judge<'_> {
+    /// Judges what the entries have to do at this target.
+    pub(crate) fn accounts(&mut self, pending: &Pending) {
+        let policy = self.policy;
+        for (provision, persons) in policy.provisions.iter().zip(pending) {
+            if provision.to != self.target.id {
+                continue;
+            }
+            let Some(source) = self.mirrors.iter().position(|mirror| mirror.directory() == &provision.from) else {
+                continue;
+            };
+            for person in persons {
+                self.person(provision, source, *person);
+            }
+            self.settled_leavers(provision, source, persons);
+        }
+    }
+
+    fn person(&mut self, provision: &Provision, source: usize, person: u32) {
+        let (Some(mirror), Some(place)) = (self.mirrors.get(source), self.pairing(source).map(|p| p.place(person)))
+        else {
+            return;
+        };
+        let Some(id) = mirror.person(person).map(|person| person.id.clone()) else { return };
+        let Some(task) = task(self.policy, provision, mirror, self.accounts, place, person) else { return };
+        let key = (self.target.id.clone(), provision.from.clone(), id.clone());
+        if self.memory.accounts_open.contains(&key) {
+            return;
+        }
+        let wait = |why| Wait { group: None, person: Some(id.clone()), why, edges: 0 };
+        if self.memory.blind.contains(&provision.from) {
+            return self.out.waits.push(wait(WaitWhy::SourceBlind { directory: provision.from.clone() }));
+        }
+        let account = match &task {
+            Task::Create(_) => None,
+            Task::Update(account, _) | Task::Deactivate(account) | Task::Restore(account) => Some(*account),
+        };
+        let account_id = account.and_then(|slot| self.account(slot)).cloned();
+        let ids: Vec<&AccountId> = [Some(&id), account_id.as_ref()].into_iter().flatten().collect();
+        if let Some(letter) = self.memory.dead_letter_of_person(&self.target.id, &ids) {
+            return self.out.waits.push(wait(WaitWhy::DeadLetter { id: letter }));
+        }
+        let step =
+            |change, reason| Step::Account { account: account_id.clone(), person: Some(id.clone()), change, reason };
+        let reason = Reason::Provision { rule: provision.id.clone(), source: provision.from.clone() };
+        let change = match task {
+            Task::Deactivate(account) => return self.deactivate(provision, source, person, account),
+            Task::Restore(_) => {
+                // What somebody else took away is not ours to give back.
+                if !self.memory.leaving.contains_key(&key) {
+                    return;
+                }
+                AccountChange::Restore
+            }
+            Task::Create(attributes) => AccountChange::Create { attributes },
+            Task::Update(_, attributes) => AccountChange::Update { attributes },
+        };
+        if let Some(why) = account.and_then(|account| self.spared_why(account)) {
+            return self.refuse(step(change, reason), why);
+        }
+        let kind = CaseKind::Account { source: provision.from.clone(), person: id.clone() };
+        let mut draft = Draft::new(kind, "", Lane::Normal);
+        if let (AccountChange::Update { attributes }, Some(account)) = (&change, account)
+            && self.changes_domain(account, attributes)
+        {
+            draft.hold(GuardName::IdentityChanged, "the address moves to another domain".to_owned());
+        }
+        draft.steps.push(step(change, reason));
+        draft.sources.insert(source);
+        self.out.drafts.push(draft);
+    }
+
+    fn spared_why(&self, account: u32) -> Option<RefusalWhy> {
+        if self.target.own.binary_search(&account).is_ok() {
+            return Some(RefusalWhy::OurOwnAccount);
+        }
+        self.target.protected.binary_search(&account).is_ok().then_some(RefusalWhy::ProtectedPerson)
+    }
+
+    fn changes_domain(&self, account: u32, attributes: &BTreeMap<String, String>) -> bool {
+        let now = self.accounts.live(account).and_then(|row| row.user.email.as_ref());
+        let next = attributes.get("emails[primary].value").and_then(|value| model::Email::new(value).ok());
+        now.zip(next).is_some_and(|(now, next)| now.domain() != next.domain())
+    }
+
+    /// Takes a leaver's sign-in away, after the grace; together with everything else of theirs at this target.
+    fn deactivate(&mut self, provision: &Provision, source: usize, person: u32, account: u32) {
+        let (Some(mirror), Some(id)) = (self.mirrors.get(source), self.account(account).cloned()) else { return };
+        let Some(person_id) = mirror.person(person).map(|person| person.id.clone()) else { return };
+        let (reason, fact) = match self.leaver(source, person) {
+            Some(Cause::Leaver { reason, fact, .. }) => (reason, fact),
+            // Works and is within some scope, though not this entry's: another entry may keep the account.
+            _ => return,
+        };
+        let step = Step::Account {
+            account: Some(id),
+            person: Some(person_id.clone()),
+            change: AccountChange::Deactivate,
+            reason,
+        };
+        if let Some(why) = self.spared_why(account) {
+            return self.refuse(step, why);
+        }
+        if self.is_last_administrator(account) {
+            return self.refuse(step, RefusalWhy::LastAdministrator);
+        }
+        let key = (self.target.id.clone(), provision.from.clone(), person_id.clone());
+        let since = self.memory.leaving.get(&key).copied().unwrap_or(self.now);
+        self.out.leaving.insert(key, Some(since));
+        let until = since.plus(provision.on_leave.grace);
+        if self.now < until {
+            let why = WaitWhy::Grace { until };
+            return self.out.waits.push(Wait { group: None, person: Some(person_id), why, edges: 0 });
+        }
+        self.add_to_leaver(source, person, step, fact);
+    }
+
+    /// Whether fewer active administrators would be left than the policy asks for.
+    fn is_last_administrator(&self, account: u32) -> bool {
+        let is_admin = |slot: u32| self.accounts.live(slot).is_some_and(|row| row.user.admin && row.user.state.works());
+        if !is_admin(account) {
+            return false;
+        }
+        let administrators =
+            (0..crate::mirror::number(self.accounts.people.len())).filter(|slot| is_admin(*slot)).count();
+        (administrators as u64) <= self.policy.guard.minimum_administrators
+    }
+
+    /// Forgets those who left and came back, once their account works again.
+    fn settled_leavers(&mut self, provision: &Provision, source: usize, pending: &BTreeSet<u32>) {
+        let (Some(mirror), Some(pairing)) = (self.mirrors.get(source), self.pairing(source)) else { return };
+        let mut back = Vec::new();
+        for (target, from, person) in self.memory.leaving.keys() {
+            if target != &self.target.id || from != &provision.from {
+                continue;
+            }
+            let Some(slot) = mirror.person_slot(person) else { continue };
+            let place = pairing.place(slot);
+            let works = place.works && place.in_scope && matches!(place.found, Found::Account(_));
+            if works && !pending.contains(&slot) {
+                back.push((target.clone(), from.clone(), person.clone()));
+            }
+        }
+        self.out.leaving.extend(back.into_iter().map(|key| (key, None)));
+    }
+}

@@ -1,0 +1,265 @@
+//! Who is to go from a group, proven fact by fact.
+
+use std::collections::BTreeMap;
+
+use model::{CaseKind, EdgeOp, GuardName, Lane, Reason, Step, WaitWhy};
+use policy::DriftMode;
+
+use super::{Draft, Judge, cause::Cause, group::Known};
+use crate::{
+    guard,
+    lost::{self, LostFact, Proof},
+    state::TargetGroup,
+};
+
+/// The removals of one group, sorted by what has to become of them.
+#[derive(Default)]
+struct Sorted {
+    /// With the lost facts by which they were in, as indices.
+    ordinary: Vec<(Step, Vec<usize>)>,
+    drifted: Vec<Step>,
+    letters: BTreeMap<u64, usize>,
+}
+
+impl Judge<'_> {
+    /// What keeps the source from proving an absence for this group.
+    pub(crate) fn gap(&mut self, group: &TargetGroup) -> Option<WaitWhy> {
+        lost::gap(self.policy, self.mirrors, group, self.now, self.walk)
+    }
+
+    /// Who is to go. `complete`: the last read of the group's members at the target was.
+    pub(crate) fn removals(&mut self, known: Known<'_>, complete: bool) {
+        if known.group.removes.is_empty() {
+            return;
+        }
+        let facts = lost::lost_facts(self.policy, self.mirrors, known.group, self.walk);
+        let sorted = self.sort_removals(known, &facts);
+        self.tell_dead_letters(known.group, &sorted.letters);
+        let count = sorted.ordinary.len() + sorted.drifted.len();
+        if count == 0 {
+            return;
+        }
+        if !complete {
+            return self.wait(known.group, WaitWhy::TargetRead { group: known.id.clone() }, count);
+        }
+        if let Some(gap) = self.gap(known.group) {
+            return self.wait(known.group, gap, count);
+        }
+        if !sorted.ordinary.is_empty() {
+            self.removal_case(known, sorted.ordinary, &facts, count);
+        }
+        if !sorted.drifted.is_empty() {
+            let steps = sorted.drifted.into_iter().map(|step| (step, Vec::new())).collect();
+            let at = self.out.drafts.len();
+            self.removal_case(known, steps, &facts, count);
+            for draft in self.out.drafts.get_mut(at..).into_iter().flatten() {
+                let reason = "the target was changed by hand; the rule only reports that";
+                draft.hold(GuardName::DriftReport, reason.to_owned());
+            }
+        }
+    }
+
+    fn sort_removals(&mut self, known: Known<'_>, facts: &[LostFact]) -> Sorted {
+        let Known { group, rule, pin, slot, .. } = known;
+        let mut sorted = Sorted::default();
+        for account in group.removes.iter().copied() {
+            if self.is_under_way(slot, account) {
+                continue;
+            }
+            if let Some(letter) = self.dead_letter(slot, account) {
+                *sorted.letters.entry(letter).or_insert(0) += 1;
+                continue;
+            }
+            let Some(edge) = self.edge(group, slot, account, EdgeOp::Remove) else { continue };
+            match self.cause(group, rule, pin, slot, account, facts) {
+                Cause::Leaver { source, person, reason, fact } => {
+                    self.add_to_leaver(source, person, Step::Edge { edge, reason }, fact);
+                }
+                Cause::Left { reason, facts } => sorted.ordinary.push((Step::Edge { edge, reason }, facts)),
+                Cause::Drift(reason) => match rule.drift {
+                    DriftMode::Adopt => {}
+                    DriftMode::Report => sorted.drifted.push(Step::Edge { edge, reason }),
+                    DriftMode::Repair => sorted.ordinary.push((Step::Edge { edge, reason }, Vec::new())),
+                },
+                Cause::Policy(reason) | Cause::Conflict(reason) => {
+                    sorted.ordinary.push((Step::Edge { edge, reason }, Vec::new()));
+                }
+            }
+        }
+        sorted
+    }
+
+    /// One case of removals: the budgets look at the raw difference, before any fact is proven.
+    fn removal_case(&mut self, known: Known<'_>, steps: Vec<(Step, Vec<usize>)>, facts: &[LostFact], raw: usize) {
+        let Known { group, rule, .. } = known;
+        let kind = CaseKind::Removals { group: known.id.clone(), name: self.shown_name(known) };
+        let mut draft = Draft::new(kind, &group.key, Lane::Urgent);
+        draft.sources = group.claims.iter().map(|claim| claim.source).collect();
+        let mut proven = vec![None; facts.len()];
+        let mut waits = std::collections::BTreeSet::new();
+        for (step, because) in steps {
+            for at in because {
+                if let (Some(fact), Some(proof)) = (facts.get(at), proven.get_mut(at)) {
+                    let proof = proof.get_or_insert_with(|| self.proof(fact));
+                    need(&mut draft, fact, proof, &mut waits);
+                }
+            }
+            draft.steps.push(step);
+        }
+        draft.removals = draft.steps.len() as u64;
+        let raw = raw as u64;
+        let limit = guard::per_group(self.policy, group, rule, EdgeOp::Remove);
+        draft.measure(GuardName::PerGroupRemovals, raw, limit, "removals from one group");
+        let left = group.observed.saturating_add(group.adds.len() as u64).saturating_sub(group.removes.len() as u64);
+        let from = guard::emptied_from(group, rule, &self.policy.rules);
+        if left == 0 && group.observed >= from {
+            draft.guards.push(model::GuardVerdict {
+                guard: GuardName::EmptiedGroup,
+                found: group.observed,
+                limit: from,
+            });
+            draft.hold(GuardName::EmptiedGroup, format!("a group of {} would become empty", group.observed));
+        }
+        for (directory, holder) in waits {
+            let edges = draft.steps.len();
+            self.wait(group, WaitWhy::CompleteRead { directory, group: holder }, edges);
+        }
+        self.out.drafts.push(draft);
+    }
+
+    fn proof(&self, fact: &LostFact) -> Proof {
+        let Some(mirror) = self.mirrors.get(fact.source) else { return Proof::Ask };
+        fact.proof(mirror, self.lag_of(mirror.directory()))
+    }
+
+    /// Notes what a leaver loses.
+    pub(crate) fn add_to_leaver(&mut self, source: usize, person: u32, step: Step, fact: Option<model::Fact>) {
+        let Some(mirror) = self.mirrors.get(source) else { return };
+        let Some(id) = mirror.person(person).map(|person| person.id.clone()) else { return };
+        let key = (mirror.directory().clone(), id.clone());
+        let proof = fact.as_ref().map(|fact| self.proof_of_user(mirror, person, fact));
+        let draft = self.out.leavers.entry(key).or_insert_with(|| {
+            let kind = CaseKind::Leaver { source: mirror.directory().clone(), person: id.clone() };
+            Draft::new(kind, "", Lane::Urgent)
+        });
+        draft.steps.push(step);
+        draft.sources.insert(source);
+        if let (Some(fact), Some(proof)) = (fact, proof)
+            && proof != Proof::Gone
+        {
+            draft.needs.insert(fact.clone());
+            if proof == Proof::Ask {
+                draft.ask.insert(fact);
+            } else {
+                let why = WaitWhy::CompleteRead { directory: mirror.directory().clone(), group: None };
+                self.out.waits.push(model::Wait { group: None, person: Some(id), why, edges: 1 });
+            }
+        }
+    }
+
+    /// Whether a person who is merely absent from the list of users is proven gone.
+    fn proof_of_user(&self, mirror: &crate::mirror::Mirror, person: u32, fact: &model::Fact) -> Proof {
+        let row = mirror.person(person).and_then(|person| person.row.as_ref());
+        let gone_at = row.and_then(|row| row.gone_at).unwrap_or(model::Time::NEVER);
+        let read = mirror.users_read();
+        let lag = self.lag_of(mirror.directory());
+        match mirror.answer(fact).map(|known| (known.answer, known.read_at)) {
+            Some((model::Answer::Gone, read_at)) if read_at >= gone_at => Proof::Gone,
+            Some((model::Answer::NoPointRead, _)) => {
+                let second = read.complete && read.complete_began_at.is_some_and(|began| began >= gone_at.plus(lag));
+                if second { Proof::Gone } else { Proof::Holds(None) }
+            }
+            Some((model::Answer::Holds, read_at)) if read_at >= gone_at => {
+                if read.complete_began_at.is_some_and(|began| began > read_at) {
+                    Proof::Ask
+                } else {
+                    Proof::Holds(None)
+                }
+            }
+            _ => Proof::Ask,
+        }
+    }
+}
+
+/// Lays what is not proven on the case: a question, or a wait for a read.
+fn need(
+    draft: &mut Draft,
+    fact: &LostFact,
+    proof: &Proof,
+    waits: &mut std::collections::BTreeSet<(model::DirectoryId, Option<model::GroupId>)>,
+) {
+    match (proof, &fact.fact) {
+        (Proof::Gone, _) | (_, None) => {}
+        (Proof::Ask, Some(fact)) => {
+            draft.needs.insert(fact.clone());
+            draft.ask.insert(fact.clone());
+        }
+        (Proof::SecondRead(holder), Some(fact)) => {
+            draft.needs.insert(fact.clone());
+            waits.insert((fact.directory().clone(), Some(holder.clone())));
+        }
+        (Proof::Holds(holder), Some(fact)) => {
+            draft.needs.insert(fact.clone());
+            waits.insert((fact.directory().clone(), holder.clone()));
+        }
+    }
+}
+
+impl Judge<'_> {
+    /// The source group is gone: what the rule says about that.
+    pub(crate) fn source_deleted(&mut self, group: &TargetGroup, rule: &policy::SyncRule, pin: Option<&crate::Pin>) {
+        use policy::OnSourceDeleted as Then;
+        let (Some(_), crate::state::Bound::Pinned(slot)) = (pin, group.bound) else { return };
+        let accounts = self.accounts;
+        let Some(found) = accounts.group_at(slot) else { return };
+        let known = Known { group, rule, pin, slot, id: &found.id };
+        if rule.on_source_deleted == Then::Keep {
+            return;
+        }
+        let row = found.row.as_ref();
+        if let Some(why) = guard::protect::untouchable(self.policy, self.kind, rule, &group.name, row, pin) {
+            return self.refuse_all(known, why);
+        }
+        let Some((rule_id, source, source_group)) = self.origin(group) else { return };
+        if let Some(gap) = self.gap(group) {
+            return self.wait(group, gap, group.removes.len());
+        }
+        let reason = Reason::SourceDeleted { rule: rule_id, source, group: source_group };
+        let name = self.shown_name(known);
+        let mut draft = match rule.on_source_deleted {
+            Then::Keep => return,
+            Then::Delete => {
+                let mut draft = Draft::new(
+                    CaseKind::Delete { group: known.id.clone(), name: name.clone() },
+                    &group.key,
+                    Lane::Normal,
+                );
+                draft.steps.push(Step::DeleteGroup { group: known.id.clone(), name, reason });
+                draft
+            }
+            Then::Empty => {
+                let mut draft =
+                    Draft::new(CaseKind::Removals { group: known.id.clone(), name }, &group.key, Lane::Normal);
+                let accounts: Vec<u32> =
+                    group.removes.iter().copied().filter(|account| !self.is_under_way(slot, *account)).collect();
+                draft.steps = self.edges(group, slot, &accounts, EdgeOp::Remove, |_| reason.clone());
+                draft.removals = draft.steps.len() as u64;
+                draft
+            }
+        };
+        if draft.steps.is_empty() {
+            return;
+        }
+        draft.sources = group.claims.iter().map(|claim| claim.source).collect();
+        let mut waits = std::collections::BTreeSet::new();
+        for fact in lost::lost_facts(self.policy, self.mirrors, group, self.walk) {
+            let proof = self.proof(&fact);
+            need(&mut draft, &fact, &proof, &mut waits);
+        }
+        let always = rule.on_source_deleted == Then::Delete;
+        if always || self.policy.approval.required_for.contains(&policy::ApprovalFor::GroupDelete) {
+            draft.hold(GuardName::GroupDelete, "its source group is gone".to_owned());
+        }
+        self.out.drafts.push(draft);
+    }
+}

@@ -1,0 +1,225 @@
+//! What is remembered between decisions: links, pins, what was released and confirmed, what people decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{AccountId, Digest, DirectoryId, EdgeOp, Fault, GroupId, Link, LinkHow, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::{Decision, Tracked};
+
+/// One membership at a target.
+pub type EdgeKey = (DirectoryId, GroupId, AccountId);
+
+/// What the reconciler, or the journal of one-shot runs, remembers. Plain data; the planner never changes it.
+///
+/// [`Memory::learn`] takes in what a decision found out. Everything else is written by whoever releases edges, applies
+/// outcomes and records people's decisions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Which account a person of a source has at a target: (source, person, target) → account.
+    pub people: Tracked<(DirectoryId, AccountId, DirectoryId), AccountId>,
+    /// What we mean by a name at a target, from when we first met it: (target, folded name) → pin.
+    pub pins: Tracked<(DirectoryId, String), Pin>,
+    /// The memberships that we added and did not take away since.
+    pub managed: Tracked<EdgeKey, ()>,
+    /// What a writer confirmed; laid over the mirror until a read that began after it plus the target's lag.
+    pub confirmed: Tracked<EdgeKey, Confirmed>,
+    /// Released or in an open command: not decided again and not counted again.
+    pub released: Tracked<EdgeKey, EdgeOp>,
+    /// Groups whose creation is under way: (target, folded name).
+    pub opening: BTreeSet<(DirectoryId, String)>,
+    /// Accounts with an open command: (target, source, person).
+    pub accounts_open: BTreeSet<(DirectoryId, DirectoryId, AccountId)>,
+    /// What people said to cases, by the digest of the case. Only what has not expired.
+    #[serde(with = "pairs")]
+    pub approvals: BTreeMap<Digest, Verdict>,
+    /// What people decided about groups that existed before we came.
+    #[serde(with = "pairs")]
+    pub conflicts: BTreeMap<(DirectoryId, GroupId), ConflictDecision>,
+    /// What was released without approval: the last seven days suffice.
+    pub window: Vec<WindowEntry>,
+    /// Open dead letters: target, number, what is at fault.
+    pub dead_letters: Vec<(DirectoryId, u64, Fault)>,
+    /// The accounts that our own credentials belong to.
+    pub own_accounts: BTreeMap<DirectoryId, BTreeSet<AccountId>>,
+    /// Sources that cannot be read now.
+    pub blind: BTreeSet<DirectoryId>,
+    /// What the last decision after a sweep held for `per_plan`: it stays held until the next one, or an approval.
+    pub plan_holds: BTreeSet<PlanHold>,
+    /// Since when a leaver's account waits for the end of its grace: (target, source, person).
+    #[serde(with = "pairs")]
+    pub leaving: BTreeMap<(DirectoryId, DirectoryId, AccountId), Time>,
+}
+
+/// A group at a target that a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Which group: from now on what we mean by the name.
+    pub group: GroupId,
+    /// How it was found.
+    pub how: LinkHow,
+    /// Whether it has held exactly what was wanted once. Until then its additions are a first import.
+    pub equal_once: bool,
+    /// The one source group that fills it, unless several do. A source group that is renamed keeps its target group;
+    /// another source group under the old name does not inherit it.
+    #[serde(default)]
+    pub source: Option<(DirectoryId, GroupId)>,
+}
+
+/// What a writer confirmed about a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Whether the account is a member.
+    pub present: bool,
+    /// When the target said so.
+    pub at: Time,
+}
+
+/// What a person said to a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It may go.
+    Approved,
+    /// It may not.
+    Rejected,
+}
+
+/// What a person decided about a group that existed before we came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "kebab-case")]
+pub enum ConflictDecision {
+    /// It is ours from now on.
+    Adopt,
+    /// It is filled and nobody is removed, ever.
+    AddOnly,
+    /// It is left alone.
+    KeepApart,
+    /// It is left alone until then.
+    Ignore {
+        /// When it is asked about again.
+        until: Time,
+    },
+}
+
+/// What was released without approval at some time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowEntry {
+    /// At which target.
+    pub target: DirectoryId,
+    /// When.
+    pub at: Time,
+    /// Of what.
+    pub kind: WindowKind,
+    /// How many.
+    pub count: u64,
+}
+
+/// What windows count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WindowKind {
+    /// Memberships taken away that are no leaver's.
+    Removals,
+    /// People taken out of everything.
+    Deactivations,
+}
+
+/// Changes of one group in one direction that `per_plan` holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PlanHold {
+    /// At which target.
+    pub target: DirectoryId,
+    /// Of which group: its folded name.
+    pub name: String,
+    /// Which direction.
+    pub op: EdgeOp,
+}
+
+impl Memory {
+    /// Takes in what a decision found out: links, pins, which groups are equal, what `per_plan` holds, since when
+    /// leavers' accounts wait. Learning the same decision twice changes nothing.
+    pub fn learn(&mut self, decision: &Decision) {
+        for target in &decision.plan.body.targets {
+            for link in &target.links {
+                match link {
+                    Link::Person { source, person, account, .. } => {
+                        let key = (source.clone(), person.clone(), target.target.clone());
+                        if self.people.get(&key) != Some(account) {
+                            self.people.insert(key, account.clone());
+                        }
+                    }
+                    Link::Group { name, group, how } => self.pin(&target.target, name, group, *how, decision),
+                }
+            }
+        }
+        if let Some(holds) = &decision.plan_holds {
+            self.plan_holds.clone_from(holds);
+        }
+        self.leaving.clone_from(&decision.leaving);
+    }
+
+    /// Notes that a name stands for a group. A group that is named as equal has been equal once.
+    pub fn pin(&mut self, target: &DirectoryId, name: &str, group: &GroupId, how: LinkHow, decision: &Decision) {
+        let key = (target.clone(), name.to_owned());
+        let source = decision.sources.get(&key).cloned();
+        let pin = match self.pins.get(&key) {
+            Some(known) if &known.group == group => Pin {
+                group: group.clone(),
+                how: if how == LinkHow::Equal { known.how } else { how },
+                equal_once: known.equal_once || how == LinkHow::Equal,
+                source: source.or_else(|| known.source.clone()),
+            },
+            _ => Pin { group: group.clone(), how, equal_once: how == LinkHow::Equal, source },
+        };
+        if self.pins.get(&key) != Some(&pin) {
+            self.pins.insert(key, pin);
+        }
+    }
+
+    /// How much was released without approval at a target since some time.
+    pub fn released_since(&self, target: &DirectoryId, kind: WindowKind, since: Time) -> u64 {
+        let counts =
+            self.window.iter().filter(|entry| &entry.target == target && entry.kind == kind && entry.at > since);
+        counts.fold(0, |sum, entry| sum.saturating_add(entry.count))
+    }
+
+    /// The open dead letter that a membership attaches to, if there is one; the lowest number if there are several.
+    pub(crate) fn dead_letter(&self, target: &DirectoryId, group: &GroupId, account: &AccountId) -> Option<u64> {
+        let letters = self.dead_letters.iter().filter(|(at, _, fault)| at == target && fault.covers(group, account));
+        letters.map(|(_, id, _)| *id).min()
+    }
+
+    /// The open dead letter of a group that was to be made.
+    pub(crate) fn dead_letter_of_name(&self, target: &DirectoryId, name: &str) -> Option<u64> {
+        let is = |fault: &Fault| matches!(fault, Fault::Group { group } if group.eq_ignore_ascii_case(name));
+        self.dead_letters.iter().filter(|(at, _, fault)| at == target && is(fault)).map(|(_, id, _)| *id).min()
+    }
+
+    /// The open dead letter of a person at the source or an account at the target.
+    pub(crate) fn dead_letter_of_person(&self, target: &DirectoryId, ids: &[&AccountId]) -> Option<u64> {
+        let is = |fault: &Fault| matches!(fault, Fault::Person { account } if ids.contains(&account));
+        self.dead_letters.iter().filter(|(at, _, fault)| at == target && is(fault)).map(|(_, id, _)| *id).min()
+    }
+}
+
+/// Maps with keys that are no keys of JSON, as lists of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<K, V>, D::Error> {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}

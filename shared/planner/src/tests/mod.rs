@@ -1,0 +1,3 @@
+//! Tests start converged and change one thing; their names are facts.
+
+mod basic;
