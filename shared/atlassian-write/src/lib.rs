@@ -1,1 +1,23 @@
-//! Changing Atlassian. A crate of its own so that the boundary is a dependency, not a habit.
+//! Changing Atlassian. A crate of its own so that the boundary is a dependency, not a habit: only `effect` imports it.
+//!
+//! [`Target`] makes one call and says what became of it, as an [`Answered`] with a [`Disposition`](model::Disposition). It
+//! never repeats a call, holds no state and decides nothing: what to do next is `effect`'s.
+//!
+//! Guarantees:
+//! * the vendors' many ways to say "already so" are told from real refusals by tables that are plain functions
+//!   ([`classify`]), one row a row of reference/atlassian-cloud.md §12;
+//! * what the words leave open is [`Disposition::Look`](model::Disposition::Look), never a guess;
+//! * an answer is kept as status, stable code and the vendor's own sentence without addresses.
+
+mod answered;
+pub mod classify;
+mod jira;
+mod org;
+mod scim;
+mod target;
+
+pub use answered::{Answered, Look};
+pub use jira::JiraWriter;
+pub use org::OrgWriter;
+pub use scim::ScimWriter;
+pub use target::Target;

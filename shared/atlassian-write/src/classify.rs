@@ -1,0 +1,190 @@
+//! The tables: what the vendors' answers mean, row by row of reference/atlassian-cloud.md §12 and §13.
+//!
+//! Each function is asked only about answers that judge the request: throttling, trouble and bad credentials are told
+//! apart before ([`crate::Answered::of`]). Words are in lower case.
+
+use model::{Disposition, EdgeOp, Rejection};
+
+use Disposition::{AlreadySo, Look, Reject};
+
+/// Organization API v2: one membership.
+pub fn org_member(op: EdgeOp, status: u16, code: &str, words: &str) -> Disposition {
+    match (status, op) {
+        (409, EdgeOp::Add) if words.contains("already") => AlreadySo,
+        (409 | 400 | 402, _) if speaks_of_seats(code, words) => Reject(Rejection::Licence),
+        (404, _) if code.ends_with("404-10") => Reject(Rejection::UnknownGroup),
+        (404, EdgeOp::Add) if code.ends_with("404-8") => Reject(Rejection::UnknownUser),
+        // "Already gone" is a 404 only while the group exists; which it is, only a read tells.
+        (404 | 409, _) => Look,
+        _ => common(status, code),
+    }
+}
+
+/// Organization API v2: create a group.
+pub fn org_create_group(status: u16, code: &str, words: &str) -> Disposition {
+    match status {
+        409 if speaks_of_seats(code, words) => Reject(Rejection::Licence),
+        // The name is taken: by us, if an earlier call of ours was cut off; a read tells.
+        409 => Look,
+        _ => common(status, code),
+    }
+}
+
+/// Organization API v2: delete a group.
+pub fn org_delete_group(status: u16, code: &str, _words: &str) -> Disposition {
+    match status {
+        404 => AlreadySo,
+        403 if code.ends_with("403-6") || code.ends_with("403-7") => Reject(Rejection::Ownership),
+        409 => Reject(Rejection::Conflict),
+        _ => common(status, code),
+    }
+}
+
+/// User provisioning (SCIM): members of a group.
+pub fn scim_members(status: u16, _code: &str, _words: &str) -> Disposition {
+    match status {
+        // Group or user, the answer does not say which: a batch is bisected, for a single member a read tells.
+        404 | 400 => Look,
+        403 => Reject(Rejection::Ownership),
+        409 => Reject(Rejection::Conflict),
+        _ => common(status, ""),
+    }
+}
+
+/// User provisioning (SCIM): create a user or a group.
+pub fn scim_create(status: u16, _code: &str, _words: &str) -> Disposition {
+    match status {
+        // Uniqueness: by us, if an earlier call of ours was cut off; a read tells.
+        409 => Look,
+        _ => common(status, ""),
+    }
+}
+
+/// User provisioning (SCIM): change or deactivate a user.
+pub fn scim_user(status: u16, _code: &str, _words: &str) -> Disposition {
+    match status {
+        404 => Reject(Rejection::UnknownUser),
+        409 => Reject(Rejection::Conflict),
+        _ => common(status, ""),
+    }
+}
+
+/// User provisioning (SCIM): delete a group.
+pub fn scim_delete_group(status: u16, _code: &str, _words: &str) -> Disposition {
+    if status == 404 { AlreadySo } else { common(status, "") }
+}
+
+/// Jira Cloud: one membership.
+pub fn jira_member(op: EdgeOp, status: u16, _code: &str, words: &str) -> Disposition {
+    match (status, op) {
+        (400, EdgeOp::Add) if words.contains("already a member") => AlreadySo,
+        (400, EdgeOp::Remove) if words.contains("not a member") => AlreadySo,
+        (400, _) if speaks_of_seats("", words) => Reject(Rejection::Licence),
+        // User or group, the answer does not say which.
+        (404 | 400, _) => Look,
+        // A group of an identity provider is refused so (or with 400, then a read tells).
+        (403, _) => Reject(Rejection::Ownership),
+        _ => common(status, ""),
+    }
+}
+
+/// Jira Cloud: create a group.
+pub fn jira_create_group(status: u16, _code: &str, words: &str) -> Disposition {
+    match status {
+        400 | 409 if words.contains("already exists") => Look,
+        _ => common(status, ""),
+    }
+}
+
+/// Jira Cloud: delete a group.
+pub fn jira_delete_group(status: u16, _code: &str, _words: &str) -> Disposition {
+    if status == 404 { AlreadySo } else { common(status, "") }
+}
+
+/// What a status means where a call has no row of its own.
+fn common(status: u16, code: &str) -> Disposition {
+    match status {
+        403 if code.ends_with("403-5") => Reject(Rejection::Ownership),
+        402 => Reject(Rejection::Licence),
+        403 => Reject(Rejection::Auth),
+        404 => Reject(Rejection::UnknownGroup),
+        409 => Reject(Rejection::Conflict),
+        _ => Reject(Rejection::Validation),
+    }
+}
+
+fn speaks_of_seats(code: &str, words: &str) -> bool {
+    code.ends_with("409-3") || code.ends_with("400-32") || words.contains("licen") || words.contains("user limit")
+}
+
+#[cfg(test)]
+mod tests {
+    use EdgeOp::{Add, Remove};
+
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_organization_api() {
+        let rows = [
+            (Add, 409, "ADMIN-409-2", "user is already a member of the group", AlreadySo),
+            (Add, 409, "ADMIN-409-3", "licence limit", Reject(Rejection::Licence)),
+            (Add, 400, "ADMIN-400-32", "too many licence breaches", Reject(Rejection::Licence)),
+            (Add, 409, "", "user limit reached", Reject(Rejection::Licence)),
+            (Add, 409, "", "conflict", Look),
+            (Add, 404, "ADMIN-404-8", "user not found", Reject(Rejection::UnknownUser)),
+            (Add, 404, "ADMIN-404-10", "group not found", Reject(Rejection::UnknownGroup)),
+            (Remove, 404, "ADMIN-404-10", "group not found", Reject(Rejection::UnknownGroup)),
+            (Remove, 404, "ADMIN-404-8", "user not found", Look),
+            (Remove, 404, "", "not found", Look),
+            (Add, 403, "ADMIN-403-5", "not permitted to manage group", Reject(Rejection::Ownership)),
+            (Remove, 403, "ADMIN-403-3", "forbidden", Reject(Rejection::Auth)),
+            (Add, 400, "ADMIN-400-24", "invalid body", Reject(Rejection::Validation)),
+        ];
+        for (op, status, code, words, expected) in rows {
+            assert_eq!(org_member(op, status, code, words), expected, "{op:?} {status} {code} {words}");
+        }
+        assert_eq!(org_create_group(409, "", "group already exists"), Look);
+        assert_eq!(org_create_group(400, "", ""), Reject(Rejection::Validation));
+        assert_eq!(org_delete_group(404, "ADMIN-404-10", ""), AlreadySo);
+        assert_eq!(org_delete_group(403, "ADMIN-403-6", ""), Reject(Rejection::Ownership));
+        assert_eq!(org_delete_group(403, "ADMIN-403-7", ""), Reject(Rejection::Ownership));
+        assert_eq!(org_delete_group(409, "ADMIN-409-5", ""), Reject(Rejection::Conflict));
+    }
+
+    #[test]
+    fn every_row_of_user_provisioning() {
+        for (status, expected) in
+            [(404, Look), (400, Look), (403, Reject(Rejection::Ownership)), (413, Reject(Rejection::Validation))]
+        {
+            assert_eq!(scim_members(status, "", ""), expected, "{status}");
+        }
+        assert_eq!(scim_create(409, "uniqueness", ""), Look);
+        assert_eq!(scim_create(400, "", ""), Reject(Rejection::Validation));
+        assert_eq!(scim_user(404, "", ""), Reject(Rejection::UnknownUser));
+        assert_eq!(scim_user(409, "uniqueness", ""), Reject(Rejection::Conflict));
+        assert_eq!(scim_delete_group(404, "", ""), AlreadySo);
+    }
+
+    #[test]
+    fn every_row_of_jira() {
+        let already = "cannot add user 'x', user is already a member of 'g'";
+        let stranger = "cannot remove user 'x' from group 'g' since user is not a member of 'g'";
+        let rows = [
+            (Add, 400, already, AlreadySo),
+            (Remove, 400, stranger, AlreadySo),
+            // The other direction's words prove nothing.
+            (Remove, 400, already, Look),
+            (Add, 400, "something else", Look),
+            (Add, 404, "specified user does not exist or you do not have required permissions", Look),
+            (Remove, 404, "the group does not exist", Look),
+            (Add, 403, "", Reject(Rejection::Ownership)),
+            (Add, 400, "the user limit of your licence is reached", Reject(Rejection::Licence)),
+        ];
+        for (op, status, words, expected) in rows {
+            assert_eq!(jira_member(op, status, "", words), expected, "{op:?} {status} {words}");
+        }
+        assert_eq!(jira_create_group(400, "", "a group or user with this name already exists."), Look);
+        assert_eq!(jira_create_group(403, "", ""), Reject(Rejection::Auth));
+        assert_eq!(jira_delete_group(404, "", ""), AlreadySo);
+    }
+}

@@ -1,0 +1,164 @@
+//! Changing an organization: API v2 below `/admin/v2/orgs/{orgId}/directories/{directoryId}`
+//! (reference/atlassian-cloud.md §1).
+
+use std::time::Duration;
+
+use model::{AccountId, Disposition, EdgeOp, GroupId, Lane, Time};
+use outbound::{Client, Method, Request};
+use serde_json::{Value, json};
+
+use crate::{
+    Answered, Look, classify,
+    target::{list, text},
+};
+
+/// How long a group may stay invisible to the search after its creation (§13, rule 5).
+const CREATED_VISIBLE_SECS: u64 = 30;
+
+/// One organization's directory, as its API key may change it.
+#[derive(Debug, Clone)]
+pub struct OrgWriter {
+    client: Client,
+    org: String,
+    directory: String,
+}
+
+impl OrgWriter {
+    /// A writer through this client, whose base is `scheme://host[:port]`.
+    pub fn new(client: Client, org: &str, directory: &str) -> Self {
+        Self { client, org: org.to_owned(), directory: directory.to_owned() }
+    }
+
+    /// The client behind it.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Adds or removes one membership, idempotently in its disposition.
+    pub async fn change_member(
+        &self,
+        lane: Lane,
+        turn_by: Time,
+        group: &GroupId,
+        account: &AccountId,
+        op: EdgeOp,
+    ) -> Answered {
+        let ids = [self.org.as_str(), self.directory.as_str(), group.as_str(), account.as_str()];
+        let request = match op {
+            EdgeOp::Add => Request::post(
+                "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}/memberships",
+                &[self.org.as_str(), self.directory.as_str(), group.as_str()],
+            )
+            .json(json!({ "accountId": account })),
+            EdgeOp::Remove => Request::new(
+                Method::DELETE,
+                "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}/memberships/{accountId}",
+                &ids,
+            ),
+        };
+        match self.client.send(&request.lane(lane).turn_by(turn_by)).await {
+            Ok(answer) => {
+                Answered::of(&self.client, &answer, |status, code, words| classify::org_member(op, status, code, words))
+            }
+            Err(error) => Answered::failed(&error),
+        }
+    }
+
+    /// Creates a group. The API answers without an id (§0, 3), so the name is searched for until it is visible.
+    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str, description: &str) -> Answered {
+        let request =
+            Request::post("/admin/v2/orgs/{orgId}/directories/{directoryId}/groups", &[&self.org, &self.directory])
+                .json(json!({ "name": name, "description": description }))
+                .lane(lane)
+                .turn_by(turn_by);
+        let mut answered = match self.client.send(&request).await {
+            Ok(answer) => Answered::of(&self.client, &answer, classify::org_create_group),
+            Err(error) => return Answered::failed(&error),
+        };
+        if answered.disposition != Disposition::Done {
+            return answered;
+        }
+        let mut wait = Duration::from_millis(50);
+        let until = self.client.now().plus(model::Span::from_secs(CREATED_VISIBLE_SECS));
+        while answered.group.is_none() && self.client.now() < until {
+            match self.find_group(lane, name).await {
+                Ok(Some(group)) => answered.group = Some(group),
+                Ok(None) => {
+                    self.client.clock().sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(2));
+                }
+                // It was created; its id is still to be learned by another look.
+                Err(_) => return answered.with(Disposition::Unknown),
+            }
+        }
+        if answered.group.is_none() { answered.with(Disposition::Unknown) } else { answered }
+    }
+
+    /// The group with exactly this name (without regard to case), if there is one.
+    ///
+    /// # Errors
+    /// What the read came to, when it did not come to an answer.
+    pub async fn find_group(&self, lane: Lane, name: &str) -> Result<Option<GroupId>, Answered> {
+        let request = Request::post(
+            "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/search",
+            &[&self.org, &self.directory],
+        )
+        .json(json!({ "groupNames": [name] }))
+        .lane(lane);
+        let page = self.look(&request).await?.unwrap_or_default();
+        let groups = list(&page, "/data");
+        let mut found = groups
+            .iter()
+            .filter(|group| text(group, "/name").eq_ignore_ascii_case(name))
+            .filter_map(|group| GroupId::new(text(group, "/id")).ok());
+        // Two groups of one name are a doubt, and nobody's.
+        Ok(found.next().filter(|_| found.next().is_none()))
+    }
+
+    /// Deletes a group.
+    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+        let ids = [self.org.as_str(), self.directory.as_str(), group.as_str()];
+        let template = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}";
+        let request = Request::new(Method::DELETE, template, &ids).lane(lane).turn_by(turn_by);
+        match self.client.send(&request).await {
+            Ok(answer) => Answered::of(&self.client, &answer, classify::org_delete_group),
+            Err(error) => Answered::failed(&error),
+        }
+    }
+
+    /// Whether the account is a member of the group, now.
+    pub async fn look_member(&self, lane: Lane, group: &GroupId, account: &AccountId) -> Look {
+        let places = [self.org.as_str(), self.directory.as_str()];
+        let search = |body: Value| {
+            let template = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/search";
+            Request::post(template, &places).json(body).lane(lane)
+        };
+        let members = search(json!({ "groupIds": [group], "accountIds": [account] }));
+        let has = |page: &Value| {
+            let users = list(page, "/data");
+            users.iter().any(|user| text(user, "/accountId") == account.as_str())
+        };
+        match self.look(&members).await {
+            Ok(Some(page)) if has(&page) => return Look::There,
+            Ok(_) => {}
+            Err(failed) => return Look::Unreadable(failed),
+        }
+        let template = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}";
+        let whole = Request::get(template, &[places[0], places[1], group.as_str()]).lane(lane);
+        match self.look(&whole).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Look::NoGroup,
+            Err(failed) => return Look::Unreadable(failed),
+        }
+        match self.look(&search(json!({ "accountIds": [account] }))).await {
+            Ok(Some(page)) if has(&page) => Look::NotThere,
+            Ok(_) => Look::NoAccount,
+            Err(failed) => Look::Unreadable(failed),
+        }
+    }
+
+    /// A read: `None` when the vendor says that it does not exist.
+    async fn look(&self, request: &Request) -> Result<Option<Value>, Answered> {
+        crate::target::look(&self.client, request).await
+    }
+}

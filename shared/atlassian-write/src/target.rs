@@ -1,0 +1,175 @@
+//! One way to change any target.
+
+use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Time};
+use outbound::{Client, Request, Sense};
+use serde_json::Value;
+
+use crate::{Answered, JiraWriter, Look, OrgWriter, ScimWriter, scim::MEMBERS_PER_PATCH};
+
+/// A target that can be changed.
+///
+/// Every method makes one call (and the reads that its answer needs) and repeats nothing. `turn_by` is when a call that
+/// still waits for its turn in the API budget is given up unsent.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// An organization.
+    Org(OrgWriter),
+    /// A provisioning directory.
+    Scim(ScimWriter),
+    /// A Jira site that owns its groups.
+    Jira(JiraWriter),
+}
+
+impl Target {
+    /// The client behind it: its budget, its clock and its time-out.
+    pub const fn client(&self) -> &Client {
+        match self {
+            Self::Org(writer) => writer.client(),
+            Self::Scim(writer) => writer.client(),
+            Self::Jira(writer) => writer.client(),
+        }
+    }
+
+    /// How many memberships of one group one call changes at most.
+    pub const fn edges_per_call(&self) -> usize {
+        match self {
+            Self::Scim(_) => MEMBERS_PER_PATCH,
+            Self::Org(_) | Self::Jira(_) => 1,
+        }
+    }
+
+    /// Changes memberships of one group: at most [`Target::edges_per_call`] of them. What is refused, is refused whole.
+    pub async fn change_members(
+        &self,
+        lane: Lane,
+        turn_by: Time,
+        group: &GroupId,
+        edges: &[(AccountId, EdgeOp)],
+    ) -> Answered {
+        match (self, edges) {
+            (Self::Scim(writer), _) => writer.patch_members(lane, turn_by, group, edges).await,
+            (Self::Org(writer), [(account, op)]) => writer.change_member(lane, turn_by, group, account, *op).await,
+            (Self::Jira(writer), [(account, op)]) => writer.change_member(lane, turn_by, group, account, *op).await,
+            (Self::Org(_) | Self::Jira(_), _) => not_here("this API changes one membership a call"),
+        }
+    }
+
+    /// Creates a group. When the answer leaves it open whether it exists, the disposition says `Look` or `Unknown`.
+    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str, description: &str) -> Answered {
+        match self {
+            Self::Org(writer) => writer.create_group(lane, turn_by, name, description).await,
+            Self::Scim(writer) => writer.create_group(lane, turn_by, name).await,
+            Self::Jira(writer) => writer.create_group(lane, turn_by, name).await,
+        }
+    }
+
+    /// Deletes a group.
+    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+        match self {
+            Self::Org(writer) => writer.delete_group(lane, turn_by, group).await,
+            Self::Scim(writer) => writer.delete_group(lane, turn_by, group).await,
+            Self::Jira(writer) => writer.delete_group(lane, turn_by, group).await,
+        }
+    }
+
+    /// Changes one account.
+    pub async fn change_account(
+        &self,
+        lane: Lane,
+        turn_by: Time,
+        account: Option<&AccountId>,
+        person: &AccountId,
+        change: &AccountChange,
+    ) -> Answered {
+        match self {
+            Self::Scim(writer) => writer.change_account(lane, turn_by, account, person, change).await,
+            Self::Org(_) | Self::Jira(_) => not_here("accounts are changed through user provisioning"),
+        }
+    }
+
+    /// The group with exactly this name, if there is one.
+    ///
+    /// # Errors
+    /// What the read came to, when it did not come to an answer.
+    pub async fn find_group(&self, lane: Lane, name: &str) -> Result<Option<GroupId>, Answered> {
+        match self {
+            Self::Org(writer) => writer.find_group(lane, name).await,
+            Self::Scim(writer) => writer.find_group(lane, name).await,
+            Self::Jira(writer) => writer.find_group(lane, name).await,
+        }
+    }
+
+    /// What an unclear change of an account left behind: the account as it should be, named; `None`: it is not so.
+    ///
+    /// # Errors
+    /// What the read came to, when it did not come to an answer.
+    pub async fn find_account(
+        &self,
+        lane: Lane,
+        account: Option<&AccountId>,
+        person: &AccountId,
+        change: &AccountChange,
+    ) -> Result<Option<Answered>, Answered> {
+        let Self::Scim(writer) = self else { return Err(not_here("accounts are changed through user provisioning")) };
+        match (change, account) {
+            (AccountChange::Create { .. }, _) => writer.find_account(lane, person).await,
+            // Setting the same attributes again is setting them.
+            (AccountChange::Update { .. }, _) | (_, None) => Ok(None),
+            (AccountChange::Deactivate | AccountChange::Restore, Some(account)) => {
+                let wanted = matches!(change, AccountChange::Restore);
+                let found = writer.is_active(lane, account).await?;
+                Ok((found == Some(wanted)).then(|| Answered {
+                    disposition: Disposition::AlreadySo,
+                    status: None,
+                    text: String::new(),
+                    group: None,
+                    account: Some(account.clone()),
+                    behind: None,
+                }))
+            }
+        }
+    }
+
+    /// Whether the account is a member of the group, now.
+    pub async fn look_member(&self, lane: Lane, group: &GroupId, account: &AccountId) -> Look {
+        match self {
+            Self::Org(writer) => writer.look_member(lane, group, account).await,
+            Self::Scim(writer) => writer.look_member(lane, group, account).await,
+            Self::Jira(writer) => writer.look_member(lane, group, account).await,
+        }
+    }
+}
+
+fn not_here(text: &str) -> Answered {
+    Answered {
+        disposition: Disposition::Reject(model::Rejection::Validation),
+        status: None,
+        text: text.to_owned(),
+        group: None,
+        account: None,
+        behind: None,
+    }
+}
+
+/// A read with its retries: `None` when the vendor says that it does not exist.
+pub(crate) async fn look(client: &Client, request: &Request) -> Result<Option<Value>, Answered> {
+    let answer = client.read(request).await.map_err(|error| Answered::failed(&error))?;
+    if client.sense(&answer) == Sense::Judged && answer.status.as_u16() == 404 {
+        return Ok(None);
+    }
+    let judged = Answered::of(client, &answer, |_, _, _| Disposition::Unknown);
+    if judged.disposition != Disposition::Done {
+        return Err(judged);
+    }
+    answer.json().map(Some).map_err(|text| Answered { text, ..judged.with(Disposition::Unknown) })
+}
+
+/// The text at a JSON pointer; empty when there is none.
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The list at a JSON pointer; empty when there is none.
+pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}

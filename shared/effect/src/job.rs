@@ -1,0 +1,61 @@
+//! What a runner is given and gives back.
+
+use model::{Command, EdgeOutcome, Outcome, StepResult, Time};
+
+use crate::Answered;
+
+/// A command to carry out.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The command, as the ledger has it.
+    pub command: Command,
+    /// When we took it: what does not begin in time after this is settled *not tried*.
+    pub taken_at: Time,
+    /// An earlier attempt was begun and its end is not known (a crash): what may have happened is read first.
+    pub begun_before: bool,
+}
+
+/// A command carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The last answer to each thing that was rejected, in the order of the outcome's edges, or one for a command
+    /// without edges: what a dead letter keeps.
+    pub answers: Vec<Option<Answered>>,
+    /// The credentials are gone: take nothing more for this target.
+    pub halted: bool,
+}
+
+impl Finished {
+    /// A command of which nothing was tried yet.
+    pub(crate) fn untouched(job: &Job) -> Self {
+        let command = &job.command;
+        let edges: Vec<EdgeOutcome> = match &command.body {
+            model::CommandBody::Edges { group, edges, .. } => edges
+                .iter()
+                .map(|edge| EdgeOutcome {
+                    group: group.clone(),
+                    account: edge.account.clone(),
+                    op: edge.op,
+                    result: StepResult::NotTried,
+                    confirmed_at: None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let answers = vec![None; edges.len().max(1)];
+        let outcome = Outcome {
+            command: command.id,
+            tenant: command.tenant.clone(),
+            target: command.target.clone(),
+            at: job.taken_at,
+            result: StepResult::NotTried,
+            edges,
+            group: None,
+            account: None,
+            behind: None,
+        };
+        Self { outcome, answers, halted: false }
+    }
+}

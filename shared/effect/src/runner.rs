@@ -1,0 +1,434 @@
+//! Carrying out one command after another, or many at once.
+
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+
+use atlassian_write::{Answered, Target};
+use model::{
+    AccountChange, AccountId, CommandBody, Disposition, EdgeChange, EdgeOp, Generation, GroupId, Rejection, Span,
+    StepResult, Time,
+};
+
+use crate::{
+    Admission, Call, Finished, Job, Ledger, LedgerError, Next, Patience, What,
+    locks::Locks,
+    next::{next, seen_member},
+};
+
+/// Carries out commands at one target. Clones share the locks that keep two calls from holding one object at once.
+#[derive(Debug)]
+pub struct Runner<L> {
+    target: Target,
+    ledger: Arc<L>,
+    locks: Arc<Locks>,
+    patience: Patience,
+    jitter: fn(std::time::Duration) -> std::time::Duration,
+}
+
+impl<L> Clone for Runner<L> {
+    fn clone(&self) -> Self {
+        Self {
+            target: self.target.clone(),
+            ledger: Arc::clone(&self.ledger),
+            locks: Arc::clone(&self.locks),
+            patience: self.patience,
+            jitter: self.jitter,
+        }
+    }
+}
+
+/// The memberships of one command.
+struct Members<'a> {
+    group: &'a GroupId,
+    generation: Generation,
+    edges: &'a [EdgeChange],
+    attempts: AtomicU32,
+}
+
+impl Members<'_> {
+    fn call(&self, job: &Job, edges: &[EdgeChange]) -> Call {
+        let attempt = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let edges = edges.iter().map(|edge| (edge.account.clone(), edge.op, edge.person_generation)).collect();
+        let what = What::Edges { group: self.group.clone(), generation: self.generation, edges };
+        Call { command: job.command.id, attempt, what }
+    }
+}
+
+/// How a call and its repetitions ended, by the places of its edges in the command.
+enum BatchEnd {
+    Settled(Vec<SettledEdge>),
+    Split(Range<usize>),
+    Late,
+    Halt,
+}
+
+struct SettledEdge {
+    place: usize,
+    result: StepResult,
+    confirmed_at: Option<Time>,
+    answered: Option<Answered>,
+}
+
+impl SettledEdge {
+    fn settle(self, finished: &mut Finished) {
+        if let Some(edge) = finished.outcome.edges.get_mut(self.place) {
+            edge.result = self.result;
+            edge.confirmed_at = self.confirmed_at;
+        }
+        if let Some(last) = finished.answers.get_mut(self.place) {
+            *last = self.answered;
+        }
+    }
+}
+
+/// Calls of one command under way at once. The API budget bounds all of them together.
+const CALLS_AT_ONCE: usize = 8;
+
+impl<L: Ledger> Runner<L> {
+    /// A runner. `jitter` gives a random length between nothing and the one it is given.
+    pub fn new(
+        target: Target,
+        ledger: Arc<L>,
+        patience: Patience,
+        jitter: fn(std::time::Duration) -> std::time::Duration,
+    ) -> Self {
+        Self { target, ledger, locks: Arc::default(), patience, jitter }
+    }
+
+    /// The target.
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Carries a command out and says what became of it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written. Then nothing more was called, and the command is to be taken again.
+    pub async fn run(&self, job: &Job) -> Result<Finished, LedgerError> {
+        let mut finished = Finished::untouched(job);
+        match &job.command.body {
+            CommandBody::Edges { group, generation, edges } => {
+                let work = Members { group, generation: *generation, edges, attempts: AtomicU32::new(0) };
+                self.run_edges(job, &work, &mut finished).await?;
+            }
+            CommandBody::CreateGroup { name, description } => {
+                let _held = self.locks.hold(&job.command.object()).await;
+                self.run_create(job, name, description, &mut finished).await?;
+            }
+            CommandBody::DeleteGroup { group, generation } => {
+                let _held = self.locks.hold(&job.command.object()).await;
+                self.run_delete(job, group, *generation, &mut finished).await?;
+            }
+            CommandBody::Account { account, person, change, generation } => {
+                let _held = self.locks.hold(&job.command.object()).await;
+                let wanted = Wanted { account: account.as_ref(), person, kind: change, generation: *generation };
+                self.run_account(job, &wanted, &mut finished).await?;
+            }
+        }
+        finished.outcome.at = self.now();
+        Ok(finished)
+    }
+
+    async fn run_edges(&self, job: &Job, work: &Members<'_>, finished: &mut Finished) -> Result<(), LedgerError> {
+        let size = self.target.edges_per_call().max(1);
+        let count = work.edges.len();
+        let mut queue: VecDeque<Range<usize>> =
+            (0..count).step_by(size).map(|from| from..from.saturating_add(size).min(count)).collect();
+        let mut running = FuturesUnordered::new();
+        let mut stopped = false;
+        loop {
+            while running.len() < CALLS_AT_ONCE && !stopped {
+                let Some(places) = queue.pop_front() else { break };
+                running.push(self.run_batch(job, work, places));
+            }
+            let Some(end) = running.next().await else { break };
+            match end? {
+                BatchEnd::Settled(edges) => {
+                    finished.outcome.result = StepResult::Done;
+                    for edge in edges {
+                        edge.settle(finished);
+                    }
+                }
+                BatchEnd::Split(places) => {
+                    let middle = places.start + places.len() / 2;
+                    queue.push_front(middle..places.end);
+                    queue.push_front(places.start..middle);
+                }
+                // What was not begun in time goes back; it never stands in a leaver's way.
+                BatchEnd::Late => stopped = true,
+                BatchEnd::Halt => {
+                    finished.halted = true;
+                    stopped = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one call, and again as long as that makes sense.
+    async fn run_batch(&self, job: &Job, work: &Members<'_>, places: Range<usize>) -> Result<BatchEnd, LedgerError> {
+        let edges = work.edges.get(places.clone()).unwrap_or_default();
+        let mut tried = 0;
+        loop {
+            let held = self.locks.hold(&self.lock_of(work.group, edges)).await;
+            let call = work.call(job, edges);
+            let admission = self.ledger.admit(&call).await?;
+            let wanted: Vec<(AccountId, EdgeOp)> = edges
+                .iter()
+                .zip(&admission.allowed)
+                .filter(|(_, allowed)| **allowed)
+                .map(|(edge, _)| (edge.account.clone(), edge.op))
+                .collect();
+            if wanted.is_empty() {
+                return Ok(self.settled(places, &admission, StepResult::Outdated, None));
+            }
+            tried += 1;
+            let answered = self.target.change_members(job.command.lane, self.turn_by(job), work.group, &wanted).await;
+            self.ledger.answered(&call, &answered).await?;
+            let mut next = next(answered.disposition, tried, true, &self.patience);
+            if next == Next::Look && wanted.len() > 1 {
+                // One of them is at fault; halves find it.
+                return Ok(BatchEnd::Split(places));
+            }
+            if let (Next::Look, Some((account, op))) = (next, wanted.first()) {
+                let look = self.target.look_member(job.command.lane, work.group, account).await;
+                next = Next::Settle(seen_member(&look, *op).unwrap_or(StepResult::Unknown));
+            }
+            drop(held);
+            match next {
+                Next::Settle(result) => return Ok(self.settled(places, &admission, result, Some(&answered))),
+                Next::Again { after, at_least } if self.has_time(job, answered.disposition) => {
+                    tried -= u32::from(throttled(answered.disposition));
+                    self.wait(after, at_least).await;
+                }
+                Next::Again { .. } => return Ok(BatchEnd::Late),
+                Next::Halt | Next::Look => return Ok(BatchEnd::Halt),
+            }
+        }
+    }
+
+    fn settled(
+        &self,
+        places: Range<usize>,
+        admission: &Admission,
+        result: StepResult,
+        answered: Option<&Answered>,
+    ) -> BatchEnd {
+        let now = self.now();
+        let each = places.zip(&admission.allowed).map(|(place, allowed)| {
+            let result = if *allowed { result } else { StepResult::Outdated };
+            SettledEdge { place, result, confirmed_at: result.holds().then_some(now), answered: answered.cloned() }
+        });
+        BatchEnd::Settled(each.collect())
+    }
+
+    /// What one call holds: a membership, or the whole group where a call changes many.
+    fn lock_of(&self, group: &GroupId, edges: &[EdgeChange]) -> String {
+        match edges {
+            [edge] if self.target.edges_per_call() == 1 => format!("edge/{group}/{}", edge.account),
+            _ => format!("group/{group}"),
+        }
+    }
+
+    async fn run_create(
+        &self,
+        job: &Job,
+        name: &str,
+        description: &str,
+        finished: &mut Finished,
+    ) -> Result<(), LedgerError> {
+        let lane = job.command.lane;
+        let mut may_be_ours = job.begun_before;
+        let mut tried = 0;
+        loop {
+            if may_be_ours && let Ok(Some(group)) = self.target.find_group(lane, name).await {
+                finished.outcome.group = Some(group);
+                finished.outcome.result = StepResult::AlreadySo;
+                return Ok(());
+            }
+            tried += 1;
+            let call =
+                Call { command: job.command.id, attempt: tried, what: What::CreateGroup { name: name.to_owned() } };
+            if !self.admitted(&call).await? {
+                finished.outcome.result = StepResult::Outdated;
+                return Ok(());
+            }
+            let answered = self.target.create_group(lane, self.turn_by(job), name, description).await;
+            self.ledger.answered(&call, &answered).await?;
+            match next(answered.disposition, tried, false, &self.patience) {
+                Next::Settle(result) => {
+                    finished.outcome.group.clone_from(&answered.group);
+                    finish(finished, result, &answered);
+                    return Ok(());
+                }
+                // The name is taken. By us only if an attempt of ours may have done it; else it is another's group, and
+                // the reconciler meets it as a conflict.
+                Next::Look if answered.disposition == Disposition::Look && !may_be_ours => {
+                    finish(finished, StepResult::Rejected(Rejection::Conflict), &answered);
+                    return Ok(());
+                }
+                Next::Look => {
+                    may_be_ours = true;
+                    self.wait(self.patience.wait, Span::ZERO).await;
+                }
+                Next::Again { after, at_least } if self.has_time(job, answered.disposition) => {
+                    tried -= u32::from(throttled(answered.disposition));
+                    self.wait(after, at_least).await;
+                }
+                Next::Again { .. } => return Ok(()),
+                Next::Halt => {
+                    finished.halted = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn run_delete(
+        &self,
+        job: &Job,
+        group: &GroupId,
+        generation: Generation,
+        finished: &mut Finished,
+    ) -> Result<(), LedgerError> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let what = What::DeleteGroup { group: group.clone(), generation };
+            let call = Call { command: job.command.id, attempt: tried, what };
+            if !self.admitted(&call).await? {
+                finished.outcome.result = StepResult::Outdated;
+                return Ok(());
+            }
+            let answered = self.target.delete_group(job.command.lane, self.turn_by(job), group).await;
+            self.ledger.answered(&call, &answered).await?;
+            // Deleting what is gone is said to be so: repeating is harmless.
+            if !self.go_on(job, &answered, &mut tried, true, finished).await {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn run_account(&self, job: &Job, wanted: &Wanted<'_>, finished: &mut Finished) -> Result<(), LedgerError> {
+        let lane = job.command.lane;
+        let repeatable = matches!(wanted.kind, AccountChange::Update { .. });
+        let mut unclear = job.begun_before;
+        let mut tried = 0;
+        loop {
+            if unclear
+                && let Ok(Some(found)) =
+                    self.target.find_account(lane, wanted.account, wanted.person, wanted.kind).await
+            {
+                name_account(finished, &found);
+                finish(finished, StepResult::AlreadySo, &found);
+                return Ok(());
+            }
+            tried += 1;
+            let what = What::Account {
+                person: wanted.person.clone(),
+                change: wanted.kind.as_str().to_owned(),
+                generation: wanted.generation,
+            };
+            let call = Call { command: job.command.id, attempt: tried, what };
+            if !self.admitted(&call).await? {
+                finished.outcome.result = StepResult::Outdated;
+                return Ok(());
+            }
+            let turn_by = self.turn_by(job);
+            let answered = self.target.change_account(lane, turn_by, wanted.account, wanted.person, wanted.kind).await;
+            self.ledger.answered(&call, &answered).await?;
+            name_account(finished, &answered);
+            let taken = answered.disposition == Disposition::Look;
+            if taken && tried >= 2 {
+                // Taken by somebody who is not this person.
+                finish(finished, StepResult::Rejected(Rejection::Conflict), &answered);
+                return Ok(());
+            }
+            unclear = taken || answered.disposition == Disposition::Unknown;
+            if !taken && !self.go_on(job, &answered, &mut tried, repeatable || unclear, finished).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Settles a command without edges by its answer, or waits for another try; says whether there is one.
+    async fn go_on(
+        &self,
+        job: &Job,
+        answered: &Answered,
+        tried: &mut u32,
+        repeatable: bool,
+        finished: &mut Finished,
+    ) -> bool {
+        match next(answered.disposition, *tried, repeatable, &self.patience) {
+            Next::Settle(result) => finish(finished, result, answered),
+            Next::Again { after, at_least } if self.has_time(job, answered.disposition) => {
+                *tried -= u32::from(throttled(answered.disposition));
+                self.wait(after, at_least).await;
+                return true;
+            }
+            Next::Again { .. } => {}
+            Next::Look => finish(finished, StepResult::Unknown, answered),
+            Next::Halt => finished.halted = true,
+        }
+        false
+    }
+
+    async fn admitted(&self, call: &Call) -> Result<bool, LedgerError> {
+        Ok(self.ledger.admit(call).await?.allowed.first().copied().unwrap_or(false))
+    }
+
+    /// Whether a further try may be waited for: what is only throttled, or never left, has until its turn is over.
+    fn has_time(&self, job: &Job, disposition: Disposition) -> bool {
+        !throttled(disposition) || self.now() < self.turn_by(job)
+    }
+
+    fn turn_by(&self, job: &Job) -> Time {
+        job.taken_at.plus(self.patience.turn)
+    }
+
+    fn now(&self) -> Time {
+        self.target.client().now()
+    }
+
+    async fn wait(&self, after: Span, at_least: Span) {
+        let wait = (self.jitter)(after.to_std()).max(at_least.to_std());
+        if !wait.is_zero() {
+            self.target.client().clock().sleep(wait).await;
+        }
+    }
+}
+
+/// A change of an account, as its command says it.
+struct Wanted<'a> {
+    account: Option<&'a AccountId>,
+    person: &'a AccountId,
+    kind: &'a AccountChange,
+    generation: Generation,
+}
+
+const fn throttled(disposition: Disposition) -> bool {
+    matches!(disposition, Disposition::Throttled { .. })
+}
+
+fn name_account(finished: &mut Finished, answered: &Answered) {
+    if answered.account.is_some() {
+        finished.outcome.account.clone_from(&answered.account);
+        finished.outcome.behind.clone_from(&answered.behind);
+    }
+}
+
+fn finish(finished: &mut Finished, result: StepResult, answered: &Answered) {
+    finished.outcome.result = result;
+    if let Some(last) = finished.answers.first_mut() {
+        *last = Some(answered.clone());
+    }
+}
