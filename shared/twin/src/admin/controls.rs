@@ -123,13 +123,18 @@ pub(super) async fn clear_lag(State(twin): State<Shared>) -> Outcome {
     Ok(ok(lag_body(&twin)))
 }
 
-/// One of the three, in milliseconds.
+/// What is named happens, in this order. Times are in milliseconds.
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-enum ClockSetting {
-    Set(Millis),
-    Advance(Millis),
-    Real(bool),
+#[serde(deny_unknown_fields)]
+struct ClockSetting {
+    #[serde(default)]
+    real: Option<bool>,
+    #[serde(default)]
+    set: Option<Millis>,
+    #[serde(default)]
+    advance: Option<Millis>,
+    #[serde(default)]
+    sign_in: Option<bool>,
 }
 
 pub(super) async fn clock(State(twin): State<Shared>) -> Outcome {
@@ -139,13 +144,21 @@ pub(super) async fn clock(State(twin): State<Shared>) -> Outcome {
 }
 
 pub(super) async fn set_clock(State(twin): State<Shared>, request: Request) -> Outcome {
-    match read(request).await? {
-        ClockSetting::Set(now) => twin.engine.clock.set(now),
-        ClockSetting::Advance(by) => {
-            twin.engine.clock.advance(by);
-        }
-        ClockSetting::Real(true) => twin.engine.clock.follow_machine(),
-        ClockSetting::Real(false) => twin.engine.clock.set(twin.engine.clock.now()),
+    let setting: ClockSetting = read(request).await?;
+    let its = &twin.engine.clock;
+    match setting.real {
+        Some(true) => its.follow_machine(),
+        Some(false) => its.set(its.now()),
+        None => {}
+    }
+    if let Some(now) = setting.set {
+        its.set(now);
+    }
+    if let Some(by) = setting.advance {
+        its.advance(by);
+    }
+    if let Some(by_virtual_time) = setting.sign_in {
+        its.judge_sign_in(by_virtual_time);
     }
     clock(State(twin)).await
 }

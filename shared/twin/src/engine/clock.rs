@@ -1,6 +1,7 @@
 //! The twin's own time: the machine's, or one that only moves when told to.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::locked;
@@ -13,12 +14,25 @@ pub type Millis = i64;
 pub struct Clock {
     /// `None` while the clock is real.
     frozen: Mutex<Option<Millis>>,
+    /// Whether sign-in goes by the virtual time, too.
+    for_sign_in: AtomicBool,
 }
 
 impl Clock {
     /// The time now, virtual or real.
     pub fn now(&self) -> Millis {
         locked(&self.frozen).unwrap_or_else(machine_time)
+    }
+
+    /// The time that assertions and access tokens are judged by. Clients sign with clocks of their own, so this is the
+    /// machine's time unless [`Clock::judge_sign_in`] says otherwise.
+    pub fn sign_in_time(&self) -> Millis {
+        if self.for_sign_in.load(Ordering::Relaxed) { self.now() } else { machine_time() }
+    }
+
+    /// Lets assertions and access tokens go by the virtual time, or no longer.
+    pub fn judge_sign_in(&self, by_virtual_time: bool) {
+        self.for_sign_in.store(by_virtual_time, Ordering::Relaxed);
     }
 
     /// Whether the clock is virtual.
@@ -39,8 +53,9 @@ impl Clock {
         now
     }
 
-    /// Goes back to the machine's time.
+    /// Goes back to the machine's time, for everything.
     pub fn follow_machine(&self) {
+        self.judge_sign_in(false);
         *locked(&self.frozen) = None;
     }
 }

@@ -236,7 +236,7 @@ struct Caller {
 
 fn caller(twin: &Shared, wire: &Wire, operation: &Operation) -> Result<Caller, Box<Answer>> {
     let token = wire.access_token().ok_or_else(|| Box::new(unauthorized(true)))?;
-    let now = twin.engine.clock.now();
+    let now = twin.engine.clock.sign_in_time();
     let credentials = twin.engine.credentials();
     let access = credentials.access_tokens.get(token).filter(|it| now < it.expires_at);
     let access = access.ok_or_else(|| Box::new(unauthorized(false)))?;

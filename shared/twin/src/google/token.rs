@@ -42,16 +42,17 @@ pub(super) async fn token(State(twin): State<Shared>, request: Request) -> Respo
         _ => "token.other",
     };
     let call = Call { family: "google.token", operation, request_id, ..Call::default() };
-    let answer = run(&twin, &Google, call, |world, view| {
+    let answer = run(&twin, &Google, call, |world, _| {
+        let now = twin.engine.clock.sign_in_time();
         let mut credentials = twin.engine.credentials();
         let granted = match operation {
-            "token.jwt-bearer" => by_assertion(&form, &credentials, world, &audiences, view.now),
+            "token.jwt-bearer" => by_assertion(&form, &credentials, world, &audiences, now),
             "token.refresh" => by_refresh_token(&form, &credentials, world),
-            "token.code" => return by_code(&form, &mut credentials, world, view.now),
+            "token.code" => return by_code(&form, &mut credentials, world, now),
             _ => Err(refuse(400, "unsupported_grant_type", "Invalid grant_type")),
         };
         match granted {
-            Ok(granted) => hand_out(&mut credentials, granted, view.now),
+            Ok(granted) => hand_out(&mut credentials, granted, now),
             Err(refused) => refused,
         }
     })
