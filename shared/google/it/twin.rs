@@ -49,18 +49,18 @@ struct Stage {
 async fn stage() -> Stage {
     let running = Twin::start(twin::Config::default()).await.unwrap();
     running.twin.load(world().to_string().as_bytes()).unwrap();
-    let reader = reader(&running, ADMINISTRATOR).await;
+    let reader = reader(&running, ADMINISTRATOR);
     running.twin.engine.counters.clear();
     Stage { running, reader }
 }
 
-async fn reader(running: &Running, subject: &str) -> GoogleReader {
+fn reader(running: &Running, subject: &str) -> GoogleReader {
     let file = key::key_file(key::DEFAULT_EMAIL, key::DEFAULT_CLIENT_ID, &format!("{}/token", running.google_url()));
     let auth = Auth::ServiceAccount { key: file.to_string().into(), subject: subject.to_owned() };
-    connect(running, auth).await
+    connect(running, auth)
 }
 
-async fn connect(running: &Running, auth: Auth) -> GoogleReader {
+fn connect(running: &Running, auth: Auth) -> GoogleReader {
     let clock = Clock::real();
     let config = Config {
         endpoint: Some(running.google_url()),
@@ -71,7 +71,7 @@ async fn connect(running: &Running, auth: Auth) -> GoogleReader {
         timeout: Duration::from_secs(20),
         parallel: 8,
     };
-    GoogleReader::connect(config).await.unwrap()
+    GoogleReader::connect(config).unwrap()
 }
 
 impl Stage {
@@ -221,7 +221,7 @@ async fn a_token_that_was_taken_back_is_renewed_once() {
 #[tokio::test]
 async fn a_subject_that_is_nobody_is_said_in_words_that_help() {
     let stage = stage().await;
-    let reader = reader(&stage.running, "nobody@example.com").await;
+    let reader = reader(&stage.running, "nobody@example.com");
     let error = reader.sweep(&Scope::All, &Silent).await.unwrap_err();
     assert!(error.is_about_us());
     assert!(error.message.contains("subject"), "{error}");
@@ -288,8 +288,8 @@ async fn an_oauth_client_reads_with_its_refresh_token() {
         client_secret: "hush".into(),
         refresh_token: refresh.into(),
     };
-    assert!(connect(&stage.running, auth("consent")).await.sweep(&Scope::All, &Silent).await.unwrap().is_whole());
-    let error = connect(&stage.running, auth("revoked")).await.sweep(&Scope::All, &Silent).await.unwrap_err();
+    assert!(connect(&stage.running, auth("consent")).sweep(&Scope::All, &Silent).await.unwrap().is_whole());
+    let error = connect(&stage.running, auth("revoked")).sweep(&Scope::All, &Silent).await.unwrap_err();
     assert!(error.is_about_us() && error.message.contains("invalid_grant"), "{error}");
 }
 

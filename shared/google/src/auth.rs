@@ -9,7 +9,7 @@ use model::{Span, Time};
 use outbound::{Body, Budget, Client, ClientConfig, Clock, Credential, Request, TokenError, TokenFuture, TokenSource};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use yup_oauth2::authenticator::Authenticator;
 use yup_oauth2::{CustomHyperClientBuilder, ServiceAccountAuthenticator, ServiceAccountKey};
 
@@ -51,9 +51,9 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 impl Auth {
     /// The tokens of this identity. One source per subject: yup-oauth2's cache does not know the subject
     /// (reference/google.md §5.7).
-    pub(crate) async fn source(self, endpoint: Option<&str>, clock: Clock) -> Result<Arc<dyn TokenSource>, TokenError> {
+    pub(crate) fn source(self, endpoint: Option<&str>, clock: Clock) -> Result<Arc<dyn TokenSource>, TokenError> {
         match self {
-            Self::ServiceAccount { key, subject } => Ok(Arc::new(ServiceAccount::new(&key, subject, clock).await?)),
+            Self::ServiceAccount { key, subject } => Ok(Arc::new(ServiceAccount::new(&key, subject, clock)?)),
             Self::OAuth { client_id, client_secret, refresh_token } => {
                 let base = endpoint.unwrap_or(TOKEN_BASE);
                 Ok(Arc::new(RefreshToken::new(base, client_id, client_secret, refresh_token, clock)?))
@@ -62,43 +62,49 @@ impl Auth {
     }
 }
 
+type Signer = Authenticator<HttpsConnector<HttpConnector>>;
+
 struct ServiceAccount {
-    authenticator: Authenticator<HttpsConnector<HttpConnector>>,
+    key: ServiceAccountKey,
+    subject: String,
+    signer: OnceCell<Signer>,
     /// When a token was last renewed by force. Held while a token is fetched: concurrent first calls are one.
     renewed: Mutex<Time>,
     clock: Clock,
 }
 
 impl ServiceAccount {
-    async fn new(key: &SecretString, subject: String, clock: Clock) -> Result<Self, TokenError> {
+    fn new(key: &SecretString, subject: String, clock: Clock) -> Result<Self, TokenError> {
         let key: ServiceAccountKey = serde_json::from_str(key.expose_secret()).map_err(|_| {
             refused("the service account's key file is not one: download a JSON key of the service account")
         })?;
-        let tls = outbound::tls_config().map_err(|error| TokenError::Refused(error.to_string()))?;
-        let connector =
-            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build(connector);
-        let authenticator = ServiceAccountAuthenticator::with_client(key, CustomHyperClientBuilder::from(client))
-            .subject(subject)
-            .build()
-            .await
-            .map_err(|_| refused("the service account's private key cannot be read: download a new JSON key"))?;
-        Ok(Self { authenticator, renewed: Mutex::new(Time::NEVER), clock })
+        Ok(Self { key, subject, signer: OnceCell::new(), renewed: Mutex::new(Time::NEVER), clock })
+    }
+
+    /// Made with the first token: yup-oauth2 reads the private key in an async function.
+    async fn signer(&self) -> Result<&Signer, TokenError> {
+        let make = async || {
+            let tls = outbound::tls_config().map_err(|error| TokenError::Refused(error.to_string()))?;
+            let connector =
+                hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+            let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+                .pool_max_idle_per_host(0)
+                .build(connector);
+            let client = CustomHyperClientBuilder::from(client);
+            let builder = ServiceAccountAuthenticator::with_client(self.key.clone(), client);
+            let made = builder.subject(self.subject.clone()).build().await;
+            made.map_err(|_| refused("the service account's private key cannot be read: download a new JSON key"))
+        };
+        self.signer.get_or_try_init(make).await
     }
 
     async fn fetch(&self, refresh: bool) -> Result<SecretString, TokenError> {
         let mut renewed = self.renewed.lock().await;
         let now = outbound::now(&self.clock);
         let force = refresh && renewed.until(now) > RENEWED_LATELY;
-        let fetching = async {
-            if force {
-                self.authenticator.force_refreshed_token(&SCOPES).await
-            } else {
-                self.authenticator.token(&SCOPES).await
-            }
-        };
+        let signer = self.signer().await?;
+        let fetching =
+            async { if force { signer.force_refreshed_token(&SCOPES).await } else { signer.token(&SCOPES).await } };
         let answer = tokio::time::timeout(TOKEN_TIMEOUT, fetching)
             .await
             .map_err(|_| TokenError::Unreachable("the token endpoint did not answer within 20 s".to_owned()))?;

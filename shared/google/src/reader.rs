@@ -52,12 +52,12 @@ impl GoogleReader {
     ///
     /// # Errors
     /// When the key or an address cannot be used; says what to do.
-    pub async fn connect(config: Config) -> Result<Self, ReadError> {
+    pub fn connect(config: Config) -> Result<Self, ReadError> {
         let subject = match &config.auth {
             Auth::ServiceAccount { subject, .. } => Some(Email::new(subject).map_err(|error| halt(&error))?),
             Auth::OAuth { .. } => None,
         };
-        let source = config.auth.source(config.endpoint.as_deref(), config.clock.clone()).await;
+        let source = config.auth.source(config.endpoint.as_deref(), config.clock.clone());
         let source = source.map_err(|error| match error {
             TokenError::Refused(text) | TokenError::Unreachable(text) => halt(&text),
         })?;

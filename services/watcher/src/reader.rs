@@ -1,0 +1,209 @@
+//! The reader of any directory that the policy file can name.
+
+use std::path::Path;
+use std::time::Duration;
+
+use atlassian::{JiraConfig, JiraReader, OrgConfig, OrgReader, ScimConfig, ScimReader};
+use google::GoogleReader;
+use model::{AccountId, Answer, Email, Fact, Group, GroupId, MembersRead, Reading, User};
+use outbound::{Budget, Clock, Counts, Limit, PacerConfig, Progress, ReadDirectory, ReadError, Scope};
+use policy::{Directory, GoogleAuth, SecretRef, Settings};
+use runtime::secret::SecretError;
+use runtime::{Exit, Fault};
+use secrecy::SecretString;
+
+/// A directory that can be read, whatever its kind.
+#[derive(Clone, Debug)]
+pub enum Reader {
+    /// Google Workspace.
+    Google(GoogleReader),
+    /// An Atlassian organization.
+    Org(OrgReader),
+    /// A provisioning directory.
+    Scim(ScimReader),
+    /// A Jira site.
+    Jira(JiraReader),
+}
+
+/// How a reader goes about its work.
+#[derive(Debug, Clone)]
+pub struct ReaderOptions {
+    /// What times the readings bear.
+    pub clock: Clock,
+    /// Which part of the vendor's limit is ours, in per cent: 20 for the watcher of a target that a writer writes to.
+    pub share_percent: u8,
+    /// The vendor's limit, where it is not as documented.
+    pub limit: Option<Limit>,
+    /// How many groups are walked at once.
+    pub parallel: usize,
+    /// Longest time for one call.
+    pub timeout: Duration,
+}
+
+impl Default for ReaderOptions {
+    /// The whole limit as documented, eight groups at once, half a minute for a call.
+    fn default() -> Self {
+        Self { clock: Clock::real(), share_percent: 100, limit: None, parallel: 8, timeout: Duration::from_secs(30) }
+    }
+}
+
+impl Reader {
+    /// A reader of this directory. Fetches the secrets, relative to `base_folder` (the policy file's); asks nothing of the
+    /// vendor yet. Only where several tasks of a process call one vendor as one credential do they share a budget, by
+    /// sharing the reader.
+    ///
+    /// # Errors
+    /// When a secret is missing, an address cannot be used, or there is no reader of this kind.
+    pub fn connect(directory: &Directory, base_folder: &Path) -> Result<Self, Fault> {
+        Self::connect_with(directory, base_folder, &ReaderOptions::default())
+    }
+
+    /// As [`Reader::connect`], with other options.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect_with(directory: &Directory, base_folder: &Path, options: &ReaderOptions) -> Result<Self, Fault> {
+        let secret = |reference: &SecretRef| {
+            fetch(reference, base_folder)
+                .map_err(|error| Fault::secret(&format!("directory \"{}\"", directory.id), &error))
+        };
+        let refused = |error: ReadError| {
+            let message = format!("directory \"{}\" cannot be called: {error}", directory.id);
+            Fault::new("E0118", Exit::Error, message).help("correct its credentials and addresses; nothing was read")
+        };
+        let endpoint = directory.endpoint.clone();
+        let (clock, timeout, parallel) = (options.clock.clone(), options.timeout, options.parallel);
+        let budget = |api: &str, documented: Limit| {
+            let limit = options.limit.clone().unwrap_or(documented);
+            let concurrency = u32::try_from(parallel).unwrap_or(u32::MAX);
+            let config = PacerConfig { limit, share_percent: options.share_percent, concurrency };
+            // Limits are the vendor's, in its time, which is the real one: a rehearsed clock may stand still.
+            Budget::new(api, &config, Clock::real())
+        };
+        match &directory.settings {
+            Settings::Google { customer, auth, .. } => {
+                let auth = match auth {
+                    GoogleAuth::ServiceAccount { key, subject } => {
+                        google::Auth::ServiceAccount { key: secret(key)?, subject: subject.as_written().to_owned() }
+                    }
+                    GoogleAuth::OAuth { client_id, client_secret, refresh_token } => google::Auth::OAuth {
+                        client_id: client_id.clone(),
+                        client_secret: secret(client_secret)?,
+                        refresh_token: secret(refresh_token)?,
+                    },
+                };
+                let budget = budget("google", google::documented_limit());
+                let customer = customer.clone();
+                let config = google::Config { endpoint, customer, auth, budget, clock, timeout, parallel };
+                GoogleReader::connect(config).map(Self::Google).map_err(refused)
+            }
+            Settings::Org { org, directory: id, api_key } => {
+                let config = OrgConfig {
+                    endpoint,
+                    org: org.clone(),
+                    directory: id.clone(),
+                    api_key: secret(api_key)?,
+                    owner: directory.owner.clone(),
+                    budget: budget("atlassian-org", Limit::Learned),
+                    clock,
+                    timeout,
+                    parallel,
+                };
+                OrgReader::connect(config).map(Self::Org).map_err(refused)
+            }
+            Settings::Scim { directory_id, token } => {
+                let (directory_id, token) = (directory_id.clone(), secret(token)?);
+                let budget = budget("atlassian-scim", Limit::Learned);
+                let config = ScimConfig { endpoint, directory_id, token, budget, clock, timeout, parallel };
+                ScimReader::connect(config).map(Self::Scim).map_err(refused)
+            }
+            Settings::Jira { site, email, api_token } => {
+                let config = JiraConfig {
+                    base_url: endpoint.unwrap_or_else(|| site.clone()),
+                    email: email.as_written().to_owned(),
+                    api_token: secret(api_token)?,
+                    budget: budget("jira", atlassian::jira_limit()),
+                    clock,
+                    timeout,
+                    parallel,
+                };
+                JiraReader::connect(config).map(Self::Jira).map_err(refused)
+            }
+            Settings::ScimInbound { .. }
+            | Settings::Confluence { .. }
+            | Settings::Jsm { .. }
+            | Settings::DataCenter { .. }
+            | Settings::Crowd { .. } => Err(not_yet(directory)),
+        }
+    }
+
+    /// How many calls were made, and how many of them the vendor refused because there were too many.
+    pub fn counts(&self) -> Counts {
+        match self {
+            Self::Google(reader) => reader.budget(),
+            Self::Org(reader) => reader.budget(),
+            Self::Scim(reader) => reader.budget(),
+            Self::Jira(reader) => reader.budget(),
+        }
+        .counts()
+    }
+}
+
+/// Calls the same method of whichever reader it is.
+macro_rules! each {
+    ($self:ident, $reader:ident => $call:expr) => {
+        match $self {
+            Reader::Google($reader) => $call,
+            Reader::Org($reader) => $call,
+            Reader::Scim($reader) => $call,
+            Reader::Jira($reader) => $call,
+        }
+    };
+}
+
+impl ReadDirectory for Reader {
+    async fn sweep(&self, scope: &Scope, progress: &dyn Progress) -> Result<Reading, ReadError> {
+        each!(self, reader => reader.sweep(scope, progress).await)
+    }
+
+    async fn read_members(&self, group: &GroupId) -> Result<MembersRead, ReadError> {
+        each!(self, reader => reader.read_members(group).await)
+    }
+
+    async fn read_group(&self, group: &GroupId) -> Result<Option<Group>, ReadError> {
+        each!(self, reader => reader.read_group(group).await)
+    }
+
+    async fn read_user(&self, user: &AccountId) -> Result<Option<User>, ReadError> {
+        each!(self, reader => reader.read_user(user).await)
+    }
+
+    async fn find_person(&self, email: &Email) -> Result<Option<User>, ReadError> {
+        each!(self, reader => reader.find_person(email).await)
+    }
+
+    async fn verify(&self, fact: &Fact) -> Result<Answer, ReadError> {
+        each!(self, reader => reader.verify(fact).await)
+    }
+
+    async fn reread(&self, groups: &[GroupId], users: &[AccountId]) -> Result<Reading, ReadError> {
+        each!(self, reader => reader.reread(groups, users).await)
+    }
+
+    async fn who_am_i(&self) -> Result<Vec<AccountId>, ReadError> {
+        each!(self, reader => reader.who_am_i().await)
+    }
+}
+
+fn not_yet(directory: &Directory) -> Fault {
+    let message = format!("directory \"{}\": {} cannot be read yet", directory.id, directory.kind.as_str());
+    Fault::new("E0119", Exit::Error, message).help("take the directory out of the rules until it can")
+}
+
+fn fetch(reference: &SecretRef, base_folder: &Path) -> Result<SecretString, SecretError> {
+    let reference = match reference {
+        SecretRef::File(path) => runtime::secret::SecretRef::File(path.into()),
+        SecretRef::Env(name) => runtime::secret::SecretRef::Env(name.clone()),
+    };
+    reference.resolve(base_folder)
+}
