@@ -92,3 +92,30 @@ async fn revoked_credentials_stop_working() {
     let assertion = crate::support::assertion(&claims, false);
     assert_eq!(crate::support::ask_token(&site.client, &site.running, &assertion).await.status(), 401);
 }
+
+#[tokio::test]
+async fn a_world_file_brings_everything_with_it() {
+    let site = site(READ).await;
+    let file = json!({
+        "format": "twin-world/1",
+        "options": {"accounts": "none", "administrator": "boss@example.com"},
+        "snapshot": crate::support::company(),
+        "changes": [{"op": "member_added", "group": "core@example.com", "id": "C01twin00", "type": "CUSTOMER", "role": "MEMBER"}],
+        "atlassian": [{"op": "group", "name": "core", "members": ["ada@example.com"]}],
+        "credentials": {"secrets": [{"kind": "atlassian-org", "realm": "org-1", "secret": "another-key"}]},
+        "faults": [{"kind": "forbidden", "operation": "groups.get"}],
+    });
+    let (status, summary) = site.operate(Method::POST, "/load", file).await;
+    assert_eq!((status, &summary["sequence"]), (200, &json!(0)), "{summary}");
+    let token = crate::support::sign_in(&site.client, &site.running, "boss@example.com", READ).await;
+    let site = crate::support::Site { token, ..site };
+    let members = site.walk("groups/g3/members", "members").await;
+    assert_eq!(column(&members, "type"), ["CUSTOMER", "USER"]);
+    assert_eq!((members[0].get("email"), &members[0]["id"]), (None, &json!("C01twin00")));
+    assert_eq!(site.get("groups/g1").await.0, 403, "the fault is armed");
+    let (_, world) = site.operate(Method::GET, "/world/atlassian", Value::Null).await;
+    assert_eq!(world["organizations"]["org-1"]["groups"]["core"]["members"], json!(["ada@example.com"]));
+    assert_eq!(world["accounts"].as_array().map(Vec::len), Some(2), "the administrator and the member");
+    let (_, credentials) = site.operate(Method::GET, "/credentials", Value::Null).await;
+    assert!(credentials.to_string().contains("another-key") && credentials.to_string().contains("twin-org-key"));
+}

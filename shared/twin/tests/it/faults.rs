@@ -112,3 +112,18 @@ async fn lists_are_broken_page_by_page() {
     assert_eq!((status, shrunk.get("groups")), (200, None));
     assert_eq!(site.walk(path, "members").await.len(), 3, "all faults are spent");
 }
+
+#[tokio::test]
+async fn concurrency_and_plain_bodies_have_their_own_shapes() {
+    let site = site(READ).await;
+    site.operate(Method::PUT, "/quota", json!({"concurrency": {"google.directory": 0}})).await;
+    let (status, body) = site.get("groups/g1").await;
+    assert_eq!((status, &body["error"]["errors"][0]["reason"]), (403, &json!("quotaExceeded")));
+    site.operate(Method::DELETE, "/quota", Value::Null).await;
+    inject(&site, json!({"kind": "throttle", "shape": "plain", "times": 1})).await;
+    let answer = site.send(Method::GET, "groups/g1", None).await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.text().await.unwrap(), "Rate Limit Exceeded");
+    inject(&site, json!({"kind": "slow", "ms": 1, "times": 1})).await;
+    assert_eq!(site.get("groups/g1").await.0, 200);
+}
