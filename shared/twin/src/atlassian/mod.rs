@@ -10,6 +10,8 @@ pub mod org;
 pub mod scim;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod users;
 
 use axum::Router;

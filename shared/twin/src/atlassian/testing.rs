@@ -1,5 +1,7 @@
 //! A twin in one process and requests to its Atlassian routes.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 
 use axum::Router;

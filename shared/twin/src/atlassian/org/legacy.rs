@@ -32,12 +32,18 @@ pub(super) fn route(method: &Method, rest: &[&str]) -> Option<(&'static str, Ope
             ("users.role", Operation::UserRole { account: own(account), assign: *verb == "assign" })
         }
         // Ended after 2026-06-30 (atlassian-cloud.md §1.3).
-        ("POST", ["users", "search" | "invite"] | ["groups", "search"] | ["directory", "groups"])
-        | ("POST", ["directory", "users", _, "suspend-access" | "restore-access"])
-        | ("DELETE", ["directory", "users" | "groups", _])
-        | ("POST", ["directory", "groups", _, "memberships"])
-        | ("POST", ["directory", "groups", _, "roles", "assign" | "revoke"])
-        | ("DELETE", ["directory", "groups", _, "memberships", _]) => ("v1.dead", Operation::Dead),
+        (
+            "POST",
+            ["users", "search" | "invite"]
+            | ["groups", "search"]
+            | ["directory", "groups"]
+            | ["directory", "users", _, "suspend-access" | "restore-access"]
+            | ["directory", "groups", _, "memberships"]
+            | ["directory", "groups", _, "roles", "assign" | "revoke"],
+        )
+        | ("DELETE", ["directory", "users" | "groups", _] | ["directory", "groups", _, "memberships", _]) => {
+            ("v1.dead", Operation::Dead)
+        }
         _ => return None,
     })
 }

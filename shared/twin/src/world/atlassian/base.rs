@@ -248,12 +248,13 @@ impl UserBase {
     pub(crate) fn set_member(&mut self, index: GroupIndex, person: Index, member: bool) -> bool {
         let Some(group) = self.groups.get_mut(&index) else { return false };
         let changed = if member { group.members.insert(person) } else { group.members.remove(&person) };
-        if changed && member {
-            self.of_person.entry(person).or_default().insert(index);
-        } else if changed {
-            if let Some(groups) = self.of_person.get_mut(&person) {
-                groups.remove(&index);
-            }
+        if changed {
+            let groups = self.of_person.entry(person).or_default();
+            if member {
+                groups.insert(index)
+            } else {
+                groups.remove(&index)
+            };
         }
         changed
     }

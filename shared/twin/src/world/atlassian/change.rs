@@ -153,12 +153,8 @@ impl AtlassianSide {
         if !changed {
             return Ok(());
         }
-        let before = Before::Role {
-            group: index,
-            resource: resource.to_owned(),
-            role: role.to_owned(),
-            assigned: !assigned,
-        };
+        let before =
+            Before::Role { group: index, resource: resource.to_owned(), role: role.to_owned(), assigned: !assigned };
         base.remember_until(act.cause, act.cause.visible_at.saturating_add(role_lag), before);
         act.record_presence(format!("atlassian/group/{group_id}/role/{resource} {role}"), assigned);
         Ok(())

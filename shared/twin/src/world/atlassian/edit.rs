@@ -127,7 +127,9 @@ impl AtlassianSide {
             Edit::Load(seed) => self.load(&seed, act),
             Edit::Account(account) => self.load(&Seed { accounts: vec![*account], ..Seed::default() }, act),
             Edit::Group(group) => self.load(&Seed { groups: vec![*group], ..Seed::default() }, act),
-            Edit::MemberAdded { group, account, site } => self.edit_member(&group, &account, site.as_deref(), true, act),
+            Edit::MemberAdded { group, account, site } => {
+                self.edit_member(&group, &account, site.as_deref(), true, act)
+            }
             Edit::MemberRemoved { group, account, site } => {
                 self.edit_member(&group, &account, site.as_deref(), false, act)
             }

@@ -31,11 +31,11 @@ use crate::engine::Millis;
 use crate::world::{Cause, MutationLog};
 
 /// Id of the organization that every world begins with.
-pub const ORGANIZATION: &str = "5e1c7a50-0000-4000-8000-000000000001";
+pub const ORGANIZATION: &str = "org-1";
 /// Id of that organization's directory.
-pub const DIRECTORY: &str = "5e1c7a50-0000-4000-8000-000000000002";
+pub const DIRECTORY: &str = "dir-1";
 /// Id of that organization's SCIM directory.
-pub const SCIM_DIRECTORY: &str = "5e1c7a50-0000-4000-8000-000000000003";
+pub const SCIM_DIRECTORY: &str = "scim-1";
 /// Name of the Jira site that is a view of that organization.
 pub const SITE: &str = "acme";
 /// Cloud id of that site.
@@ -195,12 +195,11 @@ impl AtlassianSide {
 
     /// Adds a Jira site: a view of that organization, or with `None` one that owns its groups.
     pub fn add_site(&mut self, name: &str, cloud_id: &str, organization: Option<&str>) {
-        let base = match organization {
-            Some(id) => BaseKey::Organization(id.to_owned()),
-            None => {
-                self.owned.entry(name.to_owned()).or_insert_with(|| UserBase::new(name, cloud_id));
-                BaseKey::Site(name.to_owned())
-            }
+        let base = if let Some(id) = organization {
+            BaseKey::Organization(id.to_owned())
+        } else {
+            self.owned.entry(name.to_owned()).or_insert_with(|| UserBase::new(name, cloud_id));
+            BaseKey::Site(name.to_owned())
         };
         self.sites.insert(name.to_owned(), JiraSite { name: name.to_owned(), cloud_id: cloud_id.to_owned(), base });
     }

@@ -26,7 +26,8 @@ impl AtlassianSide {
                 (it.id.clone(), body)
             })
             .collect();
-        let sites: Map<String, Value> = self.sites.values().map(|it| (it.name.clone(), self.site_body(&it.base))).collect();
+        let sites: Map<String, Value> =
+            self.sites.values().map(|it| (it.name.clone(), self.site_body(&it.base))).collect();
         json!({
             "organizations": organizations,
             "sites": sites,
@@ -46,7 +47,9 @@ impl AtlassianSide {
         match key {
             BaseKey::Organization(id) => json!({ "view_of": id }),
             BaseKey::Site(name) => match self.owned.get(name) {
-                Some(base) => json!({ "people": self.people(base), "groups": self.groups(base), "seats": self.seats(base) }),
+                Some(base) => {
+                    json!({ "people": self.people(base), "groups": self.groups(base), "seats": self.seats(base) })
+                }
                 None => Value::Null,
             },
         }

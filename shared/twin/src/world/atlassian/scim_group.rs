@@ -63,7 +63,8 @@ impl AtlassianSide {
             group.owner = Owner::External(directory.to_owned());
         }
         if let Some(it) = self.scim.get_mut(directory) {
-            let positions: Vec<Position> = members.iter().filter_map(|it2| it.user_by_account.get(it2).copied()).collect();
+            let positions: Vec<Position> =
+                members.iter().filter_map(|it2| it.user_by_account.get(it2).copied()).collect();
             if let Some(group) = it.group_by_id.get(&id).copied() {
                 for position in positions {
                     it.set_member(group, position, true);
@@ -149,15 +150,18 @@ impl AtlassianSide {
     }
 
     /// What repeats are answered with, where the switches make them errors.
-    fn check_step(&self, step: &MemberStep, named: &[Position], members: &BTreeSet<Position>) -> Result<(), ScimRefusal> {
+    fn check_step(
+        &self,
+        step: &MemberStep,
+        named: &[Position],
+        members: &BTreeSet<Position>,
+    ) -> Result<(), ScimRefusal> {
         let most = self.switches.scim_members_per_patch;
         if most > 0 && named.len() > most {
             return Err(ScimRefusal::Invalid("tooMany", format!("at most {most} members per operation")));
         }
         let (status, hit) = match step {
-            MemberStep::Add(_) => {
-                (self.switches.scim_add_existing_status, named.iter().any(|it| members.contains(it)))
-            }
+            MemberStep::Add(_) => (self.switches.scim_add_existing_status, named.iter().any(|it| members.contains(it))),
             MemberStep::Remove(_) => {
                 (self.switches.scim_remove_non_member_status, named.iter().any(|it| !members.contains(it)))
             }
@@ -190,6 +194,15 @@ impl AtlassianSide {
             }
         }
         Ok(())
+    }
+
+    /// Sets what the identity provider calls the group.
+    pub fn set_scim_group_external_id(&mut self, directory: &str, id: &str, external_id: Option<String>) {
+        let Some(it) = self.scim.get_mut(directory) else { return };
+        let position = it.group_by_id.get(id).copied();
+        if let Some(group) = position.and_then(|at| it.groups.get_mut(&at)) {
+            group.external_id = external_id;
+        }
     }
 
     /// Deletes a group everywhere.

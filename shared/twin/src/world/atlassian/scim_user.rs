@@ -21,19 +21,17 @@ impl AtlassianSide {
         let name = text(&attributes, "userName").to_lowercase();
         let revived = it.user_by_name.get(&name).copied().filter(|at| it.users.get(at).is_some_and(|user| user.hidden));
         let key = it.base();
-        let person = match self.live_account(&email) {
-            Some(person) => person,
-            None => {
-                let name = shown_name(&attributes).unwrap_or_else(|| email.clone());
-                self.create_account(&key, &email, &name, act)
-            }
-        };
+        let found = self.live_account(&email);
+        if revived.is_none() && found.is_some_and(|person| it.user_by_account.contains_key(&person)) {
+            return Err(ScimRefusal::Taken(format!("Resource [USER]: with email[{email}] already exists.")));
+        }
+        let person = found.unwrap_or_else(|| {
+            let name = shown_name(&attributes).unwrap_or_else(|| email.clone());
+            self.create_account(&key, &email, &name, act)
+        });
         self.admit(&key, person, true, act);
         let id = self.fresh_id();
         let Some(it) = self.scim.get_mut(directory) else { return Err(unknown()) };
-        if it.user_by_account.contains_key(&person) && revived.is_none() {
-            return Err(ScimRefusal::Taken(format!("Resource [USER]: with email[{email}] already exists.")));
-        }
         let at = act.cause.at;
         let position = revived.unwrap_or_else(|| it.allot());
         it.unindex(position);
@@ -88,7 +86,8 @@ impl AtlassianSide {
     ) {
         let Some(person) = account else { return };
         if self.is_managed(person) {
-            let record = self.accounts.get(person).map(|it| (format!("atlassian/account/{}/email", it.id), it.email.clone()));
+            let record =
+                self.accounts.get(person).map(|it| (format!("atlassian/account/{}/email", it.id), it.email.clone()));
             self.accounts.set_email(person, email);
             if let Some((key, old)) = record {
                 act.record(key, Some(old), Some(email.to_owned()));
@@ -179,9 +178,10 @@ impl AtlassianSide {
         if other(it.user_by_name.get(&name.to_lowercase())) {
             return Err(ScimRefusal::Taken(format!("Resource [USER]: with userName[{name}] already exists.")));
         }
-        let account_taken = own.and_then(|at| it.users.get(&at)).and_then(|user| user.account).is_some_and(|mine| {
-            self.is_managed(mine) && self.live_account(&email).is_some_and(|found| found != mine)
-        });
+        let account_taken = own
+            .and_then(|at| it.users.get(&at))
+            .and_then(|user| user.account)
+            .is_some_and(|mine| self.is_managed(mine) && self.live_account(&email).is_some_and(|found| found != mine));
         if other(it.user_by_email.get(&email)) || account_taken {
             return Err(ScimRefusal::Taken(format!("Resource [USER]: with email[{email}] already exists.")));
         }
@@ -207,9 +207,13 @@ impl AtlassianSide {
             if let Some(nickname) = own("nickName") {
                 account.nickname = nickname;
             }
+            let extended = |name: &str| {
+                let extension = attributes.get("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")?;
+                extension.get(name)?.as_str().map(str::to_owned)
+            };
             account.title = own("title");
-            account.department = own("department");
-            account.organization = own("organization");
+            account.department = own("department").or_else(|| extended("department"));
+            account.organization = own("organization").or_else(|| extended("organization"));
             account.time_zone = own("timezone");
         }
         let managed = self.is_managed(person);

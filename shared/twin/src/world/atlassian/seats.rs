@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::AtlassianSide;
 use super::account::{AccountStatus, Index};
 use super::base::{Group, Standing, UserBase};
-use super::AtlassianSide;
 
 /// A product instance: what roles are assigned on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

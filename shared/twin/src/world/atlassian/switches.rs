@@ -77,6 +77,8 @@ pub struct AtlassianSwitches {
     pub jira_unknown_user_status: u16,
     /// Most groups the picker answers with.
     pub jira_picker_limit: usize,
+    /// Largest page of Jira's `group/bulk`.
+    pub jira_bulk_groups_max: usize,
     /// Hides every e-mail address from Jira sites, whatever the account's own setting.
     pub jira_hides_emails: bool,
 }
@@ -157,6 +159,7 @@ impl Default for AtlassianSwitches {
             jira_protected_group_status: 400,
             jira_unknown_user_status: 404,
             jira_picker_limit: 20,
+            jira_bulk_groups_max: 50,
             jira_hides_emails: false,
         }
     }

@@ -1,7 +1,7 @@
 //! A user base as a reader that lags sees it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::account::Index;
@@ -12,7 +12,7 @@ use crate::engine::Millis;
 #[derive(Debug)]
 pub struct View<'a> {
     base: &'a UserBase,
-    memberships: BTreeMap<GroupIndex, HashMap<Index, bool>>,
+    memberships: BTreeMap<GroupIndex, BTreeMap<Index, bool>>,
     groups: BTreeMap<GroupIndex, Option<&'a Group>>,
     hidden_people: BTreeSet<Index>,
     roles: BTreeMap<GroupIndex, BTreeMap<(&'a str, &'a str), bool>>,
@@ -78,10 +78,11 @@ impl<'a> View<'a> {
     /// The group of that name, whatever its case.
     pub fn group_named(&self, name: &str) -> Option<(GroupIndex, &'a Group)> {
         let name = name.to_lowercase();
-        let past = |(index, seen): (&GroupIndex, &Option<&'a Group>)| {
-            seen.filter(|it| it.name.to_lowercase() == name).map(|it| (*index, it))
-        };
-        self.groups.iter().find_map(past).or_else(|| {
+        let past = self
+            .groups
+            .iter()
+            .find_map(|(index, seen)| seen.filter(|it| it.name.to_lowercase() == name).map(|it| (*index, it)));
+        past.or_else(|| {
             let (index, _) = self.base.group_named(&name)?;
             Some((index, self.group_at(index)?))
         })
