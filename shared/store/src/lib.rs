@@ -26,6 +26,7 @@ pub mod lease;
 mod migrate;
 pub mod outbox;
 pub mod plan;
+pub mod show;
 mod sql;
 
 use std::time::Duration;

@@ -1,0 +1,170 @@
+//! What operators are shown beyond the rows themselves: how far directories were read, what waits, who set what in motion.
+
+use model::{AccountId, Digest, DirectoryId, Fault, GroupId, TenantId, Time};
+
+use crate::sql::Columns as _;
+use crate::{Store, StoreError, sql};
+
+/// How far a directory was read, from the marks of its reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryReads {
+    /// Which directory.
+    pub directory: DirectoryId,
+    /// When the oldest of the complete reads began that make up what is known; `None`: nothing was read completely.
+    pub complete_began_at: Option<Time>,
+    /// How many users the last complete read found.
+    pub users: u64,
+    /// How many groups.
+    pub groups: u64,
+    /// How many memberships, over all groups that are there.
+    pub memberships: u64,
+}
+
+/// The open commands of a target's lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneBacklog {
+    /// At which target.
+    pub target: DirectoryId,
+    /// Which lane.
+    pub lane: String,
+    /// How many.
+    pub open: u64,
+    /// When the oldest was made.
+    pub oldest_at: Time,
+}
+
+/// A call that was made for what attaches to a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterCall {
+    /// When it began.
+    pub began_at: Time,
+    /// Method and path, without personal data.
+    pub request: String,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The answer, redacted.
+    pub answer: String,
+}
+
+impl Store {
+    /// How far each directory of a tenant was read.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn directory_reads(&self, tenant: &TenantId) -> Result<Vec<DirectoryReads>, StoreError> {
+        let client = self.client().await?;
+        let select = "select d.directory, min(r.complete_began_at),
+                             coalesce(sum(r.rows_now) filter (where r.kind = 0), 0)::bigint,
+                             coalesce(sum(r.rows_now) filter (where r.kind = 1), 0)::bigint,
+                             coalesce(sum(r.rows_now) filter (where r.kind = 2), 0)::bigint
+                        from directory.directory d
+                        left join directory.scope_read r on r.dir = d.key and (
+                            r.kind <> 2 or not exists (select from directory.group_row g
+                                                        where g.dir = r.dir and g.id = r.group_id
+                                                          and g.gone_at is not null))
+                       where d.tenant = $1 group by d.directory order by d.directory";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DirectoryReads {
+                    directory: row.directory("directory.directory", 0)?,
+                    complete_began_at: row.try_get::<_, Option<i64>>(1)?.map(Time),
+                    users: row.number(2)?,
+                    groups: row.number(3)?,
+                    memberships: row.number(4)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Open commands of a tenant by target and lane.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lane_backlogs(&self, tenant: &TenantId) -> Result<Vec<LaneBacklog>, StoreError> {
+        let client = self.client().await?;
+        let select = "select target, lane, count(*), min(created_at) from plan.command
+                       where tenant = $1 and settled_at is null group by target, lane order by target, lane";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(LaneBacklog {
+                    target: row.directory("plan.command", 0)?,
+                    lane: row.try_get(1)?,
+                    open: row.number(2)?,
+                    oldest_at: row.time(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The digests of a tenant's cases that begin with these hexadecimal digits: two at most, which is one too many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cases_by_prefix(&self, tenant: &TenantId, prefix: &str) -> Result<Vec<Digest>, StoreError> {
+        let client = self.client().await?;
+        let select = "select digest from plan.case_held
+                       where tenant = $1 and starts_with(encode(digest, 'hex'), $2) order by digest limit 2";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str(), &prefix]).await?;
+        rows.iter().map(|row| row.digest("plan.case_held", 0)).collect()
+    }
+
+    /// Who set changes of these groups and accounts at a target in motion: the person who last decided about one of
+    /// the groups, or asked for another try of a letter that one of them attaches to. `None`: the policy did.
+    ///
+    /// # Errors
+    /// When the database does not answer or holds a row that cannot be read.
+    pub async fn proposer_of(
+        &self,
+        tenant: &TenantId,
+        target: &DirectoryId,
+        edges: &[(GroupId, AccountId)],
+    ) -> Result<Option<String>, StoreError> {
+        let client = self.client().await?;
+        let groups: Vec<&str> = edges.iter().map(|(group, _)| group.as_str()).collect();
+        let select = "select actor from console.conflict_decision
+                       where tenant = $1 and target = $2 and group_id = any($3) and decision in ('adopt', 'add-only')
+                       order by id desc limit 1";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str(), &groups]).await?;
+        if let Some(row) = rows.first() {
+            return Ok(Some(row.try_get(0)?));
+        }
+        let select = "select l.fault, v.actor
+                        from effect.letter l
+                        join lateral (select actor from console.letter_verdict v
+                                       where v.tenant = l.tenant and v.letter = l.id and v.verb = 'redrive'
+                                       order by v.id desc limit 1) v on true
+                       where l.tenant = $1 and l.target = $2 and l.state = 'redriven' order by l.id desc";
+        for row in sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str()]).await? {
+            let fault: Fault = row.json("effect.dead_letter", 0)?;
+            if edges.iter().any(|(group, account)| fault.covers(group, account)) {
+                return Ok(Some(row.try_get(1)?));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The calls that were made for what attaches to a dead letter of a tenant, the oldest first, 200 at most.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn letter_calls(&self, tenant: &TenantId, letter: u64) -> Result<Vec<LetterCall>, StoreError> {
+        let client = self.client().await?;
+        let select = "select a.began_at, a.request, a.status, a.answer
+                        from effect.dead_letter_attempt l
+                        join effect.attempt a on a.command = l.command and a.edges && l.edges
+                       where l.letter = $1 and a.tenant = $2 order by a.began_at, a.id limit 200";
+        let rows = sql::query_on(&client, select, &[&sql::big(letter), &tenant.as_str()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(LetterCall {
+                    began_at: row.time(0)?,
+                    request: row.try_get(1)?,
+                    status: row.try_get::<_, Option<i32>>(2)?.and_then(|status| u16::try_from(status).ok()),
+                    answer: row.try_get(3)?,
+                })
+            })
+            .collect()
+    }
+}
