@@ -88,6 +88,7 @@ pub(crate) fn renew(
     let spares = |account: &u32| own.binary_search(account).is_ok() || protected.binary_search(account).is_ok();
     if let Some(group) = target.groups.get_mut(at as usize) {
         let (adds, removes, spared) = (&mut group.adds, &mut group.removes, &mut group.spared);
+        group.digests = None;
         adds.clear();
         removes.clear();
         spared.clear();

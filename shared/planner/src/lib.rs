@@ -31,7 +31,7 @@ mod claims;
 mod decision;
 mod drift;
 mod estimate;
-//pub mod explain;
+pub mod explain;
 mod flatten;
 mod guard;
 mod judge;
@@ -41,7 +41,7 @@ pub mod mirror;
 mod people;
 mod refresh;
 mod state;
-//pub mod sync_state;
+pub mod sync_state;
 mod tracked;
 mod wanted;
 

@@ -62,7 +62,9 @@ pub(crate) struct TargetGroup {
     /// How many members are observed, and how many of them count as managed: those of pinned groups.
     pub(crate) observed: u64,
     pub(crate) counted: u64,
-    /// Whether nested groups that cannot be read are below.
+    /// The digests of both sides, once they were asked for.
+    pub(crate) digests: Option<crate::sync_state::Digests>,
+    /// Nested groups below that belong to others and cannot be read.
     pub(crate) opaque: Vec<(usize, u32)>,
     /// Nothing to say about it.
     pub(crate) quiet: bool,
@@ -110,6 +112,7 @@ impl TargetGroup {
             spared: Vec::new(),
             observed: 0,
             counted: 0,
+            digests: None,
             opaque: Vec::new(),
             quiet: true,
             wanted_is_old: false,

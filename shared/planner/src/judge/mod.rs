@@ -16,6 +16,7 @@ use model::{
 };
 use policy::Policy;
 
+pub(crate) use cause::every_role;
 pub(crate) use draft::Draft;
 
 use crate::{
