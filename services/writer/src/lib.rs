@@ -1,1 +1,121 @@
 //! Acts: carries commands out at Atlassian.
+//!
+//! Purpose: a command that stands in PostgreSQL becomes calls, attempts, an outcome and, where the target will not have
+//! it, a dead letter. Read in the order the data passes: [`setup`] (what the policy names) · `tenure` (whose turn it is)
+//! · `take` (lanes) · `desk` (many at once, urgent first) · `ledger` (the fence and the attempts) · `settle` and `bury`.
+//!
+//! Guarantees:
+//! * a command is executed only while its row stands in the ledger unsettled and with the same digest;
+//! * an attempt is committed before its call, under the target's lease and only while the call's time-out fits into it;
+//! * a delivery is acknowledged after the outcome's commit, and whatever the bus forgets is found in PostgreSQL;
+//! * loading, attempts and outcomes are each one transaction for all that wait.
+//!
+//! Caveat: the policy is read at the start; a new target needs a restart.
+
+mod bury;
+mod desk;
+mod ledger;
+mod options;
+mod settle;
+pub mod setup;
+mod take;
+mod target;
+mod tenure;
+
+use std::sync::Arc;
+
+use bus::{Bus, Relay, RelayOptions, Wake};
+use runtime::{Exit, Fault, Shutdown, fault::without_password, health, metrics};
+use store::{Role, Schema, Store, StoreError};
+
+pub use options::Options;
+pub use setup::{Place, places};
+
+/// Connections to the database: loading, attempts, outcomes, leases and the relay at once, of a few targets.
+const CONNECTIONS: usize = 12;
+
+/// Runs until the end begins, then finishes what is in flight.
+///
+/// # Errors
+/// A fault for the operator when the process cannot begin: a policy that cannot be right (64), a missing credential or
+/// a taken port (1), NATS or PostgreSQL out of reach (75).
+pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
+    let clock = options.service.clock()?;
+    let mut places = Vec::new();
+    for file in options.service.policy_files()? {
+        places.extend(setup::places(&file, &clock, &options)?);
+    }
+    let listener = health::bind(options.service.listen).await?;
+    let health = health::HealthState::new("writer", clock.clone());
+    let database = health.require("postgres");
+    let broker = health.require("nats");
+    let store = connect_store(&options).await?;
+    let bus = connect_bus(&options).await?;
+    let serving = health::serve(listener, health.clone(), metrics::process().clone(), shutdown.hard().clone());
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the health endpoint stopped");
+        }
+    });
+    shutdown.spawn(watch_conditions(store.clone(), bus.clone(), database, broker, shutdown.clone()));
+    let wake = Wake::default();
+    let relay = Relay {
+        bus: bus.clone(),
+        store: store.clone(),
+        schema: Schema::Effect,
+        wake: wake.clone(),
+        options: RelayOptions::default(),
+    };
+    // The relay ends last: what is settled on the way out still has to go out.
+    let relay_stop = tokio_util::sync::CancellationToken::new();
+    let relaying = tokio::spawn(relay.run(relay_stop.clone()));
+    let shared = Arc::new(target::Shared { store, bus, wake, clock, health, options, shutdown: shutdown.clone() });
+    for place in places {
+        shutdown.spawn(target::serve(Arc::clone(&shared), place));
+    }
+    shutdown.finish().await;
+    relay_stop.cancel();
+    if tokio::time::timeout(std::time::Duration::from_secs(3), relaying).await.is_err() {
+        tracing::warn!("the outbox could not be emptied in time; what is left goes out when a writer starts again");
+    }
+    Ok(())
+}
+
+async fn connect_store(options: &Options) -> Result<Store, Fault> {
+    let url = options.service.database_url();
+    let role = options.service.role_set.then_some(Role::Writer);
+    Store::connect(url, role, CONNECTIONS).await.map_err(|error| match error {
+        StoreError::Unreachable(cause) => Fault::postgres_unreachable(url, &cause),
+        other => Fault::new("E0131", Exit::Error, format!("{}: {other}", without_password(url)))
+            .help("run the migrations (`rollcall up` does), and check that this user may take the writer's role"),
+    })
+}
+
+async fn connect_bus(options: &Options) -> Result<Bus, Fault> {
+    let url = options.service.nats_url();
+    Bus::connect(url, "writer").await.map_err(|error| Fault::nats_unreachable(url, &error))
+}
+
+/// Looks every two seconds whether what we need is there.
+async fn watch_conditions(
+    store: Store,
+    bus: Bus,
+    database: health::Readiness,
+    broker: health::Readiness,
+    shutdown: Shutdown,
+) {
+    loop {
+        match store.ping().await {
+            Ok(()) => database.ready(),
+            Err(error) => database.not_ready(error.to_string()),
+        }
+        match bus.ping().await {
+            Ok(()) => broker.ready(),
+            Err(error) => broker.not_ready(error.to_string()),
+        }
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(std::time::Duration::from_secs(2)) => {}
+        }
+    }
+}

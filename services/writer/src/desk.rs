@@ -1,0 +1,190 @@
+//! Many commands at once, the urgent ones first.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use effect::{Job, Runner};
+use model::{CommandId, Lane, StepResult, Time};
+use runtime::trace;
+use store::{
+    effect::{AttemptEnd, UnendedAttempt},
+    plan::OpenCommand,
+};
+use tokio::{sync::mpsc, task, task::JoinSet};
+use tracing::Instrument as _;
+
+use crate::{
+    ledger::{PostgresLedger, Run},
+    settle::Done,
+};
+
+/// A command that waits for its turn.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// As the ledger has it.
+    pub(crate) open: OpenCommand,
+    /// When we took it: half a minute later it is not begun any more.
+    pub(crate) at: Time,
+}
+
+/// What waits to be run, lane by lane.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    lanes: BTreeMap<Lane, VecDeque<Taken>>,
+}
+
+impl Queue {
+    /// Puts a command at the end of its lane.
+    pub(crate) fn push(&mut self, taken: Taken) {
+        self.lanes.entry(taken.open.command.lane).or_default().push_back(taken);
+    }
+
+    /// The first command of the most urgent lane that has one, among the lanes up to this one.
+    pub(crate) fn pop(&mut self, up_to: Lane) -> Option<Taken> {
+        self.lanes.range_mut(..=up_to).find_map(|(_, waiting)| waiting.pop_front())
+    }
+
+    /// How many wait in a lane.
+    pub(crate) fn waiting(&self, lane: Lane) -> usize {
+        self.lanes.get(&lane).map_or(0, VecDeque::len)
+    }
+}
+
+/// Runs commands of one tenure.
+pub(crate) struct Desk {
+    runner: Runner<PostgresLedger>,
+    ledger: std::sync::Arc<PostgresLedger>,
+    running: JoinSet<Ran>,
+    commands: HashMap<task::Id, CommandId>,
+    settle: mpsc::Sender<Done>,
+    /// Attempts that an earlier writer began and that never ended, by command.
+    begun_before: BTreeMap<CommandId, Vec<UnendedAttempt>>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    /// It goes to be settled.
+    Settled {
+        /// The credentials are gone.
+        halted: bool,
+    },
+    /// It is to be taken again: nothing may be said of it.
+    Again {
+        /// Which command.
+        command: CommandId,
+        /// The credentials are gone.
+        halted: bool,
+        /// Its calls. What they did is read first when it is taken again.
+        begun: Vec<UnendedAttempt>,
+    },
+}
+
+impl Desk {
+    /// A desk with nothing on it.
+    pub(crate) fn new(
+        runner: Runner<PostgresLedger>,
+        ledger: std::sync::Arc<PostgresLedger>,
+        settle: mpsc::Sender<Done>,
+        unended: Vec<UnendedAttempt>,
+    ) -> Self {
+        let mut begun_before: BTreeMap<CommandId, Vec<UnendedAttempt>> = BTreeMap::new();
+        for attempt in unended {
+            begun_before.entry(attempt.command).or_default().push(attempt);
+        }
+        Self { runner, ledger, running: JoinSet::new(), commands: HashMap::new(), settle, begun_before }
+    }
+
+    /// How many run.
+    pub(crate) fn busy(&self) -> usize {
+        self.running.len()
+    }
+
+    /// The next run that ends; `None` when none runs.
+    pub(crate) async fn ended(&mut self) -> Option<Ran> {
+        loop {
+            match self.running.join_next_with_id().await? {
+                Ok((id, ran)) => {
+                    self.commands.remove(&id);
+                    if let Ran::Again { command, begun, .. } = &ran
+                        && !begun.is_empty()
+                    {
+                        self.begun_before.insert(*command, begun.clone());
+                    }
+                    return Some(ran);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a run did not come to its end; its command is taken again");
+                    if let Some(command) = self.commands.remove(&error.id()) {
+                        let begun = self.ledger.finish(command).begun;
+                        self.begun_before.insert(command, begun);
+                        return Some(Ran::Again { command, halted: false, begun: Vec::new() });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins a run.
+    pub(crate) fn begin(&mut self, taken: Taken) {
+        let Taken { open, at } = taken;
+        let command = open.command.id;
+        let before = self.begun_before.remove(&command).unwrap_or_default();
+        let span = tracing::info_span!(
+            "apply command",
+            otel.kind = "consumer",
+            rollcall.org = open.command.tenant.as_str(),
+            rollcall.site = open.command.target.as_str(),
+            rollcall.plan.id = open.plan,
+            rollcall.change.id = %command,
+            lane = open.command.lane.as_str(),
+        );
+        if let Some(parent) = &open.traceparent {
+            trace::set_parent(&span, parent);
+        }
+        let (runner, ledger, settle) = (self.runner.clone(), std::sync::Arc::clone(&self.ledger), self.settle.clone());
+        let work = async move {
+            let job = Job { command: open.command.clone(), taken_at: at, begun_before: !before.is_empty() };
+            ledger.begin(command, open.digest);
+            let ran = runner.run(&job).await;
+            let Run { mut begun, mut ends } = ledger.finish(command);
+            let finished = match ran {
+                Ok(finished) if !finished.halted || did_anything(&finished.outcome) => finished,
+                ended => {
+                    if let Err(error) = &ended {
+                        tracing::warn!(%error, "a command is left for another try");
+                    }
+                    begun.extend(before);
+                    return Ran::Again { command, halted: ended.is_ok(), begun };
+                }
+            };
+            let halted = finished.halted;
+            let interrupted = before.iter().flat_map(|attempt| attempt.edges.iter().cloned()).collect();
+            ends.extend(before.iter().map(|attempt| lost(attempt, finished.outcome.at)));
+            let done = Done { open, finished, ends, interrupted, traceparent: trace::current_traceparent() };
+            // The settler ends after the last run; without it nothing can be said of the command.
+            match settle.send(done).await {
+                Ok(()) => Ran::Settled { halted },
+                Err(_) => Ran::Again { command, halted, begun },
+            }
+        };
+        let running = self.running.spawn(work.instrument(span));
+        self.commands.insert(running.id(), command);
+    }
+}
+
+/// Whether the target holds anything by a run that was stopped: then its outcome must be said.
+fn did_anything(outcome: &model::Outcome) -> bool {
+    let said = |result: StepResult| !matches!(result, StepResult::NotTried);
+    outcome.edges.iter().any(|edge| said(edge.result)) || (outcome.edges.is_empty() && said(outcome.result))
+}
+
+/// The end of an attempt whose writer vanished: nobody knows, and the outcome says what was read.
+fn lost(attempt: &UnendedAttempt, at: Time) -> AttemptEnd {
+    AttemptEnd {
+        id: attempt.id,
+        ended_at: at,
+        disposition: "unknown".to_owned(),
+        status: None,
+        answer: "the writer ended before the answer came".to_owned(),
+    }
+}

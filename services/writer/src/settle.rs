@@ -1,0 +1,160 @@
+//! Outcomes into the ledger, with their letters, their audit entries and the messages about them: one transaction for
+//! all that wait. Then, and only then, deliveries are acknowledged.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bus::{Wake, outgoing};
+use contract::DeadLetterNotice;
+use effect::Finished;
+use model::{CommandBody, CommandId, Outcome, StepResult};
+use runtime::metrics;
+use store::{
+    OutboxMessage, Store, StoreError,
+    effect::{AttemptEnd, NewLetter, RecordedOutcomes},
+    plan::OpenCommand,
+};
+use tokio::sync::mpsc;
+
+use crate::{bury, setup::Place, take::Hands, tenure::Tenure};
+
+/// Most commands that are settled at once.
+const BATCH: usize = 512;
+/// The pause after a failed commit; it doubles up to a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A command that was run.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// As the ledger has it.
+    pub(crate) open: OpenCommand,
+    /// What became of it.
+    pub(crate) finished: Finished,
+    /// How its calls ended, those of an earlier writer included.
+    pub(crate) ends: Vec<AttemptEnd>,
+    /// What attempts without an end were to do.
+    pub(crate) interrupted: BTreeSet<String>,
+    /// The trace of the run.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// Settles the commands of one tenure.
+#[derive(Debug)]
+pub(crate) struct Settler {
+    pub(crate) store: Store,
+    pub(crate) place: Place,
+    pub(crate) tenure: Tenure,
+    pub(crate) hands: Arc<Hands>,
+    pub(crate) wake: Wake,
+    pub(crate) done: mpsc::Receiver<Done>,
+}
+
+impl Settler {
+    /// Settles until nothing more comes.
+    pub(crate) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while self.done.recv_many(&mut batch, BATCH).await > 0 {
+            let done = std::mem::take(&mut batch);
+            let settled = self.record(&done).await;
+            for one in &done {
+                self.release(one.open.command.id, settled).await;
+            }
+        }
+    }
+
+    /// Commits a batch; `false` when the lease is lost, and with it the right to say what became of it.
+    async fn record(&self, done: &[Done]) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.commit(done).await {
+                Ok(()) => {
+                    self.wake.wake();
+                    for one in done {
+                        count(&self.place, one);
+                    }
+                    return true;
+                }
+                Err(StoreError::LeaseLost { .. }) => {
+                    self.tenure.over().cancel();
+                    tracing::warn!(count = done.len(), "outcomes came too late for our lease; they are read anew");
+                    return false;
+                }
+                Err(error) => tracing::warn!(%error, count = done.len(), "cannot commit outcomes, trying again"),
+            }
+            if self.tenure.over().is_cancelled() {
+                return false;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn commit(&self, done: &[Done]) -> Result<(), StoreError> {
+        let ends: Vec<AttemptEnd> = done.iter().flat_map(|one| one.ends.iter().cloned()).collect();
+        let outcomes: Vec<Outcome> = done.iter().map(|one| one.finished.outcome.clone()).collect();
+        let letters: Vec<NewLetter> = done
+            .iter()
+            .flat_map(|one| bury::letters(&one.open.command, &one.finished, one.traceparent.as_deref()))
+            .collect();
+        let entries: Vec<_> = done
+            .iter()
+            .flat_map(|one| bury::entries(&one.open.command, &one.finished.outcome, one.open.plan, &one.interrupted))
+            .collect();
+        let (lease, tenant) = (self.tenure.lease(), &self.place.tenant);
+        let announce = |recorded: &RecordedOutcomes| announce(done, &letters, recorded);
+        self.store.record_outcomes(lease, tenant, &ends, &outcomes, &letters, &entries, announce).await?;
+        Ok(())
+    }
+
+    /// Lets a command go; its deliveries are acknowledged when it is settled, and come again when it is not.
+    async fn release(&self, command: CommandId, settled: bool) {
+        for delivery in self.hands.let_go(command) {
+            if settled && let Err(error) = delivery.ack().await {
+                tracing::debug!(%error, "a delivery that is settled comes again");
+            }
+        }
+    }
+}
+
+/// The messages about a batch: an outcome for each command whose outcome is new, a notice for each letter.
+fn announce(done: &[Done], letters: &[NewLetter], recorded: &RecordedOutcomes) -> Vec<OutboxMessage> {
+    let new = done.iter().filter(|one| recorded.new.contains(&one.open.command.id));
+    let outcomes = new.map(|one| outgoing::outcome(&one.finished.outcome, one.traceparent.as_deref()));
+    let opened = letters.iter().zip(&recorded.letters).filter(|(_, (_, opened))| *opened);
+    let notices = opened.map(|(letter, (id, _))| {
+        let notice = DeadLetterNotice {
+            tenant: done.first().map(|one| one.open.command.tenant.clone()),
+            target: letter.target.to_string(),
+            id: Some(*id),
+            reason: letter.class.as_str().to_owned(),
+            subject: String::new(),
+            payload: Vec::new(),
+        };
+        outgoing::notice(&notice, 1, letter.traceparent.as_deref())
+    });
+    outcomes.chain(notices).collect()
+}
+
+/// Counts what became of a command, and how long it took since it was made.
+fn count(place: &Place, one: &Done) {
+    let (org, site) = (place.tenant.as_str(), place.directory.as_str());
+    let outcome = &one.finished.outcome;
+    let took = one.open.created_at.until(outcome.at).to_std();
+    let metrics = metrics::process();
+    let note = |kind: &str, action: &str, result: StepResult| {
+        metrics.changes(org, site, kind, action, result.as_str(), 1);
+        if result == StepResult::Done {
+            metrics.change_latency(org, site, kind, action, took);
+        }
+    };
+    match &one.open.command.body {
+        CommandBody::Edges { .. } => {
+            for edge in &outcome.edges {
+                note("membership", edge.op.as_str(), edge.result);
+            }
+        }
+        CommandBody::CreateGroup { .. } => note("group", "create", outcome.result),
+        CommandBody::DeleteGroup { .. } => note("group", "delete", outcome.result),
+        CommandBody::Account { change, .. } => note("account", change.as_str(), outcome.result),
+    }
+}

@@ -1,0 +1,126 @@
+//! From a policy file to the targets that this process may write to.
+
+use std::path::Path;
+
+use effect::{JiraWriter, OrgWriter, ScimWriter, Target};
+use model::{DirectoryId, DirectoryKind, Side, TenantId};
+use outbound::{Budget, Client, ClientConfig, Credential, Limit, PacerConfig};
+use policy::{Directory, Policy, SecretRef, Settings};
+use runtime::{Clock, Exit, Fault, secret};
+
+use crate::Options;
+
+/// Atlassian's own address, unless the policy names another endpoint.
+const ATLASSIAN: &str = "https://api.atlassian.com";
+
+/// The writer's part of a target's API budget; its watcher has the rest (DESIGN §7).
+const SHARE_PERCENT: u8 = 80;
+
+/// A target of a tenant, ready to be written to.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub directory: DirectoryId,
+    /// How to change it.
+    pub target: Target,
+    /// Most commands at once.
+    pub concurrency: usize,
+}
+
+/// The targets of one policy file. Directories that are only read, views of an organization and kinds that cannot be
+/// written yet have none.
+///
+/// # Errors
+/// When the file cannot be read or cannot be right, or a credential is not to be had.
+pub fn places(file: &Path, clock: &Clock, options: &Options) -> Result<Vec<Place>, Fault> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|cause| {
+        Fault::new("E0106", Exit::Usage, format!("the policy {shown} cannot be read: {cause}"))
+            .help("check the path and that this process may read it")
+    })?;
+    let policy = Policy::parse(&text).map_err(|problems| {
+        let message = format!("the policy {shown} cannot be right; nothing is written\n{problems}");
+        Fault::new("E0114", Exit::Usage, message).help("correct what is named above, then run `rollcall policy check`")
+    })?;
+    let base = file.parent().unwrap_or(Path::new("."));
+    let mut places = Vec::new();
+    for directory in policy.directories.values() {
+        if directory.kind.side() != Side::Target || directory.view_of.is_some() {
+            continue;
+        }
+        let (tenant, id) = (policy.tenant.clone(), directory.id.clone());
+        if let Some(target) = open(directory, base, clock, options)? {
+            places.push(Place { tenant, directory: id, target, concurrency: concurrency(directory.kind) });
+        } else {
+            tracing::warn!(
+                rollcall.org = tenant.as_str(),
+                rollcall.site = id.as_str(),
+                kind = directory.kind.as_str(),
+                "this kind of directory cannot be written yet"
+            );
+        }
+    }
+    Ok(places)
+}
+
+/// Opens a target for writing; `None`: its kind cannot be written yet.
+///
+/// # Errors
+/// When a credential is not to be had or an address is none.
+pub fn open(directory: &Directory, base: &Path, clock: &Clock, options: &Options) -> Result<Option<Target>, Fault> {
+    let id = &directory.id;
+    let key = |name: &str| format!("directory.{id}.{name}");
+    let secret = |name: &str, reference: &SecretRef| {
+        secret::read(&reference.to_string(), base).map_err(|error| Fault::secret(&key(name), &error))
+    };
+    let endpoint = |own: &str| directory.endpoint.clone().unwrap_or_else(|| own.to_owned());
+    let client = |base_url: String, credential| client(directory, &base_url, credential, clock, options);
+    Ok(match &directory.settings {
+        Settings::Org { org, directory, api_key } => {
+            let credential = Credential::Bearer(secret("api_key", api_key)?);
+            Some(Target::Org(OrgWriter::new(client(endpoint(ATLASSIAN), credential)?, org, directory)))
+        }
+        Settings::Scim { directory_id, token } => {
+            let credential = Credential::Bearer(secret("token", token)?);
+            Some(Target::Scim(ScimWriter::new(client(endpoint(ATLASSIAN), credential)?, directory_id)))
+        }
+        Settings::Jira { site, email, api_token } => {
+            let secret = secret("api_token", api_token)?;
+            let credential = Credential::Basic { user: email.as_written().to_owned(), secret };
+            Some(Target::Jira(JiraWriter::new(client(endpoint(site), credential)?)))
+        }
+        _ => None,
+    })
+}
+
+fn client(
+    directory: &Directory,
+    base_url: &str,
+    credential: Credential,
+    clock: &Clock,
+    options: &Options,
+) -> Result<Client, Fault> {
+    let told = options.limits_of(&directory.id);
+    let limit = if told.is_empty() { Limit::Learned } else { Limit::Declared(told) };
+    let concurrency = u32::try_from(concurrency(directory.kind)).unwrap_or(u32::MAX);
+    let config = PacerConfig { limit, share_percent: SHARE_PERCENT, concurrency };
+    let name = directory.kind.as_str();
+    let budget = Budget::new(name, &config, clock.clone());
+    let mut config = ClientConfig::new(name, base_url, credential, budget, clock.clone());
+    config.timeout = options.call_timeout;
+    Client::new(config).map_err(|error| {
+        Fault::new("E0132", Exit::Usage, format!("directory.{}: {error}", directory.id))
+            .help("correct `endpoint` or `site` in the policy file")
+    })
+}
+
+/// Most calls at once. Provisioning answers a whole group's change in one call and bears more of them.
+const fn concurrency(kind: DirectoryKind) -> usize {
+    match kind {
+        DirectoryKind::AtlassianScim => 32,
+        DirectoryKind::JiraCloud => 16,
+        _ => 8,
+    }
+}

@@ -1,0 +1,171 @@
+//! Taking commands: from the bus as they come, from PostgreSQL what the bus forgot.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bus::{Bus, Consumer, Delivery, Intake};
+use model::{Canonical as _, Command, CommandId, Lane};
+use store::{Store, StoreError, plan::OpenCommand};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::setup::Place;
+
+/// How many commands are taken at once.
+const BATCH: usize = 256;
+/// Deliveries that may be unsettled: enough for a target that takes thousands a second.
+const WINDOW: i64 = 2048;
+/// A command is a few seconds of work that begins within half a minute; after this the bus may offer it again.
+const SETTLE_WITHIN: Duration = Duration::from_mins(2);
+/// Most rows of one look into PostgreSQL.
+const LEFT_BEHIND: u32 = 512;
+
+/// The commands that are in our hands, each with the deliveries that its outcome settles.
+#[derive(Debug, Default)]
+pub(crate) struct Hands {
+    held: Mutex<BTreeMap<CommandId, Vec<Delivery<Command>>>>,
+}
+
+impl Hands {
+    /// Takes a command into our hands; `false`: it is already.
+    pub(crate) fn take(&self, id: CommandId) -> bool {
+        let mut held = self.lock();
+        let new = !held.contains_key(&id);
+        held.entry(id).or_default();
+        new
+    }
+
+    /// Keeps a delivery until its command is settled. Gives it back when the command is not in our hands.
+    fn attach(&self, id: CommandId, delivery: Delivery<Command>) -> Option<Delivery<Command>> {
+        match self.lock().get_mut(&id) {
+            Some(deliveries) => {
+                deliveries.push(delivery);
+                None
+            }
+            None => Some(delivery),
+        }
+    }
+
+    /// Lets go of a command. Its deliveries are to be settled, or dropped for another try.
+    pub(crate) fn let_go(&self, id: CommandId) -> Vec<Delivery<Command>> {
+        self.lock().remove(&id).unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CommandId, Vec<Delivery<Command>>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One lane of a target.
+#[derive(Debug)]
+pub(crate) struct Intaker {
+    pub(crate) place: Place,
+    pub(crate) lane: Lane,
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) hands: std::sync::Arc<Hands>,
+    pub(crate) into: mpsc::Sender<OpenCommand>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Intaker {
+    /// Takes until told to stop. The channel is short: a full one leaves commands at the server for another lane's turn.
+    pub(crate) async fn run(self) {
+        let intake = Intake::commands(&self.place.tenant, &self.place.directory, self.lane)
+            .window(WINDOW)
+            .settle_within(SETTLE_WITHIN);
+        let mut consumer = loop {
+            match self.bus.consume::<Command>(intake.clone()).await {
+                Ok(consumer) => break consumer,
+                Err(error) => tracing::warn!(%error, "cannot take commands from the bus, trying again"),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        };
+        while !self.stop.is_cancelled() {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                more = self.round(&mut consumer) => if !more { return },
+            }
+        }
+    }
+
+    /// Takes what is there; `false` when nobody takes it from us any more.
+    async fn round(&self, consumer: &mut Consumer<Command>) -> bool {
+        let batch = consumer.next_batch(BATCH, Duration::from_secs(5)).await;
+        if batch.is_empty() {
+            return !self.into.is_closed();
+        }
+        let ids: Vec<CommandId> = batch.iter().map(|delivery| delivery.value().id).collect();
+        let mut open = match self.store.load_commands(&ids).await {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the ledger; commands wait");
+                give_back(batch).await;
+                return true;
+            }
+        };
+        for delivery in batch {
+            let id = delivery.value().id;
+            let Some(row) = open.get(&id) else {
+                // Settled, or it has its outcome: the message is late. Or there never was such a row: not to be executed.
+                if self.hands.attach(id, delivery).is_some_and(spawn_ack) {
+                    tracing::debug!(command = %id, "a command that is over came again");
+                }
+                continue;
+            };
+            if row.digest != delivery.value().digest() || row.command != *delivery.value() {
+                if let Err(error) = delivery.bury("the ledger has another command under this id").await {
+                    tracing::warn!(%error, "cannot bury a command that differs from the ledger's");
+                }
+                continue;
+            }
+            let new = self.hands.take(id);
+            let attached = self.hands.attach(id, delivery);
+            drop(attached);
+            if let Some(row) = open.remove(&id).filter(|_| new)
+                && self.into.send(row).await.is_err()
+            {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The oldest open commands of a target that are in nobody's hands, at most `most`: what a restart or a lost message left
+/// behind.
+pub(crate) async fn left_behind(
+    store: &Store,
+    place: &Place,
+    lane: Lane,
+    hands: &Hands,
+    most: usize,
+) -> Result<Vec<OpenCommand>, StoreError> {
+    let waiting = store.waiting_commands(&place.tenant, &place.directory, lane, LEFT_BEHIND).await?;
+    let ours = waiting.into_iter().filter(|open| open.command.digest() == open.digest);
+    Ok(ours.filter(|open| hands.take(open.command.id)).take(most).collect())
+}
+
+/// Gives deliveries back for another try a little later.
+pub(crate) async fn give_back(batch: Vec<Delivery<Command>>) {
+    for delivery in batch {
+        if let Err(error) = delivery.retry(Duration::from_secs(1)).await {
+            tracing::debug!(%error, "a delivery comes again in its own time");
+        }
+    }
+}
+
+fn spawn_ack(delivery: Delivery<Command>) -> bool {
+    tokio::spawn(async move {
+        if let Err(error) = delivery.ack().await {
+            tracing::debug!(%error, "a late delivery comes again in its own time");
+        }
+    });
+    true
+}

@@ -1,0 +1,269 @@
+//! One target: waits for its lease, takes its commands, runs them, and starts over when the lease is lost.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{Bus, Wake};
+use effect::{Patience, Runner};
+use model::Lane;
+use runtime::{
+    Clock, Shutdown,
+    health::{HealthState, LoopHandle},
+    ids,
+};
+use store::{Store, StoreError, plan::OpenCommand};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Options,
+    desk::{Desk, Queue, Ran, Taken},
+    ledger::PostgresLedger,
+    settle::Settler,
+    setup::Place,
+    take::{Hands, Intaker, give_back, left_behind},
+    tenure::Tenure,
+};
+
+/// How often we look for the lease while somebody else has it.
+const LOOK_FOR_LEASE: Duration = Duration::from_millis(500);
+/// How often we look into PostgreSQL for what the bus did not tell.
+const LOOK_BEHIND: Duration = Duration::from_secs(5);
+/// How long a target rests after its credentials were refused, before one command is tried again.
+const REST: Duration = Duration::from_secs(30);
+/// Urgent commands that may run beside a full desk: the API budget puts their calls first.
+const URGENT_BESIDE: usize = 4;
+
+/// What all targets of the process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) wake: Wake,
+    pub(crate) clock: Clock,
+    pub(crate) health: HealthState,
+    pub(crate) options: Options,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Serves a target for as long as the process lives.
+pub(crate) async fn serve(shared: Arc<Shared>, place: Place) {
+    let name = format!("writer/{}/{}", place.tenant, place.directory);
+    let holder = ids::uuid().to_string();
+    let report = shared.health.register_loop(&format!("write {}/{}", place.tenant, place.directory));
+    while !shared.shutdown.has_begun() {
+        let call = shared.options.call_timeout;
+        match Tenure::acquire(&shared.store, &name, &holder, call).await {
+            Ok(Some(tenure)) => {
+                tracing::info!(lease = name, epoch = tenure.lease().epoch, "this writer has the target");
+                report.started("lease");
+                let ended = hold(&shared, &place, &tenure, &report).await;
+                tenure.give_up().await;
+                report.finished(ended.map_err(|error| error.to_string()), None);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, lease = name, "cannot ask for the lease, trying again"),
+        }
+        tokio::select! {
+            () = shared.shutdown.begun() => {}
+            () = tokio::time::sleep(LOOK_FOR_LEASE) => {}
+        }
+    }
+    report.ended();
+}
+
+/// Writes while the lease is ours.
+async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &LoopHandle) -> Result<String, StoreError> {
+    let keeping = tokio::spawn({
+        let tenure = tenure.clone();
+        async move { tenure.keep().await }
+    });
+    let unended = shared.store.unended_attempts(&place.tenant, &place.directory).await?;
+    if !unended.is_empty() {
+        tracing::info!(count = unended.len(), "attempts of an earlier writer never ended; what they did is read first");
+    }
+    let (ledger, gate) = PostgresLedger::new(&shared.store, place, tenure, &shared.clock);
+    let gating = tokio::spawn(gate.run());
+    let (settle, done) = mpsc::channel(1024);
+    let hands = Arc::new(Hands::default());
+    let settler = Settler {
+        store: shared.store.clone(),
+        place: place.clone(),
+        tenure: tenure.clone(),
+        hands: Arc::clone(&hands),
+        wake: shared.wake.clone(),
+        done,
+    };
+    let settling = tokio::spawn(settler.run());
+    let runner = Runner::new(place.target.clone(), Arc::clone(&ledger), Patience::default(), ids::jitter);
+    let desk = Desk::new(runner, ledger, settle, unended);
+    let stop = CancellationToken::new();
+    let intakes = Lane::ALL.map(|lane| intake(shared, place, lane, &hands, &stop));
+    let mut round =
+        Round { shared, place, tenure, hands, desk, queue: Queue::default(), resting: false, behind: false, ran: 0 };
+    round.work(intakes).await;
+    report.finished(Ok(format!("{} commands run", round.ran)), None);
+    stop.cancel();
+    round.wind_up().await;
+    let ran = round.ran;
+    // The desk held the last senders: settler and gate come to their ends.
+    drop(round);
+    let _ended = settling.await;
+    let _ended = gating.await;
+    tenure.over().cancel();
+    let _ended = keeping.await;
+    Ok(format!("{ran} commands run"))
+}
+
+/// Starts taking one lane.
+fn intake(
+    shared: &Arc<Shared>,
+    place: &Place,
+    lane: Lane,
+    hands: &Arc<Hands>,
+    stop: &CancellationToken,
+) -> mpsc::Receiver<OpenCommand> {
+    let (into, taken) = mpsc::channel(64);
+    let intaker = Intaker {
+        place: place.clone(),
+        lane,
+        store: shared.store.clone(),
+        bus: shared.bus.clone(),
+        hands: Arc::clone(hands),
+        into,
+        stop: stop.clone(),
+    };
+    tokio::spawn(intaker.run());
+    taken
+}
+
+/// The work of one tenure.
+struct Round<'a> {
+    shared: &'a Shared,
+    place: &'a Place,
+    tenure: &'a Tenure,
+    hands: Arc<Hands>,
+    desk: Desk,
+    queue: Queue,
+    /// The credentials were refused: one command at a time is tried, after a rest.
+    resting: bool,
+    /// There was more in PostgreSQL than we had room for.
+    behind: bool,
+    ran: u64,
+}
+
+impl Round<'_> {
+    async fn work(&mut self, intakes: [mpsc::Receiver<OpenCommand>; 3]) {
+        let [mut urgent, mut normal, mut bulk] = intakes;
+        let mut look = tokio::time::interval(LOOK_BEHIND);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.fill();
+            if self.behind && self.desk.busy() < self.place.concurrency {
+                self.behind = false;
+                self.look_behind().await;
+                self.fill();
+            }
+            let room = |lane| self.queue.waiting(lane) < self.place.concurrency;
+            let (room_urgent, room_normal, room_bulk) = (room(Lane::Urgent), room(Lane::Normal), room(Lane::Bulk));
+            tokio::select! {
+                biased;
+                () = self.shared.shutdown.begun() => return,
+                () = self.tenure.over().cancelled() => return,
+                Some(ran) = self.desk.ended(), if self.desk.busy() > 0 => {
+                    if self.note(ran) && !self.rest().await {
+                        return;
+                    }
+                }
+                Some(open) = urgent.recv(), if room_urgent => self.take(open),
+                Some(open) = normal.recv(), if room_normal => self.take(open),
+                Some(open) = bulk.recv(), if room_bulk => self.take(open),
+                _ = look.tick() => self.look_behind().await,
+            }
+        }
+    }
+
+    /// Begins what may begin.
+    fn fill(&mut self) {
+        let most = if self.resting { 1 } else { self.place.concurrency };
+        while self.desk.busy() < most
+            && let Some(taken) = self.queue.pop(Lane::Bulk)
+        {
+            self.desk.begin(taken);
+        }
+        while self.desk.busy() < most + URGENT_BESIDE
+            && !self.resting
+            && let Some(taken) = self.queue.pop(Lane::Urgent)
+        {
+            self.desk.begin(taken);
+        }
+    }
+
+    fn take(&mut self, open: OpenCommand) {
+        self.queue.push(Taken { open, at: self.place.target.client().now() });
+    }
+
+    /// Takes note of a run that ended; `true`: the credentials are refused.
+    fn note(&mut self, ran: Ran) -> bool {
+        self.ran += 1;
+        match ran {
+            Ran::Settled { halted } => {
+                self.resting = halted;
+                halted
+            }
+            Ran::Again { command, halted, .. } => {
+                // The deliveries come again a little later; so does the row.
+                tokio::spawn(give_back(self.hands.let_go(command)));
+                self.resting = self.resting || halted;
+                halted
+            }
+        }
+    }
+
+    /// Waits after the credentials were refused; `false`: it is time to end.
+    async fn rest(&mut self) -> bool {
+        tracing::error!(
+            event.name = "rollcall.target.halted",
+            rollcall.org = self.place.tenant.as_str(),
+            rollcall.site = self.place.directory.as_str(),
+            "the target refuses our credentials: everything waits; renew them"
+        );
+        tokio::select! {
+            () = self.shared.shutdown.begun() => false,
+            () = self.tenure.over().cancelled() => false,
+            () = tokio::time::sleep(REST) => true,
+        }
+    }
+
+    /// Takes up what stands in PostgreSQL and is in nobody's hands.
+    async fn look_behind(&mut self) {
+        for lane in Lane::ALL {
+            let room = self.place.concurrency.saturating_sub(self.queue.waiting(lane));
+            if room == 0 {
+                continue;
+            }
+            match left_behind(&self.shared.store, self.place, lane, &self.hands, room).await {
+                Ok(open) => {
+                    self.behind = self.behind || open.len() == room;
+                    for one in open {
+                        self.take(one);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look into the ledger for waiting commands, trying again");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Lets what runs come to its end; nothing new is admitted. What waits is left for the next holder.
+    async fn wind_up(&mut self) {
+        while let Some(taken) = self.queue.pop(Lane::Bulk) {
+            drop(self.hands.let_go(taken.open.command.id));
+        }
+        while self.desk.busy() > 0 {
+            let Some(ran) = self.desk.ended().await else { return };
+            self.note(ran);
+        }
+    }
+}
