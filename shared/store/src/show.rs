@@ -1,6 +1,6 @@
 //! What operators are shown beyond the rows themselves: how far directories were read, what waits, who set what in motion.
 
-use model::{AccountId, Digest, DirectoryId, Fault, GroupId, TenantId, Time};
+use model::{Digest, DirectoryId, Fault, TenantId, Time};
 
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, sql};
@@ -31,6 +31,17 @@ pub struct LaneBacklog {
     pub open: u64,
     /// When the oldest was made.
     pub oldest_at: Time,
+}
+
+/// Something that a person set in motion, and may therefore not approve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// At which target.
+    pub target: DirectoryId,
+    /// What it is about: the group that was adopted, or the fault of the letter that is to be tried again.
+    pub about: Fault,
+    /// Who.
+    pub actor: String,
 }
 
 /// A call that was made for what attaches to a dead letter.
@@ -110,39 +121,40 @@ impl Store {
         rows.iter().map(|row| row.digest("plan.case_held", 0)).collect()
     }
 
-    /// Who set changes of these groups and accounts at a target in motion: the person who last decided about one of
-    /// the groups, or asked for another try of a letter that one of them attaches to. `None`: the policy did.
+    /// What people set in motion and has not come to its end: the newest first.
     ///
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
-    pub async fn proposer_of(
-        &self,
-        tenant: &TenantId,
-        target: &DirectoryId,
-        edges: &[(GroupId, AccountId)],
-    ) -> Result<Option<String>, StoreError> {
+    pub async fn proposals(&self, tenant: &TenantId) -> Result<Vec<Proposal>, StoreError> {
         let client = self.client().await?;
-        let groups: Vec<&str> = edges.iter().map(|(group, _)| group.as_str()).collect();
-        let select = "select actor from console.conflict_decision
-                       where tenant = $1 and target = $2 and group_id = any($3) and decision in ('adopt', 'add-only')
-                       order by id desc limit 1";
-        let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str(), &groups]).await?;
-        if let Some(row) = rows.first() {
-            return Ok(Some(row.try_get(0)?));
+        let mut proposals = Vec::new();
+        let select = "select target, group_id, actor
+                        from (select distinct on (target, group_id) target, group_id, actor, decision, id
+                                from console.conflict_decision where tenant = $1
+                               order by target, group_id, id desc) c
+                       where decision in ('adopt', 'add-only') order by id desc";
+        for row in sql::query_on(&client, select, &[&tenant.as_str()]).await? {
+            let group = row.group("console.conflict_decision", 1)?;
+            proposals.push(Proposal {
+                target: row.directory("console.conflict_decision", 0)?,
+                about: Fault::Group { group: group.to_string() },
+                actor: row.try_get(2)?,
+            });
         }
-        let select = "select l.fault, v.actor
+        let select = "select l.target, l.fault, v.actor
                         from effect.letter l
-                        join lateral (select actor from console.letter_verdict v
+                        join lateral (select v.actor from console.letter_verdict v
                                        where v.tenant = l.tenant and v.letter = l.id and v.verb = 'redrive'
                                        order by v.id desc limit 1) v on true
-                       where l.tenant = $1 and l.target = $2 and l.state = 'redriven' order by l.id desc";
-        for row in sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str()]).await? {
-            let fault: Fault = row.json("effect.dead_letter", 0)?;
-            if edges.iter().any(|(group, account)| fault.covers(group, account)) {
-                return Ok(Some(row.try_get(1)?));
-            }
+                       where l.tenant = $1 and l.state = 'redriven' order by l.id desc";
+        for row in sql::query_on(&client, select, &[&tenant.as_str()]).await? {
+            proposals.push(Proposal {
+                target: row.directory("effect.dead_letter", 0)?,
+                about: row.json("effect.dead_letter", 1)?,
+                actor: row.try_get(2)?,
+            });
         }
-        Ok(None)
+        Ok(proposals)
     }
 
     /// The calls that were made for what attaches to a dead letter of a tenant, the oldest first, 200 at most.

@@ -17,7 +17,7 @@ use crate::{Lease, Store, StoreError, lease, sql};
 pub struct Turn {
     /// When the turn decided.
     pub at: Time,
-    /// Commands whose outcomes were taken in; their released edges, openings and open accounts end with them.
+    /// Commands whose outcomes were taken in; their released edges and openings end with them.
     pub settled: Vec<CommandId>,
     /// Released edges that are no longer wanted and are in no command.
     pub unreleased: Vec<EdgeKey>,
@@ -50,6 +50,8 @@ pub struct Turn {
     pub openings: Vec<OpeningRow>,
     /// Accounts that are being changed from now on.
     pub accounts_open: Vec<AccountOpenRow>,
+    /// Accounts that are no longer being changed: what was done to them has been read back, or was not done.
+    pub accounts_closed: Vec<AccountOpenRow>,
     /// New commands.
     pub commands: Vec<NewCommand>,
     /// New generations by target and object; they never go back.
@@ -124,7 +126,6 @@ async fn settle(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<
     for delete in [
         "delete from plan.released_edge where tenant = $1 and command = any($2)",
         "delete from plan.opening where tenant = $1 and command = any($2)",
-        "delete from plan.account_open where tenant = $1 and command = any($2)",
     ] {
         sql::execute(tx, delete, &[&name, &ids]).await?;
     }
@@ -402,6 +403,12 @@ async fn objects(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result
                       on conflict (tenant, target, name) do update set command = excluded.command";
         let (target, id) = (opening.target.as_str(), opening.command.0);
         sql::execute(tx, insert, &[&name, &target, &sql::clean(&opening.name), &id]).await?;
+    }
+    for closed in &turn.accounts_closed {
+        let delete = "delete from plan.account_open
+                       where tenant = $1 and target = $2 and source = $3 and person = $4 and command = $5";
+        let (target, source, person) = (closed.target.as_str(), closed.source.as_str(), closed.person.as_str());
+        sql::execute(tx, delete, &[&name, &target, &source, &person, &closed.command.0]).await?;
     }
     for open in &turn.accounts_open {
         let insert = "insert into plan.account_open (tenant, target, source, person, command)
