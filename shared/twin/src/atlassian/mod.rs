@@ -3,6 +3,10 @@
 //! Families, as counters, lag, quotas and faults name them: `atlassian.org`, `atlassian.scim`, `atlassian.jira`,
 //! `atlassian.users`. Facts are those of the documents that each module names; where they are silent, the
 //! [switches](crate::world::atlassian::AtlassianSwitches) decide.
+//!
+//! No lag is set at first. Documented are 1–2 s until the organization API shows a written group or membership
+//! (visibility of `atlassian.org`, and of `atlassian.scim` and `atlassian.jira` for what they write), up to 30 s for roles
+//! (switch `role_lag_ms`, on top); how far a site's view lags behind its organization is unknown (switch `site_lag_ms`).
 
 mod incoming;
 pub mod jira;

@@ -96,7 +96,7 @@ fn privileges(side: &AtlassianSide, person: Index, account: &Account, managed: b
         "lifecycle.delete": rule(editable),
         "apiToken.read": rule(managed),
         "apiToken.delete": rule(managed),
-        "profile": {},
+        "profile": write,
         "profile.read": rule(managed),
         "profile.write": write,
     })

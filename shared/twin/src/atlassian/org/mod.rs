@@ -112,7 +112,11 @@ pub(crate) async fn serve(twin: &Shared, incoming: Incoming) -> Answer {
     let answer = run(twin, &Words, call, |world, view| {
         let Some(secret) = &secret else { return Words.unauthorized() };
         if !organization.is_empty() && secret.realm != organization {
-            return error::forbidden_organization();
+            // Reads do not tell whether the organization exists; their documents know no 403.
+            return match incoming.method {
+                Method::GET => error::application(404, "ADMIN-404-2", "Organization not found"),
+                _ => error::forbidden_organization(),
+            };
         }
         let request = Request { incoming: &incoming, operation, organization, directory, view, cursor };
         handle(&request, !secret.scopes.is_empty(), &secret.realm, world)

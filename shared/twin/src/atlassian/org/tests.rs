@@ -176,6 +176,9 @@ async fn credentials_are_asked_for() {
     let listed = bench.send("GET", orgs, ORG_KEY, Value::Null).await;
     assert_eq!(listed.body["data"][0]["id"], ORGANIZATION);
     let other = bench.send("GET", "/admin/v1/orgs/another", ORG_KEY, Value::Null).await;
+    assert_eq!((other.status, other.code()), (404, "ADMIN-404-2"));
+    let other = "/admin/v2/orgs/another/directories/d/groups";
+    let other = bench.send("POST", other, ORG_KEY, json!({ "name": "g" })).await;
     assert_eq!((other.status, other.code()), (403, "ADMIN-403-3"));
     for secret in &mut bench.twin.engine.credentials().secrets {
         secret.scopes.insert("read:orgs:admin".to_owned());
