@@ -289,9 +289,10 @@ async fn i02_trouble_in_the_middle_of_a_walk_never_looks_like_an_absence() {
         }
 
         stage.provision(3).await;
-        let group = named(&whole(&stage.scim()).await, "from-idp").id.clone();
+        let scim = stage.scim();
+        let group = named(&whole(&scim).await, "from-idp").id.clone();
         stage.break_it("atlassian.scim", "*", kind.clone());
-        if let Ok(reading) = stage.scim().sweep(&Scope::All, &Silent).await {
+        if let Ok(reading) = scim.sweep(&Scope::All, &Silent).await {
             assert!(!reading.users.complete || reading.users.seen.len() == 3, "SCIM, {kind:?}");
             assert!(!reading.groups.complete || reading.groups.seen.len() == 2, "SCIM, {kind:?}");
             assert!(members(&reading, &group).is_none_or(|(seen, complete)| !complete || seen == 3), "{kind:?}");

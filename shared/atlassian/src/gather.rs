@@ -96,7 +96,7 @@ pub(crate) async fn sweep<S: Source>(source: &S, scope: &Scope, progress: &dyn P
     }
     let plausible = !users.rows.is_empty() || source.may_be_empty();
     reading.users.complete = users.complete && plausible;
-    reading.groups.complete = groups.complete;
+    reading.groups.complete = groups.complete && plausible;
     let by_id: BTreeMap<AccountId, User> = users.rows.into_iter().map(|user| (user.id.clone(), user)).collect();
     reading.users.seen = by_id.into_values().collect();
     let listed: BTreeMap<GroupId, Listed> =

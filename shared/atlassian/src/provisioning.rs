@@ -1,6 +1,7 @@
 //! User provisioning: the SCIM directory of an identity provider (reference/atlassian-cloud.md §3).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use model::{
@@ -54,6 +55,9 @@ pub struct ScimReader {
     client: Client,
     directory: String,
     parallel: usize,
+    /// Somebody was listed once: an empty list is from then on not believed (failure mode 64). A directory that was
+    /// really emptied is read again by a process that starts anew.
+    peopled: Arc<AtomicBool>,
 }
 
 impl ScimReader {
@@ -71,7 +75,8 @@ impl ScimReader {
             message: error.to_string(),
             code: "configuration".to_owned(),
         })?;
-        Ok(Self { client, directory: config.directory_id, parallel: config.parallel.max(1) })
+        let peopled = Arc::new(AtomicBool::new(false));
+        Ok(Self { client, directory: config.directory_id, parallel: config.parallel.max(1), peopled })
     }
 
     /// What the calls spend from.
@@ -181,7 +186,12 @@ impl Source for ScimReader {
     }
 
     async fn users(&self, progress: &dyn Progress) -> Walk<User> {
-        self.list(USERS, USERS_PAGE, None, user, |done, all| progress.step(Stage::Users, done, Some(all))).await
+        let step = |done, all| progress.step(Stage::Users, done, Some(all));
+        let walk = self.list(USERS, USERS_PAGE, None, user, step).await;
+        if !walk.rows.is_empty() {
+            self.peopled.store(true, Ordering::Relaxed);
+        }
+        walk
     }
 
     /// Groups come with their members: no walk of its own is needed, unless the listing does not speak of members.
@@ -221,8 +231,8 @@ impl Source for ScimReader {
     }
 
     fn may_be_empty(&self) -> bool {
-        // A directory begins empty, and its own count vouches for it.
-        true
+        // A directory begins empty.
+        !self.peopled.load(Ordering::Relaxed)
     }
 }
 
