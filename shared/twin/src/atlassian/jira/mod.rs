@@ -336,6 +336,14 @@ impl Dialect for Words {
         }
     }
 
+    /// Listings are `values` of a page, or the body itself.
+    fn skip_items(&self, body: &mut Value, count: usize) {
+        let items = if body.is_array() { Some(body) } else { body.get_mut("values") };
+        if let Some(items) = items.and_then(Value::as_array_mut) {
+            items.drain(..count.min(items.len()));
+        }
+    }
+
     fn drop_next(&self, body: &mut Value) {
         if let Some(fields) = body.as_object_mut().filter(|it| it.contains_key("values")) {
             fields.insert("isLast".to_owned(), json!(true));

@@ -296,6 +296,12 @@ async fn faults_speak_jira() {
         assert_eq!(second["isLast"], last, "{kind:?}");
     }
     faults.clear();
+    faults.inject(Fault::new("atlassian.jira", "*", FaultKind::SkipItems { count: 1 }));
+    let rest = bench.jira("GET", "group/member?groupname=g", Value::Null).await.body;
+    assert_eq!(names(&rest["values"], "displayName"), ["bob", "cat"]);
+    let rest = bench.jira("GET", "users/search?maxResults=2", Value::Null).await.body;
+    assert_eq!(names(&rest, "displayName"), ["ann"]);
+    faults.clear();
     let after = FaultKind::Fail { status: 500, after: true, plain: false };
     faults.inject(Fault::new("atlassian.jira", "group.user.remove", after));
     let remove = format!("group/user?groupname=g&accountId={}", bench.account("ann@acme.com"));

@@ -217,6 +217,12 @@ impl Dialect for Words {
         }
     }
 
+    fn skip_items(&self, body: &mut Value, count: usize) {
+        if let Some(items) = body.get_mut("Resources").and_then(Value::as_array_mut) {
+            items.drain(..count.min(items.len()));
+        }
+    }
+
     /// A listing has no token: what was shown is said to be all.
     fn drop_next(&self, body: &mut Value) {
         let shown = body.get("Resources").and_then(Value::as_array).map_or(0, Vec::len);

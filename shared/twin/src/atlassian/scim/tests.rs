@@ -325,6 +325,11 @@ async fn faults_speak_scim() {
     faults.inject(Fault::new("atlassian.scim", "Users.list", FaultKind::Truncate));
     assert_eq!(bench.scim("GET", "Users?count=1", Value::Null).await.body["totalResults"], 1);
     faults.clear();
+    faults.inject(Fault::new("atlassian.scim", "Users.list", FaultKind::SkipItems { count: 1 }));
+    let rest = bench.scim("GET", "Users", Value::Null).await.body;
+    assert_eq!(rest["Resources"].as_array().unwrap().len(), 1);
+    assert!(!rest["schemas"].as_array().unwrap().is_empty());
+    faults.clear();
     faults.inject(Fault { times: Some(1), ..Fault::new("atlassian.scim", "Users.get", FaultKind::NotFound) });
     let lost = bench.scim("GET", &format!("Users/{ann}"), Value::Null).await;
     assert_eq!((lost.status, &lost.body["status"]), (404, &json!("404")));
