@@ -53,8 +53,13 @@ impl<T> Lagged<T> {
         older.map_or(&self.current, |(_, value)| value)
     }
 
-    /// Writes a new version that reads see from `visible_at` on.
+    /// Writes a new version that reads see from `visible_at` on. One that was visible ever since keeps nothing of what
+    /// was before, so that loading a large world stays small.
     pub fn set(&mut self, value: T, visible_at: Millis) {
+        if visible_at == Millis::MIN {
+            *self = Self::settled(value);
+            return;
+        }
         let outdated = std::mem::replace(&mut self.current, value);
         let since = std::mem::replace(&mut self.visible_at, visible_at);
         self.older.push((since, outdated));
@@ -141,6 +146,14 @@ mod tests {
         }
         assert_eq!(value.older.len(), KEPT);
         assert_eq!(*value.seen(0), 95, "the oldest version kept stands for all before it");
+    }
+
+    #[test]
+    fn what_was_visible_ever_since_has_no_past() {
+        let mut value = Lagged::fresh(None, Some(1), Millis::MIN);
+        assert_eq!((*value.seen(Millis::MIN), value.older.len()), (Some(1), 0));
+        value.set(None, 5);
+        assert_eq!((*value.seen(4), *value.seen(5)), (Some(1), None));
     }
 
     #[test]

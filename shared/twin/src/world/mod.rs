@@ -113,6 +113,16 @@ impl MutationLog {
         });
     }
 
+    /// Like [`MutationLog::record`], but asks for the text only if it is kept.
+    pub(crate) fn record_with(&mut self, cause: &Cause, text: impl FnOnce() -> (String, Option<String>, Option<String>)) {
+        if self.only_count {
+            self.sequence += 1;
+            return;
+        }
+        let (key, old, new) = text();
+        self.record(cause, key, old, new);
+    }
+
     /// Number of the last change.
     pub fn sequence(&self) -> u64 {
         self.sequence

@@ -116,7 +116,8 @@ impl GoogleSide {
         if group.members.get(&member).is_some_and(|it| it.current().is_some()) {
             return Err(Refused::Duplicate("Member already exists."));
         }
-        log.record(cause, member_key(&group_id, &member), None, Some(membership.role.name().to_owned()));
+        let role = membership.role.name();
+        log.record_with(cause, || (member_key(&group_id, &member), None, Some(role.to_owned())));
         if let Some(stored) = group.members.get_mut(&member) {
             stored.set(Some(membership), cause.visible_at);
         } else {
