@@ -1,1 +1,195 @@
-//! Operators' API: status, plans, held cases, dead letters, explain.
+//! Operators' API: JSON over HTTP with the messages of `proto/rollcall/ops/v1`.
+//!
+//! # Who may ask
+//! A bearer token names a person and a role; the token file holds their SHA-256 only ([`Tokens`]). Roles rise: `viewer` looks,
+//! `operator` redrives, asks for reads, pauses and sets groups aside, `approver` approves, rejects, adopts and discards,
+//! `admin` may everything. The file is read again every two seconds.
+//!
+//! # Routes, below `/api/v1`
+//! `?tenant=NAME` may be left out where the asker sees one tenant only.
+//!
+//! | route | role | answer |
+//! |---|---|---|
+//! | `GET status` | viewer | `StatusList`: per tenant directories, targets, queues, `sync` |
+//! | `GET plans?limit&before`, `GET plans/{number}` | viewer | `PlanList`, `PlanDetail` |
+//! | `GET cases?state=held`, `GET cases/{digest}` | viewer | `CaseList`, `CaseDetail` |
+//! | `POST cases/{digest}/approve`, `…/reject` (`Because`) | approver | `VerdictResult` |
+//! | `POST cases/verdict` (`Verdict`) | approver | `VerdictAnswer`, a line per digest |
+//! | `POST conflicts/{target}/{group}`, `POST conflicts/decision` (`ConflictDecision`) | operator; approver to adopt or add where the policy wants conflicts approved | `Accepted` |
+//! | `GET dead-letters?state&target&class`, `GET dead-letters/{id}` | viewer | `DeadLetterList`, `DeadLetterDetail` |
+//! | `POST dead-letters/redrive` (`DeadLetterAction`), `POST dead-letters/{id}/redrive` (`Because`) | operator | `DeadLetterActionAnswer` |
+//! | `POST dead-letters/discard`, `POST dead-letters/{id}/discard` | approver | `DeadLetterActionAnswer` |
+//! | `POST sync` (`SyncRequest`) | operator | `Accepted` |
+//! | `POST pause`, `POST resume` (`PauseRequest`) | operator | `Accepted` |
+//!
+//! A digest may be cut to its first twelve digits or more. What fails answers `Failure`: 400 `usage`, 401
+//! `unauthenticated`, 403 `forbidden` or `four-eyes`, 404 `not-found`, 409 `stale`, 421 `misdirected`, 503 `unavailable`.
+//!
+//! # Guarantees
+//! - A verdict binds to a digest and ends by itself; who set a case in motion cannot approve it, which the database
+//!   refuses too (constraint `four_eyes`).
+//! - Rows are the truth: after the commit the reconciler is woken on `control.<tenant>.wake`, and looks by itself if it
+//!   does not hear it.
+//! - Every write is in the audit chain in the same transaction, every refused attempt of somebody known in one of its own. An outsider
+//!   writes no row.
+//! - A request by another host name than ours is answered 421 before anything else: a page that points its own name at
+//!   this address learns nothing.
+//!
+//! # Assumptions
+//! Whoever can read the traffic can act: that is why the API listens on loopback alone unless a proxy that speaks TLS
+//! stands before it.
+
+mod body;
+mod cases;
+mod conflicts;
+mod control;
+mod failure;
+mod gate;
+mod letters;
+mod plans;
+mod routes;
+mod state;
+mod status;
+mod tokens;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, BusOptions};
+use policy::Policy;
+use runtime::config::ServiceOptions;
+use runtime::health::{self, HealthState};
+use runtime::{Exit, Fault, Shutdown, metrics};
+use store::{Store, StoreError};
+
+pub use failure::Failure;
+pub use routes::{PREFIX, Route, routes};
+pub use tokens::{Person, Role, Tokens};
+
+use state::Api;
+use tokens::TokenFile;
+
+/// How often PostgreSQL and NATS are asked whether they are there, and the token file is read.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Connections to PostgreSQL. People ask seldom, and monitors one at a time.
+const CONNECTIONS: usize = 4;
+
+/// What the console is told at its start.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConsoleOptions {
+    /// What all services share.
+    #[command(flatten)]
+    pub service: ServiceOptions,
+
+    /// Where the operators' API listens
+    #[arg(long, value_name = "ADDR", env = "ROLLCALL_API", default_value = "127.0.0.1:7400")]
+    pub api: SocketAddr,
+
+    /// Who may ask: a file of [[token]] entries with person, role and sha256
+    #[arg(long, value_name = "FILE", env = "ROLLCALL_TOKENS")]
+    pub tokens: PathBuf,
+
+    /// Listen on other addresses than loopback: a proxy that speaks TLS stands before the API
+    #[arg(long)]
+    pub behind_proxy: bool,
+
+    /// A host name by which the proxy is asked, with its port if it has one; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
+}
+
+/// Serves until the end begins.
+///
+/// # Errors
+/// E0301 token file, E0302 address without a proxy, E0101/E0102 NATS or PostgreSQL unreachable, E0103 port taken, E0106
+/// or E0114 policy file.
+pub async fn run(options: ConsoleOptions, shutdown: Shutdown) -> Result<(), Fault> {
+    let ConsoleOptions { service, api, tokens, behind_proxy, host } = options;
+    if !api.ip().is_loopback() && !behind_proxy {
+        let message = format!("the operators' API would listen on {api}, where others can read tokens on their way");
+        return Err(Fault::new("E0302", Exit::Usage, message)
+            .help("listen on loopback, or put a proxy that speaks TLS before it and say so with --behind-proxy"));
+    }
+    let token_file = TokenFile::open(&tokens)?;
+    let policies = policies(&service)?;
+    let clock = service.clock()?;
+    let health = HealthState::new("console", clock.clone());
+    let (postgres, nats, file) = (health.require("postgres"), health.require("nats"), health.require("tokens"));
+    let role = service.role_set.then_some(store::Role::Console);
+    let store = Store::connect(service.database_url(), role, CONNECTIONS)
+        .await
+        .map_err(|error| store_fault(service.database_url(), &error))?;
+    // The console publishes nothing: it asks, and needs no stream.
+    let bus_options = BusOptions { declare: false, ..BusOptions::default() };
+    let bus = Bus::connect_with(service.nats_url(), "rollcall-console", bus_options)
+        .await
+        .map_err(|error| Fault::nats_unreachable(service.nats_url(), &error))?;
+    let health_listener = health::bind(service.listen).await?;
+    let listener = tokio::net::TcpListener::bind(api).await.map_err(|cause| Fault::cannot_listen(&api, &cause))?;
+    let address = listener.local_addr().unwrap_or(api);
+    let metrics = metrics::process().clone();
+    let hosts = hosts(address.port(), &host);
+    let state = Api::new(store.clone(), bus.clone(), clock, metrics.clone(), token_file, hosts, policies);
+    let stop = shutdown.soft().clone();
+    shutdown.spawn(health::serve(health_listener, health.clone(), metrics, stop.clone()));
+    let looking = state.clone();
+    let end = shutdown.clone();
+    shutdown.spawn(async move {
+        loop {
+            note(&postgres, looking.store().ping().await);
+            note(&nats, looking.inner.bus.ping().await);
+            note(&file, looking.inner.tokens.refresh().map_err(|fault| fault.message));
+            tokio::select! {
+                () = end.begun() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    });
+    tracing::info!(event.name = "rollcall.console.listening", %address, "operators' API is up");
+    let served = axum::serve(listener, routes::router(state)).with_graceful_shutdown(stop.cancelled_owned());
+    let served = served.await.map_err(|cause| Fault::cannot_listen(&address, &cause));
+    // Nothing is lost when the connection is gone already.
+    let _gone = bus.close().await;
+    served
+}
+
+fn note<E: std::fmt::Display>(condition: &health::Readiness, result: Result<(), E>) {
+    match result {
+        Ok(()) => condition.ready(),
+        Err(error) => condition.not_ready(error.to_string()),
+    }
+}
+
+/// The names that the API answers to: loopback with our port, and those of the proxy.
+fn hosts(port: u16, more: &[String]) -> Vec<String> {
+    let ours = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}"));
+    ours.into_iter().chain(more.iter().map(|name| name.to_ascii_lowercase())).collect()
+}
+
+fn policies(service: &ServiceOptions) -> Result<BTreeMap<model::TenantId, Arc<Policy>>, Fault> {
+    let mut policies = BTreeMap::new();
+    for path in service.policy_files()? {
+        let text = std::fs::read_to_string(&path).map_err(|cause| {
+            Fault::new("E0106", Exit::Usage, format!("the policy {} cannot be read: {cause}", path.display()))
+                .help("check the path and that this process may read it")
+        })?;
+        let policy = Policy::parse(&text).map_err(|problems| {
+            Fault::new("E0114", Exit::Usage, format!("the policy {} cannot be right:\n{problems}", path.display()))
+                .help("correct what is named above, then run `rollcall policy check`")
+        })?;
+        policies.insert(policy.tenant.clone(), Arc::new(policy));
+    }
+    Ok(policies)
+}
+
+fn store_fault(url: &str, error: &StoreError) -> Fault {
+    let mut fault = Fault::postgres_unreachable(url, error);
+    if !error.is_transient() {
+        fault.exit = Exit::Error;
+    }
+    fault
+}

@@ -1,0 +1,139 @@
+//! Asking for reads, pausing, resuming.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use contract::ops;
+use model::{AccountId, DirectoryId, Email, Time};
+use policy::Policy;
+use store::audit::AuditEntry;
+use store::directory::Wish;
+
+use crate::body::{self, Body};
+use crate::failure::Failure;
+use crate::gate::Asked;
+use crate::state::Api;
+
+/// How long the watcher may take to say that it heard. The wish is a row: it reads it anyway.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
+
+/// `POST /sync`: a wish is written for each directory, then the watchers are woken with `control.<tenant>.sync`. The
+/// address stays in the row and off the bus.
+pub(crate) async fn sync(
+    State(api): State<Api>,
+    asked: Asked,
+    Body(request): Body<ops::SyncRequest>,
+) -> Result<Json<ops::Accepted>, Failure> {
+    let policy = api.policy(&asked.tenant).await?;
+    let place = place(request.person.as_deref())?;
+    let directories = directories(&policy, request.directory.as_deref(), request.person.is_some())?;
+    let now = api.now();
+    let wish = Wish {
+        id: 0,
+        place,
+        asked_at: now,
+        asked_by: "control".to_owned(),
+        traceparent: runtime::trace::current_traceparent(),
+        due_at: now,
+    };
+    let mut wished = Vec::new();
+    for directory in directories {
+        // One that no watcher has met has no row, and its first sweep is on its way.
+        if let Some(key) = api.store().find_directory(&asked.tenant, &directory).await? {
+            api.store().wish(&key, std::slice::from_ref(&wish)).await?;
+            wished.push(directory.to_string());
+        }
+    }
+    audit(&api, &asked, now, &wished, request.person.is_some()).await?;
+    let heard = api.inner.bus.ask(&asked.tenant, "sync", wished.join(" ").into_bytes(), HEARD_WITHIN).await;
+    let what = if request.person.is_some() { "that one place" } else { "everything" };
+    let message = match (wished.as_slice(), heard) {
+        ([], _) => "no watcher has read anything yet: its first sweep reads everything".to_owned(),
+        (names, Ok(_)) => format!("{} now: {what}", names.join(", ")),
+        (names, Err(_)) => format!("{}: {what}, as soon as a watcher runs; none answered", names.join(", ")),
+    };
+    Ok(Json(ops::Accepted { message }))
+}
+
+/// The address of whom is asked about does not go into the chain.
+async fn audit(api: &Api, asked: &Asked, now: Time, wished: &[String], one: bool) -> Result<(), Failure> {
+    let entry = AuditEntry {
+        at: now,
+        actor: asked.person.name.clone(),
+        verb: "sync.asked".to_owned(),
+        key: if wished.is_empty() { "directory/*".to_owned() } else { format!("directory/{}", wished.join(",")) },
+        before: Vec::new(),
+        after: if one { b"one place".to_vec() } else { b"all".to_vec() },
+        cause: "asked by a person".to_owned(),
+    };
+    Ok(api.store().append_audit(&asked.tenant, &[entry]).await?)
+}
+
+/// Where to look: an address, an id, or everything.
+fn place(person: Option<&str>) -> Result<String, Failure> {
+    let Some(text) = person.map(str::trim) else { return Ok("all".to_owned()) };
+    if text.contains('@') {
+        let email = Email::new(text).map_err(|_| Failure::usage("that is no e-mail address"))?;
+        return Ok(format!("email/{}", email.key()));
+    }
+    let id = AccountId::new(text).map_err(|_| Failure::usage("name a person or a group by address or id"))?;
+    Ok(format!("user/{id}"))
+}
+
+/// A person is looked for at the sources, which say who is where; everything is read on both sides.
+fn directories(policy: &Policy, named: Option<&str>, one: bool) -> Result<Vec<DirectoryId>, Failure> {
+    if let Some(name) = named {
+        let found = policy.directories.keys().find(|directory| directory.as_str() == name);
+        return found.map(|directory| vec![directory.clone()]).ok_or_else(|| Failure::not_found("directory"));
+    }
+    let is_source = |directory: &DirectoryId| {
+        policy.rules.iter().any(|rule| &rule.from == directory)
+            || policy.provisions.iter().any(|provision| &provision.from == directory)
+    };
+    Ok(policy.directories.keys().filter(|directory| !one || is_source(directory)).cloned().collect())
+}
+
+/// `POST /pause`.
+pub(crate) async fn pause(
+    State(api): State<Api>,
+    asked: Asked,
+    Body(request): Body<ops::PauseRequest>,
+) -> Result<Json<ops::Accepted>, Failure> {
+    set(&api, &asked, &request, true).await
+}
+
+/// `POST /resume`.
+pub(crate) async fn resume(
+    State(api): State<Api>,
+    asked: Asked,
+    Body(request): Body<ops::PauseRequest>,
+) -> Result<Json<ops::Accepted>, Failure> {
+    set(&api, &asked, &request, false).await
+}
+
+async fn set(
+    api: &Api,
+    asked: &Asked,
+    request: &ops::PauseRequest,
+    paused: bool,
+) -> Result<Json<ops::Accepted>, Failure> {
+    let reason = body::reason(&request.reason)?;
+    let policy = api.policy(&asked.tenant).await?;
+    let target = match request.target.as_deref() {
+        None | Some("*") => None,
+        Some(name) => {
+            let found = policy.directories.keys().find(|directory| directory.as_str() == name);
+            Some(found.ok_or_else(|| Failure::not_found("target"))?)
+        }
+    };
+    api.store().set_pause(&asked.tenant, target, paused, &api.decider(&asked.person, reason)).await?;
+    api.wake(&asked.tenant).await;
+    let name = target.map_or("every target", DirectoryId::as_str);
+    let message = if paused {
+        format!("paused {name}: reading and planning go on, nothing is sent; calls in flight end")
+    } else {
+        format!("resumed {name}")
+    };
+    Ok(Json(ops::Accepted { message }))
+}

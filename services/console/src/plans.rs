@@ -1,0 +1,97 @@
+//! Plans as stored.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use contract::ops;
+use model::{Digest, EdgeOp, Plan};
+use serde::Deserialize;
+use store::plan::CaseState;
+
+use crate::cases::{self, Beside};
+use crate::failure::Failure;
+use crate::gate::{Asked, Parts1};
+use crate::state::Api;
+
+/// How many plans a page has at most.
+const PAGE_MAX: u32 = 200;
+
+/// `?limit=&before=`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PageQuery {
+    limit: Option<u32>,
+    before: Option<u64>,
+}
+
+/// The counts that a plan's row carries for lists.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    cases: u64,
+    held: u64,
+    additions: u64,
+    removals: u64,
+}
+
+/// `GET /plans`.
+pub(crate) async fn list(
+    State(api): State<Api>,
+    asked: Asked,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<ops::PlanList>, Failure> {
+    let limit = page.limit.unwrap_or(50).clamp(1, PAGE_MAX);
+    let rows = api.store().plans(&asked.tenant, page.before, limit).await?;
+    let next_before = if rows.len() < limit as usize { None } else { rows.last().map(|row| row.number) };
+    let plans = rows.into_iter().map(|row| {
+        let counts: Counts = serde_json::from_str(&row.summary).unwrap_or_default();
+        ops::PlanSummary {
+            number: row.number,
+            made_at: row.made_at.to_string(),
+            policy: row.policy.to_string(),
+            cases: counts.cases,
+            held: counts.held,
+            additions: counts.additions,
+            removals: counts.removals,
+        }
+    });
+    Ok(Json(ops::PlanList { plans: plans.collect(), next_before }))
+}
+
+/// `GET /plans/{number}`.
+pub(crate) async fn show(
+    State(api): State<Api>,
+    asked: Asked,
+    Parts1(number): Parts1<u64>,
+) -> Result<Json<ops::PlanDetail>, Failure> {
+    let plan = api.store().plan(&asked.tenant, number).await?.ok_or_else(|| Failure::not_found("plan"))?;
+    let beside = Beside::load(&api, &asked.tenant).await?;
+    let every = [CaseState::Held, CaseState::Approved, CaseState::Rejected, CaseState::Released, CaseState::Void];
+    let rows = api.store().cases(&asked.tenant, &every).await?;
+    let states: BTreeMap<Digest, CaseState> = rows.iter().map(|row| (row.case.digest, beside.state(row))).collect();
+    let cases = plan.cases().map(|(target, case)| {
+        let state = match states.get(&case.digest) {
+            Some(state) if !case.held.is_empty() => state.as_str(),
+            _ if case.is_released() => "released",
+            _ if case.held.is_empty() => "needs",
+            _ => "held",
+        };
+        cases::summary(&asked.tenant, target, case, state, number)
+    });
+    let cases = cases.collect();
+    let document = serde_json::to_string(&plan).unwrap_or_default();
+    Ok(Json(ops::PlanDetail { summary: Some(summary(&plan, number)), document, cases }))
+}
+
+fn summary(plan: &Plan, number: u64) -> ops::PlanSummary {
+    let count = |op| plan.cases().map(|(_, case)| case.count(op) as u64).sum();
+    ops::PlanSummary {
+        number,
+        made_at: plan.made_at.to_string(),
+        policy: plan.policy.to_string(),
+        cases: plan.cases().count() as u64,
+        held: plan.cases().filter(|(_, case)| !case.held.is_empty()).count() as u64,
+        additions: count(EdgeOp::Add),
+        removals: count(EdgeOp::Remove),
+    }
+}

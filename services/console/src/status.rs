@@ -1,0 +1,272 @@
+//! How a tenant stands: directories, targets, queues, what waits for a person, and whether it is in sync.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Json;
+use axum::extract::{Query, State};
+use contract::ops;
+use model::{DirectoryId, TenantId, Time};
+use policy::Policy;
+use serde::Deserialize;
+use store::directory::DirectoryVersion;
+use store::plan::{CaseRow, CaseState, Verdicts};
+use store::show::{DirectoryReads, LaneBacklog};
+use store::{Lease, Schema};
+
+use crate::cases::Beside;
+use crate::failure::Failure;
+use crate::gate::{Asker, TenantQuery};
+use crate::state::Api;
+
+const IN_SYNC: &str = "in-sync";
+const DRIFTED: &str = "drifted";
+const UNKNOWN: &str = "unknown";
+
+/// What the reconciler stores about a directory, as far as it is shown. Its reading of a newer reconciler must not fail.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Stored {
+    in_sync: bool,
+    drifted_groups: serde_json::Value,
+    why_not: serde_json::Value,
+    as_of: serde_json::Value,
+}
+
+/// Everything that a tenant's status is made of.
+#[derive(Debug)]
+struct Facts {
+    now: Time,
+    versions: BTreeMap<DirectoryId, DirectoryVersion>,
+    reads: BTreeMap<DirectoryId, DirectoryReads>,
+    lanes: Vec<LaneBacklog>,
+    leases: Vec<Lease>,
+    held: Vec<CaseRow>,
+    verdicts: Verdicts,
+    stored: BTreeMap<DirectoryId, Stored>,
+}
+
+/// `GET /status`.
+pub(crate) async fn show(
+    State(api): State<Api>,
+    Asker(person): Asker,
+    Query(query): Query<TenantQuery>,
+) -> Result<Json<ops::StatusList>, Failure> {
+    let tenants = match query.tenant.as_deref() {
+        Some(name) => vec![api.tenant(&person, Some(name))?],
+        None => api.tenants(&person),
+    };
+    let mut outboxes = Vec::new();
+    for (name, schema) in [("watcher", Schema::Directory), ("reconciler", Schema::Plan), ("writer", Schema::Effect)] {
+        let (unpublished, oldest_seconds) = api.store().outbox_backlog(schema).await?;
+        outboxes.push(ops::OutboxStatus { outbox: name.to_owned(), unpublished, oldest_seconds });
+    }
+    let mut all = Vec::new();
+    for tenant in tenants {
+        let policy = api.policy(&tenant).await?;
+        let facts = Facts::load(&api, &tenant).await?;
+        all.push(ops::Status { outboxes: outboxes.clone(), ..facts.status(&tenant, &policy) });
+    }
+    Ok(Json(ops::StatusList { tenants: all }))
+}
+
+impl Facts {
+    async fn load(api: &Api, tenant: &TenantId) -> Result<Self, Failure> {
+        let store = api.store();
+        let now = api.now();
+        let beside = Beside::load(api, tenant).await?;
+        let open = [CaseState::Held, CaseState::Approved, CaseState::Rejected];
+        let mut held = store.cases(tenant, &open).await?;
+        held.retain(|row| beside.state(row) == CaseState::Held);
+        let of_tenant = |lease: &Lease| lease.name.split('/').nth(1) == Some(tenant.as_str());
+        let versions = store.directory_versions(tenant).await?.into_iter();
+        let reads = store.directory_reads(tenant).await?.into_iter();
+        let stored = store.sync_states(tenant).await?.into_iter();
+        Ok(Self {
+            now,
+            versions: versions.map(|row| (row.directory.clone(), row)).collect(),
+            reads: reads.map(|row| (row.directory.clone(), row)).collect(),
+            lanes: store.lane_backlogs(tenant).await?,
+            leases: store.leases().await?.into_iter().filter(of_tenant).collect(),
+            held,
+            verdicts: store.load_verdicts(tenant, now).await?,
+            stored: stored.map(|row| (row.directory, serde_json::from_str(&row.body).unwrap_or_default())).collect(),
+        })
+    }
+
+    fn status(&self, tenant: &TenantId, policy: &Policy) -> ops::Status {
+        let named: BTreeSet<&DirectoryId> = policy.directories.keys().chain(self.versions.keys()).collect();
+        let targets: BTreeSet<&DirectoryId> = policy
+            .rules
+            .iter()
+            .flat_map(|rule| &rule.to)
+            .chain(policy.provisions.iter().map(|provision| &provision.to))
+            .collect();
+        let targets: Vec<ops::TargetStatus> =
+            targets.into_iter().map(|target| self.target(tenant, policy, target)).collect();
+        let sync = match targets.iter().map(|target| target.sync.as_str()).min_by_key(|sync| rank(sync)) {
+            Some(worst) => worst,
+            None => UNKNOWN,
+        };
+        let why_not = targets
+            .iter()
+            .flat_map(|target| target.why_not.iter().map(move |why| format!("{}: {why}", target.target)))
+            .collect();
+        ops::Status {
+            tenant: tenant.to_string(),
+            as_of: self.now.to_string(),
+            directories: named.into_iter().map(|directory| self.directory(tenant, policy, directory)).collect(),
+            held: self.held.len() as u64,
+            dead_letters: self.verdicts.letters.len() as u64,
+            in_sync: sync == IN_SYNC,
+            why_not,
+            sync: sync.to_owned(),
+            outboxes: Vec::new(),
+            leases: self
+                .leases
+                .iter()
+                .map(|lease| ops::LeaseStatus {
+                    name: lease.name.clone(),
+                    holder: lease.holder.clone(),
+                    epoch: lease.epoch.unsigned_abs(),
+                })
+                .collect(),
+            targets,
+        }
+    }
+
+    fn directory(&self, tenant: &TenantId, policy: &Policy, directory: &DirectoryId) -> ops::DirectoryStatus {
+        let version = self.versions.get(directory);
+        let reads = self.reads.get(directory);
+        let read_at = reads.and_then(|reads| reads.complete_began_at);
+        ops::DirectoryStatus {
+            directory: directory.to_string(),
+            kind: policy.directories.get(directory).map_or("", |known| known.kind.as_str()).to_owned(),
+            version: version.map_or(0, |row| row.version),
+            complete_read_at: read_at.map(|at| at.to_string()),
+            blind: version.is_some_and(|row| row.blind_since.is_some()),
+            users: reads.map_or(0, |reads| reads.users),
+            groups: reads.map_or(0, |reads| reads.groups),
+            memberships: reads.map_or(0, |reads| reads.memberships),
+            holder: self.holder(&format!("watcher/{tenant}/{directory}")),
+            age_seconds: read_at.map(|at| at.until(self.now).to_std().as_secs()),
+        }
+    }
+
+    fn holder(&self, lease: &str) -> Option<String> {
+        self.leases.iter().find(|held| held.name == lease).map(|held| held.holder.clone())
+    }
+
+    fn target(&self, tenant: &TenantId, policy: &Policy, target: &DirectoryId) -> ops::TargetStatus {
+        let lanes: Vec<&LaneBacklog> = self.lanes.iter().filter(|lane| &lane.target == target).collect();
+        let held = self.held.iter().filter(|row| &row.target == target).count() as u64;
+        let dead_letters = self.verdicts.letters.iter().filter(|letter| &letter.target == target).count() as u64;
+        let paused = self.verdicts.paused.iter().find(|name| *name == "*" || *name == target.as_str());
+        let stored = self.stored.get(target);
+        let (sync, why_not) = self.sync(tenant, policy, target, held, dead_letters);
+        ops::TargetStatus {
+            target: target.to_string(),
+            paused: paused.map(|name| if name == "*" { "every target is paused" } else { "paused" }.to_owned()),
+            open_commands: lanes.iter().map(|lane| (lane.lane.clone(), lane.open)).collect(),
+            drifted_groups: stored.map_or(0, |stored| count(&stored.drifted_groups)),
+            in_sync: sync == IN_SYNC,
+            why_not,
+            as_of: stored.and_then(|stored| time(&stored.as_of)),
+            dead_letters,
+            budget_remaining: None,
+            sync: sync.to_owned(),
+            lanes: lanes
+                .iter()
+                .map(|lane| ops::LaneStatus {
+                    lane: lane.lane.clone(),
+                    open: lane.open,
+                    oldest_seconds: lane.oldest_at.until(self.now).to_std().as_secs(),
+                })
+                .collect(),
+            held,
+        }
+    }
+
+    /// In sync is said only when the digests were equal, nothing is held, open or in quarantine, and somebody is there
+    /// who would have noticed otherwise. Whatever is not known is `unknown` and never `in-sync`.
+    fn sync(
+        &self,
+        tenant: &TenantId,
+        policy: &Policy,
+        target: &DirectoryId,
+        held: u64,
+        dead_letters: u64,
+    ) -> (&'static str, Vec<String>) {
+        let mut unknown = Vec::new();
+        let stored = self.stored.get(target);
+        if stored.is_none() {
+            unknown.push("nothing was decided yet".to_owned());
+        }
+        if stored.is_some_and(|stored| time(&stored.as_of).is_none()) {
+            unknown.push("one side was never read completely".to_owned());
+        }
+        if self.holder(&format!("reconciler/{tenant}")).is_none() {
+            unknown.push("no reconciler runs".to_owned());
+        }
+        let sources = policy.rules.iter().filter(|rule| rule.to.contains(target)).map(|rule| &rule.from);
+        let provisions = policy.provisions.iter().filter(|each| &each.to == target).map(|each| &each.from);
+        let both: BTreeSet<&DirectoryId> = sources.chain(provisions).chain([target]).collect();
+        for directory in both {
+            if self.versions.get(directory).is_some_and(|row| row.blind_since.is_some()) {
+                unknown.push(format!("{directory} cannot be read now"));
+            }
+        }
+        let open: u64 = self.lanes.iter().filter(|lane| &lane.target == target).map(|lane| lane.open).sum();
+        let mut differs = stored.map_or_else(Vec::new, |stored| reasons(&stored.why_not));
+        for (count, what) in
+            [(held, "cases are held"), (open, "commands are open"), (dead_letters, "dead letters are open")]
+        {
+            if count > 0 {
+                differs.push(format!("{count} {what}"));
+            }
+        }
+        let equal = stored.is_some_and(|stored| stored.in_sync) && held + open + dead_letters == 0;
+        if !unknown.is_empty() {
+            unknown.append(&mut differs);
+            return (UNKNOWN, unknown);
+        }
+        if equal { (IN_SYNC, Vec::new()) } else { (DRIFTED, differs) }
+    }
+}
+
+/// The worst first.
+fn rank(sync: &str) -> u8 {
+    match sync {
+        UNKNOWN => 0,
+        DRIFTED => 1,
+        _ => 2,
+    }
+}
+
+/// A number, or how many there are in a list.
+fn count(value: &serde_json::Value) -> u64 {
+    value.as_array().map_or_else(|| value.as_u64().unwrap_or(0), |list| list.len() as u64)
+}
+
+/// A text, or each text of a list.
+fn reasons(value: &serde_json::Value) -> Vec<String> {
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
+        serde_json::Value::Null | serde_json::Value::String(_) => None,
+        other => Some(other.to_string()),
+    };
+    match value {
+        serde_json::Value::Array(list) => list.iter().filter_map(text).collect(),
+        one => text(one).into_iter().collect(),
+    }
+}
+
+/// A time as the reconciler stores it: microseconds, or a text already.
+fn time(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Number(number) => {
+            number.as_i64().map(Time).filter(|at| *at > Time::NEVER).map(|at| at.to_string())
+        }
+        serde_json::Value::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
