@@ -74,8 +74,10 @@ pub(crate) enum Ran {
         command: CommandId,
         /// The credentials are gone.
         halted: bool,
-        /// Its calls. What they did is read first when it is taken again.
+        /// Its calls that may have done something: it is read first when the command is taken again.
         begun: Vec<UnendedAttempt>,
+        /// How its other calls ended.
+        ends: Vec<AttemptEnd>,
     },
 }
 
@@ -117,7 +119,7 @@ impl Desk {
                     if let Some(command) = self.commands.remove(&error.id()) {
                         let begun = self.ledger.finish(command).begun;
                         self.begun_before.insert(command, begun);
-                        return Some(Ran::Again { command, halted: false, begun: Vec::new() });
+                        return Some(Ran::Again { command, halted: false, begun: Vec::new(), ends: Vec::new() });
                     }
                 }
             }
@@ -146,15 +148,16 @@ impl Desk {
             let job = Job { command: open.command.clone(), taken_at: at, begun_before: !before.is_empty() };
             ledger.begin(command, open.digest);
             let ran = runner.run(&job).await;
-            let Run { mut begun, mut ends } = ledger.finish(command);
+            let Run { begun, mut ends } = ledger.finish(command);
             let finished = match ran {
                 Ok(finished) if !finished.halted || did_anything(&finished.outcome) => finished,
                 ended => {
                     if let Err(error) = &ended {
                         tracing::warn!(%error, "a command is left for another try");
                     }
+                    let (mut begun, ends) = without_effect(begun, ends);
                     begun.extend(before);
-                    return Ran::Again { command, halted: ended.is_ok(), begun };
+                    return Ran::Again { command, halted: ended.is_ok(), begun, ends };
                 }
             };
             let halted = finished.halted;
@@ -164,7 +167,7 @@ impl Desk {
             // The settler ends after the last run; without it nothing can be said of the command.
             match settle.send(done).await {
                 Ok(()) => Ran::Settled { halted },
-                Err(_) => Ran::Again { command, halted, begun },
+                Err(_) => Ran::Again { command, halted, begun, ends: Vec::new() },
             }
         };
         let running = self.running.spawn(work.instrument(span));
@@ -176,6 +179,15 @@ impl Desk {
 fn did_anything(outcome: &model::Outcome) -> bool {
     let said = |result: StepResult| !matches!(result, StepResult::NotTried);
     outcome.edges.iter().any(|edge| said(edge.result)) || (outcome.edges.is_empty() && said(outcome.result))
+}
+
+/// Tells the calls that certainly did nothing, whose ends may be noted, from those that may have done something: these
+/// stay without an end until their command has its outcome.
+fn without_effect(begun: Vec<UnendedAttempt>, ends: Vec<AttemptEnd>) -> (Vec<UnendedAttempt>, Vec<AttemptEnd>) {
+    let nothing = |end: &AttemptEnd| matches!(end.disposition.as_str(), "throttled" | "retry" | "reject" | "halt");
+    let ends: Vec<AttemptEnd> = ends.into_iter().filter(nothing).collect();
+    let begun = begun.into_iter().filter(|attempt| ends.iter().all(|end| end.id != attempt.id)).collect();
+    (begun, ends)
 }
 
 /// The end of an attempt whose writer vanished: nobody knows, and the outcome says what was read.

@@ -1,6 +1,6 @@
 //! What the writer may be told on its command line.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use model::{DirectoryId, Span};
 use outbound::Allowance;
@@ -8,6 +8,7 @@ use runtime::config::ServiceOptions;
 
 /// Settings of the writer.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// What all services share.
     #[command(flatten)]
@@ -26,15 +27,6 @@ impl Options {
     /// The limits that were told for a directory; none: they are learned.
     pub fn limits_of(&self, directory: &DirectoryId) -> Vec<Allowance> {
         self.limits.iter().filter(|(id, _)| id == directory).map(|(_, limit)| *limit).collect()
-    }
-
-    /// The directories that have limits, for logs.
-    pub fn limited(&self) -> BTreeMap<&DirectoryId, usize> {
-        let mut count = BTreeMap::new();
-        for (id, _) in &self.limits {
-            *count.entry(id).or_insert(0) += 1;
-        }
-        count
     }
 }
 
@@ -63,6 +55,22 @@ fn limit(text: &str) -> Result<(DirectoryId, Allowance), String> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::{CommandFactory as _, Parser as _};
+        Arguments::command().debug_assert();
+        let given = ["writer", "--limit", "cloud=200/60,jira=50/1"];
+        let options = Arguments::try_parse_from(given).unwrap().options;
+        assert_eq!(options.limits_of(&DirectoryId::new("jira").unwrap()).len(), 1);
+        assert_eq!(options.call_timeout, Duration::from_secs(10));
+    }
 
     #[test]
     fn a_limit_is_calls_in_seconds_of_a_directory() {

@@ -73,7 +73,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, place: Place) {
 
 /// Writes while the lease is ours.
 async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &LoopHandle) -> Result<String, StoreError> {
-    let keeping = tokio::spawn({
+    let keeping = Helper::begin({
         let tenure = tenure.clone();
         async move { tenure.keep().await }
     });
@@ -82,7 +82,7 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
         tracing::info!(count = unended.len(), "attempts of an earlier writer never ended; what they did is read first");
     }
     let (ledger, gate) = PostgresLedger::new(&shared.store, place, tenure, &shared.clock);
-    let gating = tokio::spawn(gate.run());
+    let gating = Helper::begin(gate.run());
     let (settle, done) = mpsc::channel(1024);
     let hands = Arc::new(Hands::default());
     let settler = Settler {
@@ -93,7 +93,7 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
         wake: shared.wake.clone(),
         done,
     };
-    let settling = tokio::spawn(settler.run());
+    let settling = Helper::begin(settler.run());
     let runner = Runner::new(place.target.clone(), Arc::clone(&ledger), Patience::default(), ids::jitter);
     let desk = Desk::new(runner, ledger, settle, unended);
     let stop = CancellationToken::new();
@@ -107,11 +107,33 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
     let ran = round.ran;
     // The desk held the last senders: settler and gate come to their ends.
     drop(round);
-    let _ended = settling.await;
-    let _ended = gating.await;
+    settling.ended().await;
+    gating.ended().await;
     tenure.over().cancel();
-    let _ended = keeping.await;
+    keeping.ended().await;
     Ok(format!("{ran} commands run"))
+}
+
+/// A task that ends with whoever began it.
+struct Helper(tokio::task::JoinHandle<()>);
+
+impl Helper {
+    fn begin(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    /// Waits for its end.
+    async fn ended(mut self) {
+        if let Err(error) = (&mut self.0).await {
+            tracing::error!(%error, "a part of the writer did not come to its end");
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Starts taking one lane.
@@ -121,7 +143,7 @@ fn intake(
     lane: Lane,
     hands: &Arc<Hands>,
     stop: &CancellationToken,
-) -> mpsc::Receiver<OpenCommand> {
+) -> (Helper, mpsc::Receiver<OpenCommand>) {
     let (into, taken) = mpsc::channel(64);
     let intaker = Intaker {
         place: place.clone(),
@@ -132,8 +154,7 @@ fn intake(
         into,
         stop: stop.clone(),
     };
-    tokio::spawn(intaker.run());
-    taken
+    (Helper::begin(intaker.run()), taken)
 }
 
 /// The work of one tenure.
@@ -152,8 +173,8 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    async fn work(&mut self, intakes: [mpsc::Receiver<OpenCommand>; 3]) {
-        let [mut urgent, mut normal, mut bulk] = intakes;
+    async fn work(&mut self, intakes: [(Helper, mpsc::Receiver<OpenCommand>); 3]) {
+        let [(_first, mut urgent), (_second, mut normal), (_third, mut bulk)] = intakes;
         let mut look = tokio::time::interval(LOOK_BEHIND);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -210,9 +231,15 @@ impl Round<'_> {
                 self.resting = halted;
                 halted
             }
-            Ran::Again { command, halted, .. } => {
+            Ran::Again { command, halted, ends, .. } => {
                 // The deliveries come again a little later; so does the row.
-                tokio::spawn(give_back(self.hands.let_go(command)));
+                let (deliveries, store) = (self.hands.let_go(command), self.shared.store.clone());
+                tokio::spawn(async move {
+                    give_back(deliveries).await;
+                    if let Err(error) = store.end_attempts(&ends).await {
+                        tracing::warn!(%error, "cannot note how attempts ended; they are read after once more");
+                    }
+                });
                 self.resting = self.resting || halted;
                 halted
             }
