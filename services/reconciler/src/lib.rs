@@ -1,1 +1,139 @@
 //! Decides: turns what was seen into plans, and plans into commands.
+//!
+//! Purpose: one holder of each tenant's lease keeps the tenant's mirrors and memory, and turns. A turn takes in
+//! everything that waits, decides once, and commits all that follows from it in one transaction. Read in the order the
+//! data passes: `wake` (what ends the wait) · `settle` (outcomes) · `mirror` (rows) · `decide` · `gate` (what goes, what
+//! is held) · `dispatch` (commands) · `sweep` (upkeep).
+//!
+//! Guarantees:
+//! * messages only wake: outcomes and rows are read from PostgreSQL, so a bus that lost everything costs one tick;
+//! * plan, cases, released edges, commands, questions, progress and messages are committed together, or nothing is;
+//! * deliveries are acknowledged after that commit;
+//! * a plan that the second opinion does not share is shown and not carried out;
+//! * a policy file that cannot be right, or that would stop managing too much, never replaces the one in force.
+//!
+//! It talks to no outside system and holds no outside credential.
+
+mod decide;
+mod dispatch;
+mod gate;
+mod mirror;
+mod options;
+mod policy_file;
+mod settle;
+mod state;
+mod sweep;
+mod tenant;
+mod tenure;
+mod turn;
+mod wake;
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{Bus, Relay, RelayOptions, Wake};
+use runtime::{Clock, Exit, Fault, Shutdown, fault::without_password, health, metrics};
+use store::{Role, Schema, Store, StoreError};
+
+pub use options::Options;
+
+/// Connections to the database: turns, leases and the relay of a few tenants at once.
+const CONNECTIONS: usize = 8;
+/// How long the outbox may take to be emptied at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// What all tenants share.
+struct Shared {
+    store: Store,
+    bus: Bus,
+    wake: Wake,
+    clock: Clock,
+    health: health::HealthState,
+    options: Options,
+    shutdown: Shutdown,
+    /// Who this process is in leases.
+    holder: String,
+}
+
+/// Runs until the end begins, then finishes the turn in hand.
+///
+/// # Errors
+/// A fault for the operator when the process cannot begin: a policy that cannot be right (64), a taken port (1), NATS or
+/// PostgreSQL out of reach (75).
+pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
+    let clock = options.service.clock()?;
+    let mut tenants = Vec::new();
+    for file in options.service.policy_files()? {
+        let loaded = policy_file::read(&file)?;
+        tenants.push((file, loaded));
+    }
+    let listener = health::bind(options.service.listen).await?;
+    let health = health::HealthState::new("reconciler", clock.clone());
+    let database = health.require("postgres");
+    let broker = health.require("nats");
+    let store = connect_store(&options).await?;
+    let url = options.service.nats_url();
+    let bus = Bus::connect(url, "reconciler").await.map_err(|error| Fault::nats_unreachable(url, &error))?;
+    let serving = health::serve(listener, health.clone(), metrics::process().clone(), shutdown.hard().clone());
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the health endpoint stopped");
+        }
+    });
+    shutdown.spawn(watch_conditions(store.clone(), bus.clone(), database, broker, shutdown.clone()));
+    let wake = Wake::default();
+    let relay = Relay {
+        bus: bus.clone(),
+        store: store.clone(),
+        schema: Schema::Plan,
+        wake: wake.clone(),
+        options: RelayOptions { republish_after: options.republish, ..RelayOptions::default() },
+    };
+    // The relay ends last: what the last turns committed still has to go out.
+    let relay_stop = tokio_util::sync::CancellationToken::new();
+    let relaying = tokio::spawn(relay.run(relay_stop.clone()));
+    let holder = runtime::ids::uuid().to_string();
+    let shared = Arc::new(Shared { store, bus, wake, clock, health, options, shutdown: shutdown.clone(), holder });
+    for (file, policy) in tenants {
+        shutdown.spawn(tenant::serve(Arc::clone(&shared), file, policy));
+    }
+    shutdown.finish().await;
+    relay_stop.cancel();
+    if tokio::time::timeout(LAST_WORDS, relaying).await.is_err() {
+        tracing::warn!("the outbox could not be emptied in time; what is left goes out when a reconciler starts again");
+    }
+    Ok(())
+}
+
+async fn connect_store(options: &Options) -> Result<Store, Fault> {
+    let url = options.service.database_url();
+    let role = options.service.role_set.then_some(Role::Reconciler);
+    Store::connect(url, role, CONNECTIONS).await.map_err(|error| match error {
+        StoreError::Unreachable(cause) => Fault::postgres_unreachable(url, &cause),
+        other => Fault::new("E0131", Exit::Error, format!("{}: {other}", without_password(url)))
+            .help("run the migrations (`rollcall up` does), and check that this user may take the reconciler's role"),
+    })
+}
+
+/// Looks every two seconds whether what we need is there.
+async fn watch_conditions(
+    store: Store,
+    bus: Bus,
+    database: health::Readiness,
+    broker: health::Readiness,
+    shutdown: Shutdown,
+) {
+    loop {
+        match store.ping().await {
+            Ok(()) => database.ready(),
+            Err(error) => database.not_ready(error.to_string()),
+        }
+        match bus.ping().await {
+            Ok(()) => broker.ready(),
+            Err(error) => broker.not_ready(error.to_string()),
+        }
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod delta;
 mod diff;
 mod fold;
 mod inbox;
+mod scope;
 
 use model::{AccountId, DirectoryId, GroupId, TenantId};
 
@@ -18,6 +19,7 @@ use crate::{Store, StoreError, sql};
 pub use commit::Pass;
 pub use delta::DirectoryVersion;
 pub use inbox::{Health, Wish};
+pub use scope::GroupNews;
 
 /// A directory's row: what its rows are keyed by.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -42,6 +42,8 @@ pub struct LetterRow {
     pub fault: Fault,
     /// Of which class.
     pub class: Rejection,
+    /// When it was first met.
+    pub first_at: Time,
 }
 
 /// Everything that others decided, as of now.
@@ -89,7 +91,7 @@ impl Store {
                 until: row.try_get::<_, Option<i64>>(3)?.map(Time),
             });
         }
-        let select = "select id, target, fault, class from effect.letter
+        let select = "select id, target, fault, class, first_at from effect.letter
                        where tenant = $1 and state = 'open' order by id";
         for row in sql::query(&tx, select, &[&name]).await? {
             let class: &str = row.try_get(3)?;
@@ -99,6 +101,7 @@ impl Store {
                 fault: row.json(LETTER, 2)?,
                 class: Rejection::parse(class)
                     .ok_or_else(|| StoreError::corrupt(LETTER, format!("class \"{class}\"")))?,
+                first_at: row.time(4)?,
             });
         }
         let select = "select target from (select distinct on (target) target, paused from console.pause

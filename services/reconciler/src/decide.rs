@@ -1,0 +1,201 @@
+//! Deciding once, from everything that was taken in.
+
+use std::collections::BTreeSet;
+
+use model::{Canonical as _, Digest, Fact, ReadScope, Span, Time, WaitWhy};
+use planner::{ConflictDecision, Decision, Occasion, Verdict};
+use store::plan::{PlanRow, Turn, Verdicts};
+
+use crate::{
+    settle,
+    state::{AccountKey, State},
+};
+
+/// A fact is asked for again when its answer did not suffice, but not sooner than this.
+const ASK_AGAIN: Span = Span::from_secs(5);
+/// A letter that nothing wants is moot after it was unwanted for so long.
+const MOOT_AFTER: Span = Span::from_secs(10);
+
+/// Lays what people decided over the memory.
+pub(crate) fn lay_over(state: &mut State, verdicts: Verdicts) {
+    let memory = &mut state.memory;
+    let said = |approved| if approved { Verdict::Approved } else { Verdict::Rejected };
+    memory.approvals = verdicts.cases.iter().map(|row| (row.digest, said(row.approved))).collect();
+    memory.conflicts = verdicts
+        .conflicts
+        .iter()
+        .filter_map(|row| {
+            let decision = match (row.decision.as_str(), row.until) {
+                ("adopt", _) => ConflictDecision::Adopt,
+                ("add-only", _) => ConflictDecision::AddOnly,
+                ("keep-apart", _) => ConflictDecision::KeepApart,
+                ("ignore", until) => ConflictDecision::Ignore { until: until.unwrap_or(Time(i64::MAX)) },
+                _ => return None,
+            };
+            Some(((row.target.clone(), row.group.clone()), decision))
+        })
+        .collect();
+    memory.dead_letters = verdicts.letters.iter().map(|row| (row.target.clone(), row.id, row.fault.clone())).collect();
+    memory.own_accounts.clear();
+    for (directory, account) in &verdicts.own_accounts {
+        memory.own_accounts.entry(directory.clone()).or_default().insert(account.clone());
+    }
+    memory.blind = verdicts.blind.iter().map(|(directory, _)| directory.clone()).collect();
+    state.verdicts = verdicts;
+}
+
+/// Decides, asks for a second opinion, and notes what was learned. `None`: the second opinion differs, and nothing of
+/// the plan may go.
+pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> Option<Decision> {
+    let occasion = if std::mem::take(&mut state.swept) { Occasion::Sweep } else { Occasion::Event };
+    let mut decision = state.planner.decide(&state.memory, now, occasion);
+    if let Err(violations) = planner::check::check(&decision.plan, &state.planner, &state.memory) {
+        for violation in violations.iter().take(20) {
+            tracing::error!(event.name = "rollcall.plan.refused", rollcall.org = state.tenant.as_str(), %violation,
+                "the second opinion differs: this plan is not carried out");
+        }
+        return None;
+    }
+    settle::learn(state, &decision, now, turn);
+    state.sources.extend(decision.sources.iter().map(|(key, source)| (key.clone(), source.clone())));
+    keep_plan(state, &mut decision, now, turn);
+    Some(decision)
+}
+
+/// Stores the plan where it says something else than the last one.
+fn keep_plan(state: &mut State, decision: &mut Decision, now: Time, turn: &mut Turn) {
+    let digest = Digest::of(&decision.plan.body.canonical_bytes());
+    if let Some((number, last)) = state.last_plan
+        && last == digest
+    {
+        decision.plan.number = Some(number);
+        return;
+    }
+    let number = state.next_plan();
+    decision.plan.number = Some(number);
+    let summary = summary(decision);
+    turn.plan = Some(PlanRow {
+        number,
+        made_at: now,
+        policy: decision.plan.policy,
+        digest,
+        body: serde_json::to_vec(&decision.plan).unwrap_or_default(),
+        summary,
+    });
+    state.last_plan = Some((number, digest));
+}
+
+/// Counts for lists of plans.
+fn summary(decision: &Decision) -> String {
+    #[derive(serde::Serialize)]
+    struct Summary {
+        cases: usize,
+        held: usize,
+        steps: usize,
+        refusals: usize,
+        waits: usize,
+    }
+    let targets = &decision.plan.body.targets;
+    let cases = || decision.plan.cases().map(|(_, case)| case);
+    let summary = Summary {
+        cases: cases().count(),
+        held: cases().filter(|case| !case.held.is_empty()).count(),
+        steps: cases().map(|case| case.steps.len()).sum(),
+        refusals: targets.iter().map(|target| target.refusals.len()).sum(),
+        waits: targets.iter().map(|target| target.waits.len()).sum(),
+    };
+    serde_json::to_string(&summary).unwrap_or_default()
+}
+
+/// Which facts are to be read by themselves from now on: what the decision needs, and what tells whether accounts are
+/// as they were made. Gives the new ones.
+pub(crate) fn questions(state: &mut State, decision: &Decision, now: Time, turn: &mut Turn) -> Vec<Fact> {
+    let mut wanted: BTreeSet<Fact> = decision.needs.iter().cloned().collect();
+    wanted.extend(read_back(state, now, turn));
+    let mut new = Vec::new();
+    for fact in &wanted {
+        let asked = state.asked.get(fact).copied();
+        let answer = state.planner.mirror(fact.directory()).and_then(|mirror| mirror.answer_to(fact));
+        let due = match (asked, answer) {
+            (None, _) => true,
+            (Some(asked), Some((_, read_at))) => read_at >= asked && now >= read_at.plus(ASK_AGAIN),
+            (Some(_), None) => false,
+        };
+        if due {
+            state.asked.insert(fact.clone(), now);
+            new.push(fact.clone());
+        }
+    }
+    let dropped: Vec<Fact> = state.asked.keys().filter(|fact| !wanted.contains(*fact)).cloned().collect();
+    for fact in dropped {
+        state.asked.remove(&fact);
+        turn.unneeded.push(fact);
+    }
+    turn.needs.extend(new.iter().cloned());
+    new
+}
+
+/// Closes accounts that have been read since their change, and names those that are to be read.
+fn read_back(state: &mut State, now: Time, turn: &mut Turn) -> Vec<Fact> {
+    let (mut read, mut ask): (Vec<AccountKey>, Vec<Fact>) = (Vec::new(), Vec::new());
+    for (key, open) in &state.accounts {
+        let (Some(done), Some(mirror)) = (&open.done, state.planner.mirror(&key.0)) else { continue };
+        if now < done.after {
+            continue;
+        }
+        let listed = mirror.read_of(&ReadScope::Users).and_then(|read| read.complete_began_at);
+        let fact = done.account.clone().map(|user| Fact::User { directory: key.0.clone(), user });
+        let answered = fact.as_ref().and_then(|fact| mirror.answer_to(fact)).map(|(_, read_at)| read_at);
+        if [listed, answered].into_iter().flatten().any(|at| at >= done.after) {
+            read.push(key.clone());
+        } else {
+            ask.extend(fact);
+        }
+    }
+    for key in read {
+        settle::close(state, &key, turn);
+    }
+    ask
+}
+
+/// Dead letters that nothing waits for any more: what was at fault is no longer wanted.
+pub(crate) fn moot_letters(state: &mut State, decision: &Decision, now: Time) -> Vec<u64> {
+    let mut waited: BTreeSet<u64> = BTreeSet::new();
+    let mut unclear = BTreeSet::new();
+    for target in &decision.plan.body.targets {
+        for wait in &target.waits {
+            match &wait.why {
+                WaitWhy::DeadLetter { id } => {
+                    waited.insert(*id);
+                }
+                WaitWhy::CompleteRead { .. } | WaitWhy::TargetRead { .. } | WaitWhy::SourceBlind { .. } => {
+                    unclear.insert(target.target.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut idle = std::collections::BTreeMap::new();
+    let mut moot = Vec::new();
+    for letter in &state.verdicts.letters {
+        let under_way = || {
+            state
+                .released
+                .keys()
+                .any(|(target, group, account)| target == &letter.target && letter.fault.covers(group, account))
+        };
+        let blind =
+            || state.planner.sources_of(&letter.target).iter().any(|source| state.memory.blind.contains(source));
+        if waited.contains(&letter.id) || unclear.contains(&letter.target) || blind() || under_way() {
+            continue;
+        }
+        let since = state.idle_letters.get(&letter.id).copied().unwrap_or(now);
+        if now >= since.plus(MOOT_AFTER) {
+            moot.push(letter.id);
+        } else {
+            idle.insert(letter.id, since);
+        }
+    }
+    state.idle_letters = idle;
+    moot
+}

@@ -1,0 +1,184 @@
+//! Commands: chunks of released edges that are still wanted now, one open command for each object in a lane.
+
+use std::collections::BTreeMap;
+
+use model::{
+    AccountId, Command, CommandBody, CommandId, DirectoryId, DirectoryKind, EdgeChange, EdgeOp, GroupId, Lane, Time,
+};
+use store::plan::{EdgeKey as EdgeRow, NewCommand, ReleasedRow, Turn};
+
+use crate::state::State;
+
+/// Most edges in a command to a target that changes a whole group with one call.
+const CHUNK: usize = 100;
+/// Most edges in a command to a target that takes a call for each.
+const CHUNK_OF_CALLS: usize = 25;
+
+/// How much work may be open in one lane of a target. It grows while outcomes come back, and halves when a writer says
+/// that something could not be begun in time: a command is a few seconds of work, not a queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Pace {
+    /// Edges and other steps in open commands.
+    pub(crate) open: usize,
+    /// How many of them there may be.
+    pub(crate) most: usize,
+}
+
+impl Pace {
+    const LEAST: usize = 100;
+    const MOST: usize = 50_000;
+
+    /// Whether another command may be opened.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.open < self.most
+    }
+
+    /// A command of this size came back; `late`: some of it was not begun in time.
+    pub(crate) fn learn(&mut self, size: usize, late: bool) {
+        self.most = if late { self.most / 2 } else { self.most.saturating_add(size) };
+        self.most = self.most.clamp(Self::LEAST, Self::MOST);
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { open: 0, most: 500 }
+    }
+}
+
+/// Makes commands of the edges that wait. What is no longer wanted is dropped; it was a step of a plan, never a promise.
+pub(crate) fn commands(state: &mut State, now: Time, turn: &mut Turn, ids: &mut impl FnMut() -> CommandId) {
+    let ready: Vec<(DirectoryId, Lane, GroupId)> = state
+        .waiting
+        .keys()
+        .filter(|(target, lane, group)| {
+            !state.busy.contains(&(target.clone(), *lane, format!("group/{group}"))) && !state.is_paused(target)
+        })
+        .cloned()
+        .collect();
+    for (target, lane, group) in ready {
+        // A revocation never waits for room.
+        let room = lane == Lane::Urgent || state.pace.entry((target.clone(), lane)).or_default().has_room();
+        if room {
+            command(state, &target, lane, &group, now, turn, ids);
+        }
+    }
+}
+
+fn command(
+    state: &mut State,
+    target: &DirectoryId,
+    lane: Lane,
+    group: &GroupId,
+    now: Time,
+    turn: &mut Turn,
+    ids: &mut impl FnMut() -> CommandId,
+) {
+    let most = chunk(state, target);
+    let waiting = state.waiting.get(&(target.clone(), lane, group.clone()));
+    let mut chosen: Vec<(EdgeOp, AccountId)> = Vec::new();
+    let mut unwanted: Vec<AccountId> = Vec::new();
+    for (op, account) in waiting.into_iter().flatten() {
+        if chosen.len() == most {
+            break;
+        }
+        if state.planner.still_wanted(target, group, account, *op) {
+            chosen.push((*op, account.clone()));
+        } else {
+            unwanted.push(account.clone());
+        }
+    }
+    for account in unwanted {
+        state.unrelease(&(target.clone(), group.clone(), account.clone()));
+        turn.released.retain(|row| (&row.edge.target, &row.edge.group, &row.edge.account) != (target, group, &account));
+        turn.unreleased.push(EdgeRow { target: target.clone(), group: group.clone(), account });
+    }
+    if chosen.is_empty() {
+        return;
+    }
+    let generation = state.raise(target, format!("group/{group}"));
+    turn.generations.push((target.clone(), format!("group/{group}"), generation));
+    let edges = chosen
+        .iter()
+        .map(|(op, account)| EdgeChange {
+            account: account.clone(),
+            op: *op,
+            person_generation: state.generation(target, &format!("account/{account}")),
+        })
+        .collect();
+    let id = ids();
+    let body = CommandBody::Edges { group: group.clone(), generation, edges };
+    let command = Command { id, tenant: state.tenant.clone(), target: target.clone(), lane, body };
+    let plan = take(state, target, group, &chosen, id, now, turn);
+    issue(state, command, plan, now, turn);
+}
+
+/// Puts released edges into a command. Gives the plan of the first of them.
+fn take(
+    state: &mut State,
+    target: &DirectoryId,
+    group: &GroupId,
+    chosen: &[(EdgeOp, AccountId)],
+    id: CommandId,
+    now: Time,
+    turn: &mut Turn,
+) -> u64 {
+    let mut plan = None;
+    for (_, account) in chosen {
+        let key = (target.clone(), group.clone(), account.clone());
+        let Some(mut released) = state.unrelease(&key) else { continue };
+        released.command = Some(id);
+        plan.get_or_insert(released.plan);
+        turn.released.push(ReleasedRow {
+            edge: EdgeRow { target: key.0.clone(), group: key.1.clone(), account: key.2.clone() },
+            op: released.op,
+            lane: released.lane,
+            revocation: released.revocation,
+            plan: released.plan,
+            command: released.command,
+            released_at: now,
+        });
+        state.release(key, released);
+    }
+    plan.unwrap_or(0)
+}
+
+/// Notes a command as open and writes it, with the message that wakes its writer.
+pub(crate) fn issue(state: &mut State, command: Command, plan: u64, now: Time, turn: &mut Turn) {
+    let traceparent = runtime::trace::current_traceparent();
+    let generation = match &command.body {
+        CommandBody::CreateGroup { .. } => 0,
+        CommandBody::DeleteGroup { generation, .. }
+        | CommandBody::Edges { generation, .. }
+        | CommandBody::Account { generation, .. } => *generation,
+    };
+    let message = bus::outgoing::command(&command, traceparent.as_deref());
+    let created_at = now;
+    state.opened(command.clone(), created_at);
+    turn.commands.push(NewCommand { command, generation, plan, traceparent, created_at, message });
+}
+
+fn chunk(state: &State, target: &DirectoryId) -> usize {
+    let kind = state.planner.policy().directories.get(target).map(|directory| directory.kind);
+    if kind == Some(DirectoryKind::AtlassianScim) { CHUNK } else { CHUNK_OF_CALLS }
+}
+
+/// A turn may release an edge and put it into a command, or raise an object twice: the last word is what is written.
+pub(crate) fn tidy(turn: &mut Turn) {
+    let mut last: BTreeMap<(DirectoryId, GroupId, AccountId), ReleasedRow> = BTreeMap::new();
+    for row in std::mem::take(&mut turn.released) {
+        last.insert((row.edge.target.clone(), row.edge.group.clone(), row.edge.account.clone()), row);
+    }
+    turn.released = last.into_values().collect();
+    let mut generations = BTreeMap::new();
+    for (target, object, generation) in std::mem::take(&mut turn.generations) {
+        generations.insert((target, object), generation);
+    }
+    turn.generations =
+        generations.into_iter().map(|((target, object), generation)| (target, object, generation)).collect();
+    let mut confirmed = BTreeMap::new();
+    for row in std::mem::take(&mut turn.confirmed) {
+        confirmed.insert(row.edge.clone(), row);
+    }
+    turn.confirmed = confirmed.into_values().collect();
+}

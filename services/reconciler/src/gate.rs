@@ -1,0 +1,253 @@
+//! The gate: which cases of a plan go, and which wait for a person.
+
+use std::collections::BTreeMap;
+
+use model::{
+    AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Lane, Step,
+    Time,
+};
+use planner::{Decision, Verdict, WindowEntry, WindowKind};
+use store::audit::AuditEntry;
+use store::plan::{AccountOpenRow, CaseState, EdgeKey as EdgeRow, HeldRow, OpeningRow, ReleasedRow, Turn, WindowRow};
+
+use crate::{
+    dispatch,
+    state::{AccountOpen, Released, State},
+};
+
+/// Who the chain says decided what no person did.
+pub(crate) const ACTOR: &str = "reconciler";
+
+/// Releases what may go: edges wait for a command of theirs, groups and accounts get one at once. `ids` makes ids.
+pub(crate) fn release(
+    state: &mut State,
+    decision: &Decision,
+    now: Time,
+    turn: &mut Turn,
+    ids: &mut impl FnMut() -> CommandId,
+) {
+    let number = decision.plan.number.unwrap_or(0);
+    for (target, case) in decision.plan.cases() {
+        if !case.is_released() || state.is_paused(target) {
+            continue;
+        }
+        let mut gate = Gate { state: &mut *state, turn: &mut *turn, target, case, number, now, gone: 0 };
+        for step in &case.steps {
+            gate.step(step, ids);
+        }
+        let gone = gate.gone;
+        if gone > 0 {
+            note(state, target, case, now, turn);
+        }
+    }
+}
+
+/// One released case on its way.
+struct Gate<'a> {
+    state: &'a mut State,
+    turn: &'a mut Turn,
+    target: &'a DirectoryId,
+    case: &'a Case,
+    number: u64,
+    now: Time,
+    /// How many of its steps went.
+    gone: u64,
+}
+
+impl Gate<'_> {
+    fn step(&mut self, step: &Step, ids: &mut impl FnMut() -> CommandId) {
+        match step {
+            Step::Edge { edge, .. } => {
+                // An edge of a group or an account that is still to be made is decided again when that is there.
+                let (Some(group), Some(account)) = (&edge.group, &edge.account) else { return };
+                self.edge(group.clone(), account.clone(), edge.op);
+            }
+            Step::CreateGroup { name, description, .. } => {
+                let body = CommandBody::CreateGroup { name: name.clone(), description: description.clone() };
+                let folded = self.state.planner.policy().fold_group_name(self.target, name);
+                if let Some(command) = self.command(body, ids) {
+                    let target = self.target.clone();
+                    self.state.memory.opening.insert((target.clone(), folded.clone()));
+                    self.turn.openings.push(OpeningRow { target, name: folded, command });
+                }
+            }
+            Step::DeleteGroup { group, .. } => {
+                let object = format!("group/{group}");
+                if self.may_open(&object) {
+                    let generation = self.raise(object);
+                    self.command(CommandBody::DeleteGroup { group: group.clone(), generation }, ids);
+                }
+            }
+            Step::Account { account, person, change, .. } => {
+                let (Some(person), Some(source)) = (person, self.source()) else { return };
+                self.account(account.as_ref(), person, source, change, ids);
+            }
+        }
+    }
+
+    fn edge(&mut self, group: model::GroupId, account: AccountId, op: EdgeOp) {
+        let revocation = matches!(self.case.kind, CaseKind::Leaver { .. });
+        if revocation {
+            self.revoke(&account);
+        }
+        let (target, lane, plan) = (self.target.clone(), self.case.lane, self.number);
+        let edge = EdgeRow { target: target.clone(), group: group.clone(), account: account.clone() };
+        let released_at = self.now;
+        self.turn.released.push(ReleasedRow { edge, op, lane, revocation, plan, command: None, released_at });
+        self.state.release((target, group, account), Released { op, lane, revocation, plan, command: None });
+        self.gone += 1;
+    }
+
+    /// Whatever was decided about the account before is outdated from now on. Once for each case.
+    fn revoke(&mut self, account: &AccountId) {
+        let object = format!("account/{account}");
+        let raised = self.turn.generations.iter().any(|(target, of, _)| target == self.target && of == &object);
+        if !raised {
+            self.raise(object);
+        }
+    }
+
+    fn account(
+        &mut self,
+        account: Option<&AccountId>,
+        person: &AccountId,
+        source: DirectoryId,
+        change: &AccountChange,
+        ids: &mut impl FnMut() -> CommandId,
+    ) {
+        let object = format!("person/{person}");
+        if !self.may_open(&object) {
+            return;
+        }
+        if let (AccountChange::Deactivate, Some(account)) = (change, account) {
+            self.revoke(account);
+        }
+        let generation = self.raise(object);
+        let (account, change) = (account.cloned(), change.clone());
+        let body = CommandBody::Account { account, person: person.clone(), change, generation };
+        let Some(command) = self.command(body, ids) else { return };
+        let key = (self.target.clone(), source.clone(), person.clone());
+        self.state.memory.accounts_open.insert(key.clone());
+        self.state.accounts.insert(key, AccountOpen { command, done: None });
+        let target = self.target.clone();
+        self.turn.accounts_open.push(AccountOpenRow { target, source, person: person.clone(), command });
+    }
+
+    /// Where the person of an account's case is known from.
+    fn source(&self) -> Option<DirectoryId> {
+        match &self.case.kind {
+            CaseKind::Leaver { source, .. } | CaseKind::Account { source, .. } => Some(source.clone()),
+            _ => None,
+        }
+    }
+
+    fn raise(&mut self, object: String) -> u64 {
+        let generation = self.state.raise(self.target, object.clone());
+        self.turn.generations.push((self.target.clone(), object, generation));
+        generation
+    }
+
+    fn may_open(&self, object: &str) -> bool {
+        let lane = (self.target.clone(), self.case.lane);
+        let free = !self.state.busy.contains(&(self.target.clone(), self.case.lane, object.to_owned()));
+        free && self.state.pace.get(&lane).is_none_or(dispatch::Pace::has_room)
+    }
+
+    /// Makes a command of a step that is not an edge; `None`: its turn comes later.
+    fn command(&mut self, body: CommandBody, ids: &mut impl FnMut() -> CommandId) -> Option<CommandId> {
+        let (tenant, target) = (self.state.tenant.clone(), self.target.clone());
+        let command = Command { id: ids(), tenant, target, lane: self.case.lane, body };
+        if !self.may_open(&command.object()) {
+            return None;
+        }
+        let id = command.id;
+        self.gone += 1;
+        dispatch::issue(self.state, command, self.number, self.now, self.turn);
+        Some(id)
+    }
+}
+
+/// Counts a released case in its window unless a person approved it, and says so in the chain if one did.
+fn note(state: &mut State, target: &DirectoryId, case: &Case, now: Time, turn: &mut Turn) {
+    if state.memory.approvals.get(&case.digest) == Some(&Verdict::Approved) {
+        let by = state.verdicts.cases.iter().find(|row| row.digest == case.digest);
+        let by = by.map_or_else(String::new, |row| row.actor.clone());
+        if state.held.contains_key(&case.digest) {
+            turn.audit.push(entry(now, "case.released", target, &case.digest, &by));
+            turn.released_cases.push((case.digest, by));
+        }
+        return;
+    }
+    let (kind, stored, count) = match case.kind {
+        CaseKind::Leaver { .. } => (WindowKind::Deactivations, store::plan::WindowKind::Deactivations, 1),
+        _ => (WindowKind::Removals, store::plan::WindowKind::Removals, case.count(EdgeOp::Remove) as u64),
+    };
+    if count == 0 || case.lane == Lane::Bulk {
+        return;
+    }
+    state.memory.window.push(WindowEntry { target: target.clone(), at: now, kind, count });
+    turn.windows.push(WindowRow { target: target.clone(), at: now, kind: stored, count });
+}
+
+fn entry(at: Time, verb: &str, target: &DirectoryId, digest: &Digest, cause: &str) -> AuditEntry {
+    AuditEntry {
+        at,
+        actor: ACTOR.to_owned(),
+        verb: verb.to_owned(),
+        key: format!("{target}/case/{digest}"),
+        before: Vec::new(),
+        after: digest.0.to_vec(),
+        cause: cause.to_owned(),
+    }
+}
+
+/// Notes which cases wait for a person, where that differs from before.
+pub(crate) fn hold(state: &mut State, decision: &Decision, now: Time, turn: &mut Turn) {
+    let mut held = BTreeMap::new();
+    let mut rows = Vec::new();
+    for (target, case) in decision.plan.cases().filter(|(_, case)| !case.held.is_empty()) {
+        let rejected = state.memory.approvals.get(&case.digest) == Some(&Verdict::Rejected);
+        let case_state = if rejected { CaseState::Rejected } else { CaseState::Held };
+        if held.insert(case.digest, case_state).is_none() {
+            rows.push((target, case, case_state));
+        }
+    }
+    if held == state.held {
+        return;
+    }
+    for (target, case, _) in rows.iter().filter(|(_, case, _)| !state.held.contains_key(&case.digest)) {
+        let guards: Vec<&str> = case.held.iter().map(|held| held.guard.as_str()).collect();
+        tracing::info!(
+            event.name = "rollcall.guard.held",
+            rollcall.org = state.tenant.as_str(),
+            rollcall.site = target.as_str(),
+            case = case.digest.short(),
+            guards = guards.join(","),
+            steps = case.steps.len(),
+            "a case waits for a person"
+        );
+        turn.audit.push(entry(now, "case.held", target, &case.digest, &guards.join(",")));
+    }
+    let row = |(target, case, state): (&DirectoryId, &Case, CaseState)| HeldRow {
+        digest: case.digest,
+        target: target.clone(),
+        kind: kind(&case.kind).to_owned(),
+        body: serde_json::to_vec(case).unwrap_or_default(),
+        state,
+    };
+    turn.held = Some(rows.into_iter().map(row).collect());
+    state.held = held;
+}
+
+/// A case's cause in one word.
+const fn kind(kind: &CaseKind) -> &'static str {
+    match kind {
+        CaseKind::Leaver { .. } => "leaver",
+        CaseKind::Create { .. } => "create",
+        CaseKind::Conflict { .. } => "conflict",
+        CaseKind::Additions { .. } => "additions",
+        CaseKind::Removals { .. } => "removals",
+        CaseKind::Delete { .. } => "delete",
+        CaseKind::Account { .. } => "account",
+    }
+}

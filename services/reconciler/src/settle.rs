@@ -1,0 +1,188 @@
+//! Outcomes: what writers report is remembered, and what they did not do is free to be decided afresh.
+
+use model::{CommandBody, EdgeOp, Link, LinkHow, Outcome, StepResult, Time};
+use planner::{Confirmed, Pin};
+use runtime::metrics::Metrics;
+use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, PersonLinkRow, PinRow, Turn};
+
+use crate::state::{AccountKey, Done, EdgeKey, Open, State};
+
+/// Takes outcomes in.
+pub(crate) fn outcomes(state: &mut State, outcomes: &[(Outcome, Option<String>)], turn: &mut Turn, metrics: &Metrics) {
+    for (outcome, _) in outcomes {
+        turn.settled.push(outcome.command);
+        let Some(open) = state.closed(outcome.command) else { continue };
+        let lane = (open.command.target.clone(), open.command.lane);
+        let late = outcome.result == StepResult::NotTried
+            || outcome.edges.iter().any(|edge| edge.result == StepResult::NotTried);
+        state.pace.entry(lane).or_default().learn(crate::state::size(&open.command.body), late);
+        match &open.command.body {
+            CommandBody::Edges { .. } => edges(state, &open, outcome, turn, metrics),
+            CommandBody::CreateGroup { name, .. } => created(state, &open, name, outcome, turn),
+            CommandBody::Account { .. } => account(state, &open, outcome, turn),
+            // The group disappears with the next read of the target.
+            CommandBody::DeleteGroup { .. } => {}
+        }
+        count(metrics, &open, outcome);
+    }
+}
+
+fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn, metrics: &Metrics) {
+    let CommandBody::Edges { group, edges, .. } = &open.command.body else { return };
+    let target = &open.command.target;
+    for edge in edges {
+        state.unrelease(&(target.clone(), group.clone(), edge.account.clone()));
+    }
+    for edge in outcome.edges.iter().filter(|edge| edge.result.holds()) {
+        let key: EdgeKey = (target.clone(), edge.group.clone(), edge.account.clone());
+        let row = EdgeRow { target: key.0.clone(), group: key.1.clone(), account: key.2.clone() };
+        let (present, at) = (edge.op == EdgeOp::Add, edge.confirmed_at.unwrap_or(outcome.at));
+        state.memory.confirmed.insert(key.clone(), Confirmed { present, at });
+        turn.confirmed.push(ConfirmedRow { edge: row.clone(), present, confirmed_at: at });
+        if edge.op == EdgeOp::Remove {
+            if state.memory.managed.remove(&key).is_some() {
+                turn.unmanaged.push(row);
+            }
+        // What already was so was somebody else's doing, and is theirs to undo.
+        } else if edge.result == StepResult::Done && state.memory.managed.insert(key, ()).is_none() {
+            turn.managed.push(row);
+        }
+    }
+    let took = open.created_at.until(outcome.at).to_std();
+    metrics.change_latency(state.tenant.as_str(), target.as_str(), "membership", "apply", took);
+}
+
+/// A group that was made, or found under its name after an attempt of ours, is what we mean by the name from now on.
+fn created(state: &mut State, open: &Open, name: &str, outcome: &Outcome, turn: &mut Turn) {
+    let target = open.command.target.clone();
+    let name = state.planner.policy().fold_group_name(&target, name);
+    let key = (target, name);
+    state.memory.opening.remove(&key);
+    let source = state.sources.remove(&key);
+    let Some(group) = outcome.group.clone().filter(|_| outcome.result.holds()) else { return };
+    let pin = Pin { group: group.clone(), how: LinkHow::Created, equal_once: false, source: source.clone() };
+    state.memory.pins.insert(key.clone(), pin);
+    turn.pins.push(PinRow {
+        target: key.0,
+        name: key.1,
+        group,
+        how: LinkHow::Created,
+        equal_once: false,
+        source,
+        pinned_at: outcome.at,
+    });
+}
+
+/// An account that was changed stays open until it has been read back, or the mirror would ask for the same again.
+fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
+    let CommandBody::Account { account, person, .. } = &open.command.body else { return };
+    let target = &open.command.target;
+    let found = state.accounts.iter().find(|(_, at)| at.command == open.command.id).map(|(key, _)| key.clone());
+    let Some(key) = found else { return };
+    let account = outcome.account.clone().or_else(|| account.clone());
+    if !outcome.result.holds() {
+        return close(state, &key, turn);
+    }
+    if let Some(account) = &account {
+        let (source, at) = (key.1.clone(), outcome.at);
+        let link = (source.clone(), person.clone(), target.clone());
+        if state.memory.people.get(&link) != Some(account) {
+            state.memory.people.insert(link, account.clone());
+            turn.links.push(PersonLinkRow {
+                source,
+                person: person.clone(),
+                target: target.clone(),
+                account: account.clone(),
+                behind: outcome.behind.clone(),
+                how: LinkHow::Created,
+                linked_at: at,
+            });
+        }
+    }
+    let lag = state.planner.policy().directories.get(target).map(|directory| directory.lag).unwrap_or_default();
+    if let Some(at) = state.accounts.get_mut(&key) {
+        at.done = Some(Done { account, after: outcome.at.plus(lag) });
+    }
+}
+
+/// An account is free to be decided about again.
+pub(crate) fn close(state: &mut State, key: &AccountKey, turn: &mut Turn) {
+    state.memory.accounts_open.remove(key);
+    if let Some(open) = state.accounts.remove(key) {
+        let (target, source, person) = key.clone();
+        turn.accounts_closed.push(store::plan::AccountOpenRow { target, source, person, command: open.command });
+    }
+}
+
+/// Counts what became of a command.
+fn count(metrics: &Metrics, open: &Open, outcome: &Outcome) {
+    let (org, site) = (open.command.tenant.as_str(), open.command.target.as_str());
+    if outcome.edges.is_empty() {
+        let (kind, action) = match &open.command.body {
+            CommandBody::CreateGroup { .. } => ("group", "create"),
+            CommandBody::DeleteGroup { .. } => ("group", "delete"),
+            CommandBody::Account { change, .. } => ("account", change.as_str()),
+            CommandBody::Edges { .. } => ("membership", "apply"),
+        };
+        return metrics.changes(org, site, kind, action, outcome.result.as_str(), 1);
+    }
+    for edge in &outcome.edges {
+        metrics.changes(org, site, "membership", edge.op.as_str(), edge.result.as_str(), 1);
+    }
+}
+
+/// Notes what a decision learned: links and pins that differ from before.
+pub(crate) fn learn(state: &mut State, decision: &planner::Decision, now: Time, turn: &mut Turn) {
+    let mut people = Vec::new();
+    let mut names = Vec::new();
+    for target in &decision.plan.body.targets {
+        for link in &target.links {
+            match link {
+                Link::Person { source, person, account, how } => {
+                    let key = (source.clone(), person.clone(), target.target.clone());
+                    if state.memory.people.get(&key) != Some(account) {
+                        people.push((key, account.clone(), *how));
+                    }
+                }
+                Link::Group { name, .. } => {
+                    let key = (target.target.clone(), name.clone());
+                    names.push((state.memory.pins.get(&key).cloned(), key));
+                }
+            }
+        }
+    }
+    let (holds, leaving) = (state.memory.plan_holds.clone(), state.memory.leaving.clone());
+    state.memory.learn(decision);
+    for ((source, person, target), account, how) in people {
+        turn.links.push(PersonLinkRow { source, person, target, account, behind: None, how, linked_at: now });
+    }
+    for (before, key) in names {
+        let Some(pin) = state.memory.pins.get(&key).filter(|pin| before.as_ref() != Some(*pin)) else { continue };
+        turn.pins.push(PinRow {
+            target: key.0,
+            name: key.1,
+            group: pin.group.clone(),
+            how: pin.how,
+            equal_once: pin.equal_once,
+            source: pin.source.clone(),
+            pinned_at: now,
+        });
+    }
+    if holds != state.memory.plan_holds {
+        let row = |hold: &planner::PlanHold| store::plan::PlanHoldRow {
+            target: hold.target.clone(),
+            name: hold.name.clone(),
+            op: hold.op,
+        };
+        turn.plan_holds = Some(state.memory.plan_holds.iter().map(row).collect());
+    }
+    if leaving != state.memory.leaving {
+        let rows = state.memory.leaving.iter().map(|((target, source, person), since)| store::plan::LeavingRow {
+            target: target.clone(),
+            source: source.clone(),
+            person: person.clone(),
+            since: *since,
+        });
+        turn.leaving = Some(rows.collect());
+    }
+}

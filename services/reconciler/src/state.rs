@@ -1,0 +1,273 @@
+//! What a tenant's reconciler holds in memory: the planner with its mirrors, the memory, and what is under way.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use model::{
+    AccountId, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, Lane, TenantId,
+    Time,
+};
+use planner::{Confirmed, Memory, Pin, PlanHold, Planner, WindowEntry, WindowKind};
+use policy::Policy;
+use store::directory::DirectoryKey;
+use store::plan::{AccountOpenRow, CaseState, MemoryRows, Verdicts};
+
+use crate::dispatch::Pace;
+
+/// One membership at a target, as the planner's memory keys it.
+pub(crate) type EdgeKey = (DirectoryId, GroupId, AccountId);
+/// An account that is being changed: target, source, person.
+pub(crate) type AccountKey = (DirectoryId, DirectoryId, AccountId);
+
+/// A released edge without an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Released {
+    pub(crate) op: EdgeOp,
+    pub(crate) lane: Lane,
+    pub(crate) revocation: bool,
+    pub(crate) plan: u64,
+    pub(crate) command: Option<CommandId>,
+}
+
+/// A command without an outcome.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    pub(crate) command: Command,
+    pub(crate) created_at: Time,
+}
+
+/// An account with an open command, or one whose change was done and has not been read back yet.
+#[derive(Debug, Clone)]
+pub(crate) struct AccountOpen {
+    pub(crate) command: CommandId,
+    pub(crate) done: Option<Done>,
+}
+
+/// What was done to an account, until it is read back.
+#[derive(Debug, Clone)]
+pub(crate) struct Done {
+    /// The account; `None`: not known any more, a complete read of the list has to do.
+    pub(crate) account: Option<AccountId>,
+    /// A read that began before this may still show the old state.
+    pub(crate) after: Time,
+}
+
+/// A tenant in memory. It is thrown away and loaded again whenever a commit fails, so it never holds what is not
+/// committed.
+pub(crate) struct State {
+    pub(crate) tenant: TenantId,
+    pub(crate) planner: Planner,
+    pub(crate) memory: Memory,
+    pub(crate) directories: BTreeMap<DirectoryId, (DirectoryKey, u64)>,
+    pub(crate) released: BTreeMap<EdgeKey, Released>,
+    /// Released edges that are in no command, by what a command is made for.
+    pub(crate) waiting: BTreeMap<(DirectoryId, Lane, GroupId), BTreeSet<(EdgeOp, AccountId)>>,
+    pub(crate) open: BTreeMap<CommandId, Open>,
+    /// Objects with an open command: target, lane, object.
+    pub(crate) busy: BTreeSet<(DirectoryId, Lane, String)>,
+    pub(crate) generations: BTreeMap<(DirectoryId, String), Generation>,
+    pub(crate) accounts: BTreeMap<AccountKey, AccountOpen>,
+    /// Which source group a group is being made for: (target, folded name).
+    pub(crate) sources: BTreeMap<(DirectoryId, String), (DirectoryId, GroupId)>,
+    pub(crate) asked: BTreeMap<Fact, Time>,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) held: BTreeMap<Digest, CaseState>,
+    pub(crate) last_plan: Option<(u64, Digest)>,
+    pub(crate) pace: BTreeMap<(DirectoryId, Lane), Pace>,
+    /// Open letters that nothing waits for, and since when.
+    pub(crate) idle_letters: BTreeMap<u64, Time>,
+    /// Targets paused over the bus, until this process ends; `*` is all.
+    pub(crate) paused: BTreeSet<String>,
+    pub(crate) sync_said: BTreeMap<DirectoryId, String>,
+    /// A complete read came in since the last decision.
+    pub(crate) swept: bool,
+}
+
+impl State {
+    /// From rows. Mirrors are empty; [`crate::mirror::advance`] fills them.
+    pub(crate) fn new(tenant: TenantId, policy: Arc<Policy>, rows: MemoryRows, now: Time) -> Self {
+        let mut state = Self {
+            tenant,
+            planner: Planner::new(policy),
+            memory: memory(&rows),
+            directories: BTreeMap::new(),
+            released: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            open: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            generations: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            asked: rows.needs.iter().cloned().collect(),
+            verdicts: Verdicts::default(),
+            held: rows.held.iter().copied().collect(),
+            last_plan: rows.last_plan,
+            pace: BTreeMap::new(),
+            idle_letters: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            sync_said: BTreeMap::new(),
+            swept: true,
+        };
+        for open in rows.commands {
+            state.opened(open.command, open.created_at);
+        }
+        for row in rows.released {
+            let (edge, plan) = (row.edge, row.plan);
+            let released =
+                Released { op: row.op, lane: row.lane, revocation: row.revocation, plan, command: row.command };
+            state.release((edge.target, edge.group, edge.account), released);
+        }
+        for (target, object, generation) in rows.generations {
+            state.generations.insert((target, object), generation);
+        }
+        for AccountOpenRow { target, source, person, command } in rows.accounts_open {
+            // Its outcome was taken in before we came: read back whatever was done.
+            let done = match state.open.get(&command).map(|open| &open.command.body) {
+                Some(_) => None,
+                None => {
+                    let account = state.memory.people.get(&(source.clone(), person.clone(), target.clone())).cloned();
+                    let lag = state.planner.policy().directories.get(&target).map(|d| d.lag).unwrap_or_default();
+                    Some(Done { account, after: now.plus(lag) })
+                }
+            };
+            state.accounts.insert((target, source, person), AccountOpen { command, done });
+        }
+        state
+    }
+
+    /// Notes a command that has no outcome.
+    pub(crate) fn opened(&mut self, command: Command, created_at: Time) {
+        let size = size(&command.body);
+        self.busy.insert((command.target.clone(), command.lane, command.object()));
+        self.pace.entry((command.target.clone(), command.lane)).or_default().open += size;
+        self.open.insert(command.id, Open { command, created_at });
+    }
+
+    /// Takes a command out that has an outcome.
+    pub(crate) fn closed(&mut self, id: CommandId) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        let command = &open.command;
+        self.busy.remove(&(command.target.clone(), command.lane, command.object()));
+        let pace = self.pace.entry((command.target.clone(), command.lane)).or_default();
+        pace.open = pace.open.saturating_sub(size(&command.body));
+        Some(open)
+    }
+
+    /// Notes a released edge, in a command or waiting for one.
+    pub(crate) fn release(&mut self, key: EdgeKey, released: Released) {
+        if released.command.is_none() {
+            let (target, group, account) = key.clone();
+            self.waiting.entry((target, released.lane, group)).or_default().insert((released.op, account));
+        }
+        self.memory.released.insert(key.clone(), released.op);
+        self.released.insert(key, released);
+    }
+
+    /// Takes a released edge out.
+    pub(crate) fn unrelease(&mut self, key: &EdgeKey) -> Option<Released> {
+        self.memory.released.remove(key);
+        let released = self.released.remove(key)?;
+        let waiting = (key.0.clone(), released.lane, key.1.clone());
+        if let Some(edges) = self.waiting.get_mut(&waiting) {
+            edges.remove(&(released.op, key.2.clone()));
+            if edges.is_empty() {
+                self.waiting.remove(&waiting);
+            }
+        }
+        Some(released)
+    }
+
+    /// The generation of an object now.
+    pub(crate) fn generation(&self, target: &DirectoryId, object: &str) -> Generation {
+        self.generations.get(&(target.clone(), object.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// Raises the generation of an object.
+    pub(crate) fn raise(&mut self, target: &DirectoryId, object: String) -> Generation {
+        let generation = self.generations.entry((target.clone(), object)).or_insert(0);
+        *generation += 1;
+        *generation
+    }
+
+    /// Whether dispatch to a target is paused, by a row or over the bus.
+    pub(crate) fn is_paused(&self, target: &DirectoryId) -> bool {
+        let named = |name: &str| self.paused.contains(name) || self.verdicts.paused.iter().any(|paused| paused == name);
+        named("*") || named(target.as_str())
+    }
+
+    /// The number of the plan that the next stored one has.
+    pub(crate) fn next_plan(&self) -> u64 {
+        self.last_plan.map_or(0, |(number, _)| number) + 1
+    }
+}
+
+/// How much work a command is.
+pub(crate) fn size(body: &CommandBody) -> usize {
+    match body {
+        CommandBody::Edges { edges, .. } => edges.len(),
+        _ => 1,
+    }
+}
+
+/// The planner's memory from rows. What people decided is laid over before each decision.
+fn memory(rows: &MemoryRows) -> Memory {
+    let key = |edge: &store::plan::EdgeKey| (edge.target.clone(), edge.group.clone(), edge.account.clone());
+    Memory {
+        people: rows
+            .people
+            .iter()
+            .map(|row| ((row.source.clone(), row.person.clone(), row.target.clone()), row.account.clone()))
+            .collect(),
+        pins: rows
+            .pins
+            .iter()
+            .map(|row| {
+                let pin = Pin {
+                    group: row.group.clone(),
+                    how: row.how,
+                    equal_once: row.equal_once,
+                    source: row.source.clone(),
+                };
+                ((row.target.clone(), row.name.clone()), pin)
+            })
+            .collect(),
+        managed: rows.managed.iter().map(|edge| (key(edge), ())).collect(),
+        confirmed: rows
+            .confirmed
+            .iter()
+            .map(|row| (key(&row.edge), Confirmed { present: row.present, at: row.confirmed_at }))
+            .collect(),
+        opening: rows.openings.iter().map(|row| (row.target.clone(), row.name.clone())).collect(),
+        accounts_open: rows
+            .accounts_open
+            .iter()
+            .map(|row| (row.target.clone(), row.source.clone(), row.person.clone()))
+            .collect(),
+        window: rows
+            .windows
+            .iter()
+            .map(|row| WindowEntry {
+                target: row.target.clone(),
+                at: row.at,
+                kind: match row.kind {
+                    store::plan::WindowKind::Removals => WindowKind::Removals,
+                    store::plan::WindowKind::Deactivations => WindowKind::Deactivations,
+                },
+                count: row.count,
+            })
+            .collect(),
+        plan_holds: rows
+            .plan_holds
+            .iter()
+            .map(|row| PlanHold { target: row.target.clone(), name: row.name.clone(), op: row.op })
+            .collect(),
+        leaving: rows
+            .leaving
+            .iter()
+            .map(|row| ((row.target.clone(), row.source.clone(), row.person.clone()), row.since))
+            .collect(),
+        ..Memory::default()
+    }
+}

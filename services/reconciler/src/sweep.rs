@@ -1,0 +1,212 @@
+//! Upkeep, at every tick: the policy file, what is shown, what has become old.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use model::{Digest, Group, Span, Time};
+use planner::Decision;
+use policy::{Policy, Schedule, policy_shrink};
+use runtime::metrics::{DeadLetters, Metrics};
+use store::audit::AuditEntry;
+use store::plan::{PolicyRow, PolicyState, Turn};
+use store::{Lease, Store, StoreError};
+
+use crate::{
+    gate::ACTOR,
+    policy_file::{self, Loaded, Look},
+    state::State,
+    turn,
+};
+
+/// A policy that would stop managing more than this share of the groups waits for a person.
+const SHRINK_PERCENT: u64 = 10;
+/// Windows reach back a week.
+const WINDOW: Span = Span::from_secs(8 * 24 * 3600);
+
+/// The policy file of a tenant, and what was last judged of it.
+#[derive(Debug)]
+pub(crate) struct PolicyWatch {
+    pub(crate) seen: Digest,
+    /// A policy that waits for a person, because it would stop managing too much.
+    pub(crate) waiting: Option<Loaded>,
+}
+
+/// Looks at the policy file and takes another policy over if it can be right and does not stop managing too much. Says
+/// whether it did.
+pub(crate) async fn policy(
+    store: &Store,
+    state: &mut State,
+    watch: &mut PolicyWatch,
+    file: &Path,
+    now: Time,
+) -> Result<bool, StoreError> {
+    match policy_file::look(file, watch.seen) {
+        Look::Same => {}
+        Look::Wrong(hash, problems) => {
+            watch.seen = hash;
+            watch.waiting = None;
+            tracing::error!(event.name = "rollcall.policy.refused", rollcall.org = state.tenant.as_str(), %problems,
+                "the policy file cannot be right; the running policy stays");
+            let note = "cannot be right".to_owned();
+            let row = PolicyRow { hash, body: String::new(), loaded_at: now, state: PolicyState::Refused, note };
+            store.keep_policy(&state.tenant, &row).await?;
+        }
+        Look::New(loaded) => {
+            watch.seen = loaded.policy.hash;
+            watch.waiting = Some(*loaded);
+        }
+    }
+    let Some(loaded) = watch.waiting.take() else { return Ok(false) };
+    if loaded.policy.tenant != state.tenant {
+        tracing::error!(
+            rollcall.org = state.tenant.as_str(),
+            "the policy file names another tenant; the running policy stays"
+        );
+        return Ok(false);
+    }
+    let approved = state.verdicts.cases.iter().any(|row| row.digest == loaded.policy.hash && row.approved);
+    let lost = shrink(state, &loaded.policy);
+    if lost > SHRINK_PERCENT && !approved {
+        hold(store, state, &loaded, lost, now).await?;
+        watch.waiting = Some(loaded);
+        return Ok(false);
+    }
+    take_over(store, state, loaded, now).await?;
+    Ok(true)
+}
+
+/// The share of managed groups that another policy would no longer manage.
+pub(crate) fn shrink(state: &State, new: &Policy) -> u64 {
+    let old = state.planner.policy();
+    let live = |row: &&model::GroupRow| row.gone_at.is_none();
+    let groups: Vec<(&model::DirectoryId, &Group)> = state
+        .planner
+        .mirrors()
+        .flat_map(|mirror| mirror.groups().filter(live).map(move |row| (mirror.directory(), &row.group)))
+        .collect();
+    policy_shrink(old, new, groups)
+}
+
+async fn hold(store: &Store, state: &State, loaded: &Loaded, lost: u64, now: Time) -> Result<(), StoreError> {
+    let hash = loaded.policy.hash;
+    let known = store.policy(&state.tenant, hash).await?;
+    if known.is_some_and(|row| row.state == PolicyState::Held) {
+        return Ok(());
+    }
+    tracing::warn!(
+        event.name = "rollcall.guard.held",
+        rollcall.org = state.tenant.as_str(),
+        policy = hash.short(),
+        lost,
+        "the new policy would stop managing {lost} % of the groups; it waits for a person (policy-shrink)"
+    );
+    let note = format!("would stop managing {lost} % of the groups");
+    let body = loaded.text.clone();
+    let row = PolicyRow { hash, body, loaded_at: now, state: PolicyState::Held, note };
+    store.keep_policy(&state.tenant, &row).await?;
+    store.append_audit(&state.tenant, &[audit(now, "policy.held", hash)]).await
+}
+
+async fn take_over(store: &Store, state: &mut State, loaded: Loaded, now: Time) -> Result<(), StoreError> {
+    let hash = loaded.policy.hash;
+    let row = PolicyRow { hash, body: loaded.text, loaded_at: now, state: PolicyState::Loaded, note: String::new() };
+    store.keep_policy(&state.tenant, &row).await?;
+    store.append_audit(&state.tenant, &[audit(now, "policy.loaded", hash)]).await?;
+    tracing::info!(
+        event.name = "rollcall.policy.loaded",
+        rollcall.org = state.tenant.as_str(),
+        policy = hash.short(),
+        "another policy is in force"
+    );
+    state.planner.set_policy(Arc::new(loaded.policy));
+    Ok(())
+}
+
+pub(crate) fn audit(at: Time, verb: &str, hash: Digest) -> AuditEntry {
+    AuditEntry {
+        at,
+        actor: ACTOR.to_owned(),
+        verb: verb.to_owned(),
+        key: format!("policy/{hash}"),
+        before: Vec::new(),
+        after: hash.0.to_vec(),
+        cause: String::new(),
+    }
+}
+
+/// Whether something new may be decided now. `asked`: a person asked for it.
+pub(crate) fn is_due(schedule: &Schedule, last: &mut Option<Time>, now: Time, asked: bool) -> bool {
+    match schedule {
+        Schedule::Continuous => true,
+        Schedule::Manual => asked,
+        Schedule::Cron(cron) => {
+            let since = *last.get_or_insert(now);
+            let due = asked || cron.next(since).is_some_and(|next| next <= now);
+            if due {
+                *last = Some(now);
+            }
+            due
+        }
+    }
+}
+
+/// Says how every target stands: metrics, and rows for whoever shows it.
+pub(crate) async fn report(
+    store: &Store,
+    lease: &Lease,
+    state: &mut State,
+    decision: &Decision,
+    metrics: &Metrics,
+    now: Time,
+) -> Result<(), StoreError> {
+    state.memory.window.retain(|entry| entry.at.plus(WINDOW) > now);
+    let org = state.tenant.to_string();
+    let mut said = Turn { at: now, ..Turn::default() };
+    for (directory, stand) in state.planner.sync_state(&state.memory, decision) {
+        metrics.drift_objects(&org, directory.as_str(), "group", stand.drifted.len() as u64);
+        let body = serde_json::to_string(&stand).unwrap_or_default();
+        if state.sync_said.get(&directory) != Some(&body) {
+            state.sync_said.insert(directory.clone(), body.clone());
+            said.sync_states.push((directory, body));
+        }
+    }
+    let mut rules: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut conflicts: BTreeMap<String, u64> = BTreeMap::new();
+    for (target, case) in decision.plan.cases() {
+        for held in &case.held {
+            *rules.entry(held.guard.as_str()).or_default() += 1;
+        }
+        if matches!(case.kind, model::CaseKind::Conflict { .. }) {
+            *conflicts.entry(target.to_string()).or_default() += 1;
+        }
+    }
+    let by_rule: Vec<(&str, u64)> = rules.into_iter().collect();
+    metrics.plan_pending_approvals(&org, &by_rule);
+    metrics.guard_holding(&org, &by_rule);
+    for (site, count) in &conflicts {
+        metrics.conflicts_open(&org, site, &[("existing", *count)]);
+    }
+    let oldest = state.open.values().map(|open| open.created_at).min();
+    let age = oldest.map_or(Span::ZERO, |at| at.until(now));
+    metrics.oldest_pending_age(&org, "command", age.to_std());
+    letters(state, metrics, &org, now);
+    if turn::says_something(&said) {
+        turn::commit(store, lease, state, &said).await?;
+    }
+    Ok(())
+}
+
+fn letters(state: &State, metrics: &Metrics, org: &str, now: Time) {
+    let mut by_class: BTreeMap<&str, (u64, Span)> = BTreeMap::new();
+    for letter in &state.verdicts.letters {
+        let (messages, oldest) = by_class.entry(letter.class.as_str()).or_default();
+        *messages += 1;
+        *oldest = (*oldest).max(letter.first_at.until(now));
+    }
+    let row = |(reason, (messages, oldest)): (&str, (u64, Span))| DeadLetters {
+        reason: reason.to_owned(),
+        messages,
+        oldest_age: oldest.to_std(),
+    };
+    let rows: Vec<DeadLetters> = by_class.into_iter().map(row).collect();
+    metrics.dead_letters(org, &rows);
+}

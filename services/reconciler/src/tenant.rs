@@ -1,0 +1,220 @@
+//! One tenant: taken over when its lease is free, loaded, and turned until the lease or the process ends.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use model::{TenantId, Time};
+use planner::Decision;
+use policy::Policy;
+use runtime::{Clock, health::LoopHandle, metrics};
+use store::plan::{PolicyRow, PolicyState, Turn};
+use store::{Lease, StoreError};
+use tracing::Instrument as _;
+
+use crate::{
+    Shared, mirror,
+    policy_file::Loaded,
+    state::State,
+    sweep::{self, PolicyWatch},
+    tenure::Tenure,
+    turn::{self, Turned},
+    wake::{Alarm, Woken},
+};
+
+/// How long to wait before a lease is asked for again, and after a failure.
+const AGAIN: Duration = Duration::from_secs(1);
+/// A span links at most so many traces; a batch of thousands is found by its plan.
+const LINKS: usize = 32;
+
+/// Serves a tenant for as long as the process lives.
+pub(crate) async fn serve(shared: Arc<Shared>, file: PathBuf, loaded: Loaded) {
+    let tenant = loaded.policy.tenant.clone();
+    let report = shared.health.register_loop(&format!("reconcile/{tenant}"));
+    // Pauses that came over the bus outlive a reload, as far as this process goes.
+    let mut paused = BTreeSet::new();
+    while !shared.shutdown.has_begun() {
+        let name = format!("reconciler/{tenant}");
+        match Tenure::acquire(&shared.store, &name, &shared.holder, shared.options.lease).await {
+            Ok(Some(tenure)) => {
+                tracing::info!(rollcall.org = tenant.as_str(), "this reconciler has the tenant");
+                let keeper = tenure.clone();
+                let keeping = tokio::spawn(async move { keeper.keep().await });
+                if let Err(error) = hold(&shared, &tenure, &file, &loaded, &mut paused, &report).await {
+                    tracing::warn!(%error, rollcall.org = tenant.as_str(), "a turn failed; the tenant is loaded again");
+                    report.finished(Err(error.to_string()), None);
+                }
+                tenure.give_up().await;
+                if keeping.await.is_err() {
+                    tracing::debug!("the keeper of a lease was dropped");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, rollcall.org = tenant.as_str(), "cannot ask for the tenant's lease"),
+        }
+        tokio::select! {
+            () = shared.shutdown.begun() => {}
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+    report.ended();
+}
+
+/// What a tenure works with.
+struct Session<'a> {
+    shared: &'a Shared,
+    lease: &'a Lease,
+    state: State,
+    watch: PolicyWatch,
+    /// When something new was last decided, for schedules.
+    decided_at: Option<Time>,
+    /// A person asked for a decision now.
+    asked: bool,
+    last: Option<Decision>,
+}
+
+/// Turns until the tenure or the process ends.
+async fn hold(
+    shared: &Shared,
+    tenure: &Tenure,
+    file: &std::path::Path,
+    loaded: &Loaded,
+    paused: &mut BTreeSet<String>,
+    report: &LoopHandle,
+) -> Result<(), StoreError> {
+    let mut session = open(shared, tenure.lease(), loaded).await?;
+    session.state.paused.clone_from(paused);
+    let mut alarm = Alarm::set(shared, &session.state.tenant, tenure.over());
+    let mut more = false;
+    loop {
+        let mut woken = if more {
+            Woken::default()
+        } else {
+            tokio::select! {
+                () = tenure.over().cancelled() => return Ok(()),
+                () = shared.shutdown.begun() => return Ok(()),
+                woken = alarm.next() => woken,
+            }
+        };
+        report.started(woken.why());
+        let requests = std::mem::take(&mut woken.requests);
+        for request in &requests {
+            session.heed(request.verb(), request.body());
+        }
+        paused.clone_from(&session.state.paused);
+        if woken.tick {
+            let now = now(&shared.clock);
+            sweep::policy(&shared.store, &mut session.state, &mut session.watch, file, now).await?;
+        }
+        let turned = session.turn(&woken).await?;
+        more = turned.more;
+        let tick = woken.tick;
+        // Everything is committed: what woke us may be forgotten.
+        woken.settle().await;
+        for request in requests {
+            if request.verb() != "sync"
+                && let Err(error) = request.answer(br#"{"schema":"rollcall.control/1","ok":true}"#.to_vec()).await
+            {
+                tracing::debug!(%error, "nobody waits for the answer any more");
+            }
+        }
+        if turned.commands > 0 || turned.asked {
+            shared.wake.wake();
+        }
+        let words = turned.words();
+        let changed = turned.decision.is_some() && (turned.rows > 0 || turned.outcomes > 0);
+        if turned.decision.is_some() {
+            session.last = turned.decision;
+        }
+        if tick || (changed && !more) {
+            session.report().await?;
+        }
+        report.finished(Ok(words), None);
+    }
+}
+
+/// Loads a tenant. The policy in force is the one that was loaded last; the file's takes its place if it may.
+async fn open<'a>(shared: &'a Shared, lease: &'a Lease, loaded: &Loaded) -> Result<Session<'a>, StoreError> {
+    let tenant: &TenantId = &loaded.policy.tenant;
+    let now = now(&shared.clock);
+    let rows = shared.store.load_memory(tenant, now).await?;
+    let before = shared.store.last_policy(tenant).await?;
+    let running = before.and_then(|row| Policy::parse(&row.body).ok()).filter(|policy| &policy.tenant == tenant);
+    let hash = loaded.policy.hash;
+    let (policy, waiting) = match running {
+        Some(running) if running.hash != hash => (running, Some(loaded.clone())),
+        Some(running) => (running, None),
+        None => {
+            let (state, note) = (PolicyState::Loaded, String::new());
+            let row = PolicyRow { hash, body: loaded.text.clone(), loaded_at: now, state, note };
+            shared.store.keep_policy(tenant, &row).await?;
+            shared.store.append_audit(tenant, &[sweep::audit(now, "policy.loaded", hash)]).await?;
+            (loaded.policy.clone(), None)
+        }
+    };
+    let mut state = State::new(tenant.clone(), Arc::new(policy), rows, now);
+    // The first turn commits the progress; what is read here is only there for the guard of the policy.
+    let read = mirror::advance(&shared.store, &mut state, now, &mut Turn::default()).await?;
+    tracing::info!(rollcall.org = tenant.as_str(), rows = read, "the mirrors are in memory");
+    let watch = PolicyWatch { seen: hash, waiting };
+    Ok(Session { shared, lease, state, watch, decided_at: None, asked: false, last: None })
+}
+
+fn now(clock: &Clock) -> Time {
+    Time(clock.now_micros())
+}
+
+impl Session<'_> {
+    /// Heeds a request of a person.
+    fn heed(&mut self, verb: &str, body: &[u8]) {
+        let named = std::str::from_utf8(body).unwrap_or_default().trim().trim_matches('"');
+        let target = if named.is_empty() { "*" } else { named };
+        match verb {
+            "pause" => {
+                self.state.paused.insert(target.to_owned());
+            }
+            "resume" if target == "*" => self.state.paused.clear(),
+            "resume" => {
+                self.state.paused.remove(target);
+            }
+            "sync" => self.asked = true,
+            _ => {}
+        }
+    }
+
+    /// One turn within its span: a child of what woke it if that is one trace, else linked to all of them.
+    async fn turn(&mut self, woken: &Woken) -> Result<Turned, StoreError> {
+        let now = now(&self.shared.clock);
+        let asked = std::mem::take(&mut self.asked);
+        let due = sweep::is_due(&self.state.planner.policy().schedule, &mut self.decided_at, now, asked);
+        let traces = woken.traces();
+        let span = tracing::info_span!(
+            "reconcile",
+            rollcall.org = self.state.tenant.as_str(),
+            rollcall.woken_by = woken.why(),
+            rollcall.plan.id = tracing::field::Empty,
+            messaging.batch.message_count = woken.events.len() + woken.outcomes.len(),
+        );
+        if let [one] = traces.as_slice() {
+            runtime::trace::set_parent(&span, one);
+        } else {
+            for trace in traces.iter().take(LINKS) {
+                runtime::trace::link(&span, trace);
+            }
+        }
+        let began = runtime::clock::monotonic();
+        let turned =
+            turn::take(&self.shared.store, self.lease, &mut self.state, now, due).instrument(span.clone()).await;
+        if let Some(number) = turned.as_ref().ok().and_then(|t| t.decision.as_ref()).and_then(|d| d.plan.number) {
+            span.record("rollcall.plan.id", number);
+        }
+        let error = if turned.is_ok() { "" } else { "store" };
+        metrics::process().messaging_process("reconcile", "ROLLCALL_DIRECTORY", error, began.elapsed());
+        turned
+    }
+
+    /// Says how things stand.
+    async fn report(&mut self) -> Result<(), StoreError> {
+        let now = now(&self.shared.clock);
+        let Some(decision) = &self.last else { return Ok(()) };
+        sweep::report(&self.shared.store, self.lease, &mut self.state, decision, metrics::process(), now).await
+    }
+}

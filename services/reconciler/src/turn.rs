@@ -1,0 +1,173 @@
+//! One turn: everything that waits is taken in, one decision is made, and all that follows is committed at once.
+
+use model::{CommandId, Fact, Time};
+use planner::Decision;
+use runtime::metrics;
+use store::plan::Turn;
+use store::{Lease, Store, StoreError};
+
+use crate::{decide, dispatch, gate, mirror, settle, state::State};
+
+/// How many outcomes one turn takes in.
+const OUTCOMES: u32 = 5_000;
+/// How often a commit that another transaction got in the way of is tried.
+const TRIES: u32 = 5;
+/// A request to verify names at most so many facts; the watcher reads all of them from rows.
+const FACTS: usize = 200;
+
+/// What a turn came to.
+#[derive(Debug)]
+pub(crate) struct Turned {
+    pub(crate) outcomes: usize,
+    pub(crate) rows: usize,
+    pub(crate) commands: usize,
+    pub(crate) released: usize,
+    /// Facts were asked for.
+    pub(crate) asked: bool,
+    /// More outcomes wait than one turn takes in.
+    pub(crate) more: bool,
+    /// The decision, for what is shown; `None`: none was due, or the second opinion differed.
+    pub(crate) decision: Option<Decision>,
+}
+
+impl Turned {
+    /// In a few words.
+    pub(crate) fn words(&self) -> String {
+        let Self { outcomes, rows, commands, released, .. } = self;
+        format!("{rows} rows, {outcomes} outcomes, {released} edges released, {commands} commands")
+    }
+}
+
+/// Takes a turn. `decides`: the policy's schedule lets something new be decided now.
+///
+/// # Errors
+/// When the database does not answer, or the lease is lost: the state is then not to be used any more.
+pub(crate) async fn take(
+    store: &Store,
+    lease: &Lease,
+    state: &mut State,
+    now: Time,
+    decides: bool,
+) -> Result<Turned, StoreError> {
+    let mut turn = Turn { at: now, ..Turn::default() };
+    let outcomes = store.unapplied_outcomes(&state.tenant, OUTCOMES).await?;
+    settle::outcomes(state, &outcomes, &mut turn, metrics::process());
+    let rows = mirror::advance(store, state, now, &mut turn).await?;
+    // After the outcomes: the letter of a rejection is committed with it.
+    decide::lay_over(state, store.load_verdicts(&state.tenant, now).await?);
+    let decision = if decides { decide::decide(state, now, &mut turn) } else { None };
+    if let Some(decision) = &decision {
+        let mut ids = || CommandId(runtime::ids::uuid());
+        gate::release(state, decision, now, &mut turn, &mut ids);
+        gate::hold(state, decision, now, &mut turn);
+        dispatch::commands(state, now, &mut turn, &mut ids);
+        let asked = decide::questions(state, decision, now, &mut turn);
+        ask(state, &asked, now, &mut turn);
+        turn.moot_letters = decide::moot_letters(state, decision, now);
+    }
+    dispatch::tidy(&mut turn);
+    let turned = Turned {
+        outcomes: outcomes.len(),
+        rows,
+        commands: turn.commands.len(),
+        released: turn.released.len(),
+        asked: !turn.messages.is_empty(),
+        more: outcomes.len() >= OUTCOMES as usize,
+        decision,
+    };
+    if says_something(&turn) {
+        commit(store, lease, state, &turn).await?;
+    }
+    Ok(turned)
+}
+
+/// Requests to verify, one for each directory with new questions.
+fn ask(state: &State, facts: &[Fact], now: Time, turn: &mut Turn) {
+    let mut directories: Vec<_> = facts.iter().map(Fact::directory).collect();
+    directories.sort();
+    directories.dedup();
+    for directory in directories {
+        let of = facts.iter().filter(|fact| fact.directory() == directory).take(FACTS).cloned().collect();
+        let verify = contract::Verify { tenant: state.tenant.clone(), directory: directory.clone(), facts: of };
+        // One plan may ask several times; the time tells them apart.
+        let number = now.0.unsigned_abs();
+        turn.messages.push(bus::outgoing::verify(&verify, number, runtime::trace::current_traceparent().as_deref()));
+    }
+}
+
+/// Whether there is anything to commit.
+pub(crate) fn says_something(turn: &Turn) -> bool {
+    let Turn {
+        at: _,
+        settled,
+        unreleased,
+        managed,
+        unmanaged,
+        confirmed,
+        unconfirmed,
+        links,
+        pins,
+        plan_holds,
+        leaving,
+        plan,
+        held,
+        released_cases,
+        released,
+        openings,
+        accounts_open,
+        accounts_closed,
+        commands,
+        generations,
+        windows,
+        needs,
+        unneeded,
+        progress,
+        moot_letters,
+        sync_states,
+        messages,
+        audit,
+    } = turn;
+    !(settled.is_empty()
+        && unreleased.is_empty()
+        && managed.is_empty()
+        && unmanaged.is_empty()
+        && confirmed.is_empty()
+        && unconfirmed.is_empty()
+        && links.is_empty()
+        && pins.is_empty()
+        && released_cases.is_empty()
+        && released.is_empty()
+        && openings.is_empty()
+        && accounts_open.is_empty()
+        && accounts_closed.is_empty())
+        || plan_holds.is_some()
+        || leaving.is_some()
+        || plan.is_some()
+        || held.is_some()
+        || !(commands.is_empty()
+            && generations.is_empty()
+            && windows.is_empty()
+            && needs.is_empty()
+            && unneeded.is_empty()
+            && progress.is_empty()
+            && moot_letters.is_empty()
+            && sync_states.is_empty()
+            && messages.is_empty()
+            && audit.is_empty())
+}
+
+/// Commits, again where another transaction got in the way. A commit whose answer got lost fails when it is repeated,
+/// for its plan and commands are there; the state is then loaded again and knows them.
+pub(crate) async fn commit(store: &Store, lease: &Lease, state: &State, turn: &Turn) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match store.commit_turn(lease, &state.tenant, turn).await {
+            Err(StoreError::Conflict(error)) if tries < TRIES => {
+                tracing::debug!(%error, "another transaction got in the way of a turn, trying again");
+                tokio::time::sleep(runtime::ids::jitter(std::time::Duration::from_millis(20))).await;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What ends the wait for the next turn: a directory's event, an outcome, a person, the tick.
+
+use std::time::Duration;
+
+use bus::{Consumer, ControlRequest, Delivery, Intake};
+use contract::DirectoryEvent;
+use model::{Outcome, TenantId};
+use tokio::sync::mpsc;
+
+use crate::Shared;
+
+/// How many deliveries one turn takes in.
+const MOST: usize = 2_048;
+/// A consumer that cannot be opened is tried again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a turn is taken, with what is to be acknowledged after it.
+#[derive(Debug, Default)]
+pub(crate) struct Woken {
+    pub(crate) events: Vec<Delivery<DirectoryEvent>>,
+    pub(crate) outcomes: Vec<Delivery<Outcome>>,
+    pub(crate) tick: bool,
+    pub(crate) requests: Vec<ControlRequest>,
+}
+
+impl Woken {
+    /// In one word, for reports.
+    pub(crate) fn why(&self) -> &'static str {
+        match self {
+            Self { events, .. } if !events.is_empty() => "event",
+            Self { outcomes, .. } if !outcomes.is_empty() => "outcome",
+            Self { requests, .. } if !requests.is_empty() => "request",
+            _ => "tick",
+        }
+    }
+
+    /// The traces that what came belongs to, each once.
+    pub(crate) fn traces(&self) -> Vec<String> {
+        let events = self.events.iter().filter_map(Delivery::traceparent);
+        let outcomes = self.outcomes.iter().filter_map(Delivery::traceparent);
+        let mut traces: Vec<String> = events.chain(outcomes).map(str::to_owned).collect();
+        traces.sort_unstable();
+        traces.dedup();
+        traces
+    }
+
+    /// Acknowledges everything; what gets lost comes again and finds nothing to do.
+    pub(crate) async fn settle(self) {
+        for delivery in self.events {
+            said(delivery.ack().await);
+        }
+        for delivery in self.outcomes {
+            said(delivery.ack().await);
+        }
+    }
+}
+
+fn said(result: Result<(), bus::BusError>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "an acknowledgement got lost; the message comes again");
+    }
+}
+
+/// The places that a tenant's wake-ups come from.
+pub(crate) struct Alarm {
+    events: Source<DirectoryEvent>,
+    outcomes: Source<Outcome>,
+    requests: mpsc::Receiver<ControlRequest>,
+    tick: tokio::time::Interval,
+}
+
+/// A consumer, opened when it can be.
+struct Source<T> {
+    bus: bus::Bus,
+    intake: Intake,
+    consumer: Option<Consumer<T>>,
+}
+
+impl<T: contract::Payload> Source<T> {
+    /// The next deliveries; never empty. Cancel-safe.
+    async fn next(&mut self) -> Vec<Delivery<T>> {
+        loop {
+            match &mut self.consumer {
+                Some(consumer) => {
+                    let batch = consumer.next_batch(MOST, Duration::from_secs(60)).await;
+                    if !batch.is_empty() {
+                        return batch;
+                    }
+                }
+                None => match self.bus.consume(self.intake.clone()).await {
+                    Ok(consumer) => self.consumer = Some(consumer),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot listen yet; the tick does for now");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// What is there already.
+    async fn rest(&mut self) -> Vec<Delivery<T>> {
+        match &mut self.consumer {
+            Some(consumer) => consumer.next_batch(MOST, Duration::ZERO).await,
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Alarm {
+    /// Listens for a tenant. Nothing here fails: what cannot be heard is found by the tick.
+    pub(crate) fn set(shared: &Shared, tenant: &TenantId, over: &tokio_util::sync::CancellationToken) -> Self {
+        let source = |intake| (shared.bus.clone(), intake);
+        let (bus, intake) = source(Intake::directory_events(tenant));
+        let events = Source { bus, intake, consumer: None };
+        let (bus, intake) = source(Intake::outcomes(tenant));
+        let outcomes = Source { bus, intake, consumer: None };
+        let (sender, requests) = mpsc::channel(64);
+        for verb in ["wake", "pause", "resume", "sync"] {
+            shared.shutdown.spawn(hear(shared.bus.clone(), tenant.clone(), verb, sender.clone(), over.clone()));
+        }
+        let mut tick = tokio::time::interval(shared.options.tick);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { events, outcomes, requests, tick }
+    }
+
+    /// Waits for something to do, and takes everything that waits with it.
+    pub(crate) async fn next(&mut self) -> Woken {
+        let mut woken = Woken::default();
+        tokio::select! {
+            batch = self.events.next() => woken.events = batch,
+            batch = self.outcomes.next() => woken.outcomes = batch,
+            Some(request) = self.requests.recv() => woken.requests.push(request),
+            _ = self.tick.tick() => woken.tick = true,
+        }
+        if woken.events.is_empty() {
+            woken.events = self.events.rest().await;
+        }
+        if woken.outcomes.is_empty() {
+            woken.outcomes = self.outcomes.rest().await;
+        }
+        while let Ok(request) = self.requests.try_recv() {
+            woken.requests.push(request);
+        }
+        woken
+    }
+}
+
+/// Passes requests of one verb on until the tenure is over.
+async fn hear(
+    bus: bus::Bus,
+    tenant: TenantId,
+    verb: &'static str,
+    sender: mpsc::Sender<ControlRequest>,
+    over: tokio_util::sync::CancellationToken,
+) {
+    loop {
+        match bus.serve(&tenant, verb, "reconciler").await {
+            Ok(mut requests) => loop {
+                let request = tokio::select! {
+                    () = over.cancelled() => return,
+                    request = requests.next() => request,
+                };
+                let Some(request) = request else { break };
+                if sender.send(request).await.is_err() {
+                    return;
+                }
+            },
+            Err(error) => tracing::warn!(%error, verb, "cannot listen for requests, trying again"),
+        }
+        tokio::select! {
+            () = over.cancelled() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
