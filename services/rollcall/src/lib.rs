@@ -1,1 +1,54 @@
-//! The command line: plan, apply, up, twin, status, approve, explain, doctor.
+//! The command line: `plan` and `apply` in one process, `up` with everything on one machine, and the verbs that ask the
+//! operators' API.
+//!
+//! Data goes to standard output, everything else to standard error. Nothing is changed unless a verb says so.
+
+pub mod args;
+pub mod local;
+mod policy_file;
+mod services;
+mod show;
+mod twin_verb;
+
+use clap::CommandFactory as _;
+use runtime::{Exit, Fault};
+
+use args::{Cli, PolicyVerb, Verb};
+
+/// Does what was typed.
+///
+/// # Errors
+/// What an operator should know and do, with the exit code.
+pub fn run(cli: Cli) -> Result<Exit, Fault> {
+    runtime::tls::install_provider();
+    match cli.verb {
+        Verb::Policy(PolicyVerb::Check(file)) => policy_file::check(&file),
+        Verb::Policy(PolicyVerb::Schema) => Ok(policy_file::schema()),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "rollcall", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        Verb::Man => {
+            // A reader that went away is not an error.
+            let _reader_gone = clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        verb => with_runtime(async move { asynchronous(verb, cli.quiet).await }),
+    }
+}
+
+async fn asynchronous(verb: Verb, quiet: bool) -> Result<Exit, Fault> {
+    match verb {
+        Verb::Plan(args) => local::plan::plan(&args, quiet).await,
+        Verb::Apply(args) => local::apply::apply(&args, quiet).await,
+        Verb::Twin(args) => twin_verb::twin(&args).await,
+        _ => Err(Fault::new("E0199", Exit::Error, "not wired")),
+    }
+}
+
+fn with_runtime<Work: Future<Output = Result<Exit, Fault>>>(work: Work) -> Result<Exit, Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|cause| Fault::new("E0127", Exit::Error, format!("no threads to be had: {cause}")))?;
+    runtime.block_on(work)
+}

@@ -1,0 +1,342 @@
+//! What can be typed.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps Atlassian's users and groups in step with Google Workspace.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rollcall",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  \
+        rollcall policy check -c policy.toml    is the file right?\n  \
+        rollcall plan -c policy.toml            what would change, and why; changes nothing\n  \
+        rollcall apply -c policy.toml           plans, shows, asks, applies\n\n\
+        Nothing but `apply`, `approve` and `redrive` changes anything."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Errors only.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show what would change at Atlassian, and why. Changes nothing.
+    Plan(PlanArgs),
+    /// Apply a plan: without PLANFILE plans, shows and asks.
+    Apply(ApplyArgs),
+    /// Run everything on this machine: private NATS and PostgreSQL, watcher, reconciler, writer, console.
+    Up(UpArgs),
+    /// See a made-up company join, move and leave, without an account anywhere.
+    Demo(DemoArgs),
+    /// Play Google and Atlassian from a file.
+    Twin(TwinArgs),
+    /// What the running services do: freshness, drift, queues, held cases, dead letters.
+    Status(StatusArgs),
+    /// What is held for a person.
+    Review(ServerArgs),
+    /// Release a held case. Binds to its digest.
+    Approve(VerdictArgs),
+    /// Turn a held case down.
+    Reject(VerdictArgs),
+    /// What will not be tried again by itself.
+    #[command(alias = "dead-letter")]
+    DeadLetters(DeadLettersArgs),
+    /// Try dead letters again, after their cause was removed.
+    Redrive(RedriveArgs),
+    /// Does a person have access to a group: why, or why not.
+    Explain(ExplainArgs),
+    /// Read a person, a group or everything again, now.
+    Sync(SyncArgs),
+    /// Are the policy, the credentials and the servers in order?
+    Doctor(DoctorArgs),
+    /// Work on the policy file.
+    #[command(subcommand)]
+    Policy(PolicyVerb),
+    /// Completions for your shell, on standard output.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// The manual page, on standard output.
+    Man,
+}
+
+/// How to print data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON document with its schema's name.
+    Json,
+    /// One JSON document a line.
+    Ndjson,
+}
+
+/// Where the policy file is.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyFile {
+    /// The policy file.
+    #[arg(long = "config", short = 'c', env = "ROLLCALL_CONFIG", default_value = "policy.toml", value_name = "FILE")]
+    pub path: PathBuf,
+}
+
+/// Where a one-shot run keeps what it must remember.
+#[derive(Debug, Clone, Args)]
+pub struct JournalArgs {
+    /// The folder of the journal: links, pins, windows, audit [default: $XDG_STATE_HOME/rollcall/<tenant>].
+    #[arg(long, value_name = "FOLDER")]
+    pub journal: Option<PathBuf>,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
+    pub journal: JournalArgs,
+    /// End with 2 when there are changes.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How to print the plan.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+    /// Save the plan, so that `apply PLANFILE` applies exactly this or refuses.
+    #[arg(long, value_name = "PLANFILE")]
+    pub out: Option<PathBuf>,
+    /// Show every step, not the first few of each case.
+    #[arg(long)]
+    pub full: bool,
+    #[command(flatten)]
+    pub server: OptionalServer,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// A plan that `plan --out` saved.
+    pub planfile: Option<PathBuf>,
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
+    pub journal: JournalArgs,
+    /// Do not ask. Never answers a guard.
+    #[arg(long)]
+    pub yes: bool,
+    /// Release what this guard holds; recorded with your name and the reason.
+    #[arg(long = "override", value_name = "GUARD", requires = "reason")]
+    pub overrides: Vec<String>,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// How to print the plan and the result.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    /// The folder for private servers' data [default: $XDG_STATE_HOME/rollcall/up].
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// A running NATS instead of a private one.
+    #[arg(long, env = "ROLLCALL_NATS", value_name = "URL")]
+    pub nats: Option<String>,
+    /// A running PostgreSQL instead of a private one.
+    #[arg(long, env = "ROLLCALL_DATABASE", value_name = "URL")]
+    pub database: Option<String>,
+    /// Where the operators' API listens.
+    #[arg(long, default_value = "127.0.0.1:7400", value_name = "ADDRESS")]
+    pub console: SocketAddr,
+    /// Who may use the operators' API: a file of names, roles and bearer tokens [default: made in the data folder].
+    #[arg(long, value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End with a summary, with 0 only if both sides are equal.
+    #[arg(long)]
+    pub once: bool,
+    /// The folder for the demo's data [default: a temporary one].
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+}
+
+/// `twin`.
+#[derive(Debug, Args)]
+pub struct TwinArgs {
+    /// The world to load: a snapshot in the format `orgdir-snapshot/1`.
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+    /// Where Google listens.
+    #[arg(long, default_value = "127.0.0.1:7001", value_name = "ADDRESS")]
+    pub google: SocketAddr,
+    /// Where Atlassian listens.
+    #[arg(long, default_value = "127.0.0.1:7002", value_name = "ADDRESS")]
+    pub atlassian: SocketAddr,
+    /// Write the secrets that a policy needs to reach this twin into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub secrets: Option<PathBuf>,
+    /// The host name by which others reach the twin, for the key file's token endpoint [default: the address].
+    #[arg(long, value_name = "HOST")]
+    pub advertise: Option<String>,
+}
+
+/// Where the operators' API is, and who asks.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// The operators' API.
+    #[arg(long, env = "ROLLCALL_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    pub server: String,
+    /// A file with your bearer token.
+    #[arg(long, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// The operators' API, where a verb also works without it.
+#[derive(Debug, Clone, Args)]
+pub struct OptionalServer {
+    /// Act on the running services behind this operators' API.
+    #[arg(long, env = "ROLLCALL_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// A file with your bearer token.
+    #[arg(long, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// End with 1 unless everything is healthy.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `approve` and `reject`.
+#[derive(Debug, Args)]
+pub struct VerdictArgs {
+    /// The digest of the case, as `review` shows it, or its first twelve digits or more.
+    pub case: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// `dead-letters`.
+#[derive(Debug, Args)]
+pub struct DeadLettersArgs {
+    /// What about them.
+    #[command(subcommand)]
+    pub verb: Option<DeadLettersVerb>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// The verbs of `dead-letters`.
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersVerb {
+    /// All open ones.
+    List,
+    /// One, with its attempts.
+    Show {
+        /// Its number.
+        id: u64,
+    },
+    /// Try again.
+    Redrive {
+        /// Their numbers; all open ones when none is given.
+        ids: Vec<u64>,
+    },
+    /// Give up.
+    Discard {
+        /// Its number.
+        id: u64,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// `redrive`.
+#[derive(Debug, Args)]
+pub struct RedriveArgs {
+    /// Their numbers; all open ones when none is given.
+    pub ids: Vec<u64>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The person: an address, or an id at either side.
+    pub person: String,
+    /// The group at the target, by name.
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
+    pub journal: JournalArgs,
+    #[command(flatten)]
+    pub server: OptionalServer,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `sync`.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// A person's or a group's address at the source; everything when none is given.
+    pub address: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    /// NATS to look at.
+    #[arg(long, env = "ROLLCALL_NATS", value_name = "URL")]
+    pub nats: Option<String>,
+    /// PostgreSQL to look at.
+    #[arg(long, env = "ROLLCALL_DATABASE", value_name = "URL")]
+    pub database: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// The verbs of `policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyVerb {
+    /// Is the file right? Every mistake with line, column and remedy.
+    Check(PolicyFile),
+    /// The JSON schema of the file, for editors.
+    Schema,
+}

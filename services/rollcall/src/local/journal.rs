@@ -1,0 +1,198 @@
+//! What a one-shot run remembers: the journal, a folder under an exclusive lock.
+//!
+//! ```text
+//! lock                  held while a run lasts
+//! memory.json           links, pins, windows, what we added: planner::Memory
+//! directory-<id>.json   the rows of each directory as last read, so that a loss is told from drift
+//! ledger.ndjson         every attempt before its call, every outcome after it; synced
+//! audit.ndjson          who did what, when, why; each line holds the hash of the one before
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use model::{Delta, Digest, DirectoryId, Snapshot, TenantId, Time};
+use planner::Memory;
+use runtime::{Exit, Fault};
+use serde::{Deserialize, Serialize};
+
+/// The journal of one tenant, open and locked.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    _lock: File,
+    /// What the planner is given.
+    pub memory: Memory,
+    /// The rows of each directory as last read.
+    pub snapshots: BTreeMap<DirectoryId, Snapshot>,
+    /// Nothing was remembered before this run: every target group is a first contact.
+    pub is_first_contact: bool,
+}
+
+/// One line of the audit.
+#[derive(Debug, Serialize)]
+struct AuditLine<'a> {
+    at: String,
+    actor: &'a str,
+    verb: &'a str,
+    object: &'a str,
+    detail: &'a serde_json::Value,
+    before: Digest,
+}
+
+impl Journal {
+    /// The folder where a tenant's journal is when none is named.
+    pub fn default_folder(tenant: &TenantId) -> PathBuf {
+        state_home().join("rollcall").join(tenant.as_str())
+    }
+
+    /// Opens the journal, or begins it, and locks it.
+    ///
+    /// # Errors
+    /// When another run has it, or it cannot be read or written.
+    pub fn open(folder: PathBuf) -> Result<Self, Fault> {
+        let unusable = |cause: std::io::Error| unusable(&folder, &cause);
+        std::fs::create_dir_all(&folder).map_err(unusable)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"));
+        let lock = lock.map_err(unusable)?;
+        lock.try_lock().map_err(|_| {
+            Fault::new("E0115", Exit::TryLater, format!("another run has the journal {}", folder.display()))
+                .help("wait for it to end, or give another folder with --journal")
+        })?;
+        let memory: Option<Memory> = read_json(&folder.join("memory.json"))?;
+        let mut snapshots = BTreeMap::new();
+        for entry in std::fs::read_dir(&folder).map_err(unusable)?.flatten() {
+            let name = entry.file_name();
+            let is_directory = name.to_str().is_some_and(|name| name.starts_with("directory-"));
+            if let Some(delta) = is_directory.then(|| read_json::<Delta>(&entry.path())).transpose()?.flatten() {
+                snapshots.insert(delta.directory.clone(), Snapshot::from_whole(&delta));
+            }
+        }
+        let is_first_contact = memory.is_none();
+        Ok(Self { folder, _lock: lock, memory: memory.unwrap_or_default(), snapshots, is_first_contact })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes what is remembered, each file whole or not at all.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn save(&self) -> Result<(), Fault> {
+        for (directory, snapshot) in &self.snapshots {
+            self.replace(&format!("directory-{directory}.json"), &snapshot.whole())?;
+        }
+        self.replace("memory.json", &self.memory)
+    }
+
+    /// Adds a line to the audit, synced before this returns.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn audit(&self, at: Time, verb: &str, object: &str, detail: &serde_json::Value) -> Result<(), Fault> {
+        let path = self.folder.join("audit.ndjson");
+        let said = std::fs::read(&path).unwrap_or_default();
+        let last = said.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
+        let actor = actor();
+        let line = AuditLine { at: at.to_string(), actor: &actor, verb, object, detail, before: Digest::of(last) };
+        append(&path, &line)
+    }
+
+    fn replace(&self, name: &str, value: &impl Serialize) -> Result<(), Fault> {
+        let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
+        let bytes = serde_json::to_vec(value).map_err(|cause| unusable(&path, &cause.into()))?;
+        let written = File::create(&fresh).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&fresh, &path)?;
+            File::open(&self.folder)?.sync_all()
+        });
+        written.map_err(|cause| unusable(&path, &cause))
+    }
+}
+
+fn append(path: &Path, line: &impl Serialize) -> Result<(), Fault> {
+    let mut bytes = serde_json::to_vec(line).map_err(|cause| unusable(path, &cause.into()))?;
+    bytes.push(b'\n');
+    let written = File::options().create(true).append(true).open(path).and_then(|mut file| {
+        file.write_all(&bytes)?;
+        file.sync_data()
+    });
+    written.map_err(|cause| unusable(path, &cause))
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Fault> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(unusable(path, &cause)),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|cause| unusable(path, &cause.into()))
+}
+
+/// The journal, or a file of it, cannot be used.
+pub fn unusable(path: &Path, cause: &std::io::Error) -> Fault {
+    Fault::new("E0116", Exit::Error, format!("the journal {} cannot be used: {cause}", path.display()))
+        .help("restore it, or give another folder with --journal; a new journal means a first contact with every group")
+}
+
+/// Who runs this, as the audit names them.
+pub fn actor() -> String {
+    ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(runtime::config::env).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Where programs keep their state.
+pub fn state_home() -> PathBuf {
+    let home = || runtime::config::env("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    runtime::config::env("XDG_STATE_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(std::env::temp_dir)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_journal_has_one_run_at_a_time_and_remembers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme");
+        let mut journal = Journal::open(path.clone()).unwrap();
+        assert!(journal.is_first_contact);
+        assert_eq!(Journal::open(path.clone()).unwrap_err().code, "E0115");
+        let directory = DirectoryId::new("w").unwrap();
+        journal.snapshots.insert(directory.clone(), Snapshot::new(directory.clone()));
+        journal.memory.blind.insert(directory.clone());
+        journal.save().unwrap();
+        drop(journal);
+        let journal = Journal::open(path).unwrap();
+        assert!(!journal.is_first_contact && journal.memory.blind.contains(&directory));
+        assert!(journal.snapshots.contains_key(&directory));
+    }
+
+    #[test]
+    fn each_line_of_the_audit_holds_the_hash_of_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path().join("acme")).unwrap();
+        let detail = serde_json::json!({});
+        journal.audit(Time(1), "apply", "plan", &detail).unwrap();
+        journal.audit(Time(2), "apply", "plan", &detail).unwrap();
+        let text = std::fs::read_to_string(journal.folder().join("audit.ndjson")).unwrap();
+        let mut lines = text.lines();
+        let (first, second) = (lines.next().unwrap(), lines.next().unwrap());
+        assert!(second.contains(&Digest::of(first.as_bytes()).to_string()));
+    }
+
+    #[test]
+    fn a_broken_journal_is_an_error_and_never_a_first_contact() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("memory.json"), "{").unwrap();
+        assert_eq!(Journal::open(folder.path().to_owned()).unwrap_err().code, "E0116");
+    }
+}

@@ -1,0 +1,17 @@
+//! One-shot runs: one process, no server. The same planner, connectors and write path as the services, with a journal
+//! in the place of PostgreSQL.
+
+pub mod apply;
+pub mod execute;
+pub mod journal;
+pub mod ledger;
+pub mod plan;
+pub mod planfile;
+pub mod world;
+
+use crate::args::{ApplyArgs, JournalArgs};
+
+/// Where an apply keeps its journal.
+pub(crate) fn journal_args(args: &ApplyArgs) -> JournalArgs {
+    args.journal.clone()
+}

@@ -1,0 +1,240 @@
+//! Both sides, read once: what the services do all the time, for one run.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+
+use model::{Corroboration, Delta, DirectoryId, Fact, Group, Reading, Side, Snapshot, Time};
+use outbound::{ReadDirectory as _, ReadError, Scope, Stage};
+use planner::{Decision, Occasion, Planner};
+use policy::Policy;
+use runtime::{Exit, Fault};
+use watcher::reader::Reader;
+
+use super::journal::Journal;
+use crate::{
+    policy_file::Loaded,
+    show::{plan::Names, progress::Progress},
+};
+
+/// How often facts that a decision needs are read before the rest is left as a wait.
+const PROOF_ROUNDS: usize = 4;
+
+/// Both sides as just read, with the brain that decides from them.
+pub struct World {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Where secrets start from.
+    pub readers: BTreeMap<DirectoryId, Reader>,
+    /// The brain.
+    pub planner: Planner,
+    /// Names for ids.
+    pub directory_names: Directory,
+    /// When the read of each directory began, in real time.
+    pub read_at: BTreeMap<DirectoryId, Time>,
+}
+
+/// Addresses and names by directory and id.
+#[derive(Debug, Default)]
+pub struct Directory {
+    people: BTreeMap<(DirectoryId, String), String>,
+    groups: BTreeMap<(DirectoryId, String), String>,
+}
+
+impl Names for Directory {
+    fn person(&self, directory: &DirectoryId, id: &str) -> String {
+        self.people.get(&(directory.clone(), id.to_owned())).cloned().unwrap_or_else(|| id.to_owned())
+    }
+
+    fn group(&self, directory: &DirectoryId, id: &str) -> String {
+        self.groups.get(&(directory.clone(), id.to_owned())).cloned().unwrap_or_else(|| id.to_owned())
+    }
+}
+
+impl World {
+    /// Reads both sides: the sources first, since they say which groups of the targets matter.
+    ///
+    /// # Errors
+    /// When a directory cannot be read; what to do is in the fault.
+    pub async fn read(loaded: &Loaded, journal: &mut Journal, progress: &Progress) -> Result<Self, Fault> {
+        let policy = Arc::new(loaded.policy.clone());
+        let mut world = Self {
+            planner: Planner::new(Arc::clone(&policy)),
+            policy,
+            readers: BTreeMap::new(),
+            directory_names: Directory::default(),
+            read_at: BTreeMap::new(),
+        };
+        let used = used_directories(&loaded.policy);
+        let (sources, targets): (Vec<_>, Vec<_>) = used.into_iter().partition(|id| {
+            loaded.policy.directories.get(id).is_some_and(|directory| directory.kind.side() == Side::Source)
+        });
+        for id in &sources {
+            world.read_directory(loaded, journal, id, Scope::All, progress).await?;
+        }
+        for id in &targets {
+            let scope = touched(&loaded.policy, journal, id);
+            world.read_directory(loaded, journal, id, scope, progress).await?;
+        }
+        Ok(world)
+    }
+
+    /// Decides, reads the facts that the decision needs by themselves, and decides again until nothing more is needed.
+    ///
+    /// # Errors
+    /// When a needed fact cannot be read.
+    pub async fn decide(&mut self, journal: &mut Journal, now: Time) -> Result<Decision, Fault> {
+        let mut decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
+        let mut asked = BTreeSet::new();
+        for _ in 0..PROOF_ROUNDS {
+            let open: Vec<Fact> = decision.needs.iter().filter(|fact| asked.insert((*fact).clone())).cloned().collect();
+            if open.is_empty() {
+                break;
+            }
+            self.prove(journal, &open).await?;
+            decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
+        }
+        Ok(decision)
+    }
+
+    /// Reads facts one by one and gives the answers to the planner.
+    async fn prove(&mut self, journal: &Journal, facts: &[Fact]) -> Result<(), Fault> {
+        let mut answers: BTreeMap<DirectoryId, Vec<Corroboration>> = BTreeMap::new();
+        for fact in facts {
+            let Some(reader) = self.readers.get(fact.directory()) else { continue };
+            let read_at = Time(runtime::clock::now_micros());
+            let answer = reader.verify(fact).await.map_err(|error| unreadable(fact.directory(), &error))?;
+            let corroboration = Corroboration { fact: fact.clone(), answer, read_at };
+            answers.entry(fact.directory().clone()).or_default().push(corroboration);
+        }
+        for (directory, corroborations) in answers {
+            let version = journal.snapshots.get(&directory).map_or(0, Snapshot::version);
+            self.planner.apply(&Delta { corroborations, ..Delta::empty(directory, version) });
+        }
+        Ok(())
+    }
+
+    async fn read_directory(
+        &mut self,
+        loaded: &Loaded,
+        journal: &mut Journal,
+        id: &DirectoryId,
+        scope: Scope,
+        progress: &Progress,
+    ) -> Result<(), Fault> {
+        let Some(directory) = loaded.policy.directories.get(id) else { return Ok(()) };
+        let reader = connect(directory, &loaded.base)?;
+        let own = reader.who_am_i().await.map_err(|error| unreadable(id, &error))?;
+        journal.memory.own_accounts.entry(id.clone()).or_default().extend(own);
+        let shown = Shown::new(progress, id);
+        let reading = reader.sweep(&scope, &shown).await;
+        shown.finish();
+        let reading = reading.map_err(|error| unreadable(id, &error))?;
+        if !reading.groups.complete {
+            let message = format!("the list of groups of {id} could not be read to its end");
+            return Err(Fault::new("E0117", Exit::TryLater, message).help("try again; nothing was decided from it"));
+        }
+        self.observe(journal, id, &reading);
+        self.readers.insert(id.clone(), reader);
+        Ok(())
+    }
+
+    fn observe(&mut self, journal: &mut Journal, id: &DirectoryId, reading: &Reading) {
+        let snapshot = journal.snapshots.entry(id.clone()).or_insert_with(|| Snapshot::new(id.clone()));
+        snapshot.observe(reading);
+        let whole = snapshot.whole();
+        for row in &whole.users {
+            if let Some(email) = &row.user.email {
+                let key = (id.clone(), row.user.id.to_string());
+                self.directory_names.people.insert(key, email.as_written().to_owned());
+            }
+        }
+        for row in &whole.groups {
+            let name = row.group.email.as_ref().map_or(row.group.name.as_str(), |email| email.as_written());
+            self.directory_names.groups.insert((id.clone(), row.group.id.to_string()), name.to_owned());
+        }
+        self.read_at.insert(id.clone(), reading.began_at);
+        self.planner.apply(&whole);
+    }
+}
+
+/// The directories that a rule names; views stand for their organization.
+pub fn used_directories(policy: &Policy) -> BTreeSet<DirectoryId> {
+    let rules = policy.rules.iter().flat_map(|rule| rule.to.iter().chain([&rule.from]));
+    let people = policy.provisions.iter().flat_map(|rule| [&rule.from, &rule.to]);
+    rules.chain(people).cloned().collect()
+}
+
+/// The groups of a target that a rule fills: those by a name that a source group gives, and those that are pinned or
+/// adopted.
+fn touched(policy: &Policy, journal: &Journal, target: &DirectoryId) -> Scope {
+    let mut names = BTreeSet::new();
+    for (source, snapshot) in &journal.snapshots {
+        for row in snapshot.whole().groups {
+            for rule in policy.claims(source, &row.group) {
+                if rule.to.contains(target) {
+                    names.insert(policy.fold_group_name(target, &rule.target_name(&row.group)));
+                }
+            }
+        }
+    }
+    let pinned = journal.memory.pins.iter().filter(|((of, _), _)| of == target).map(|(_, pin)| pin.group.clone());
+    let adopted = policy.adopt.values().filter(|(of, _)| of == target).map(|(_, group)| group.clone());
+    let ids: BTreeSet<_> = pinned.chain(adopted).collect();
+    let sources: BTreeSet<_> = policy.rules.iter().map(|rule| rule.from.clone()).collect();
+    let is_source = sources.contains(target);
+    let folds = policy.directories.get(target).is_none_or(|directory| directory.kind.folds_group_names());
+    let fold = move |name: &str| if folds { name.to_ascii_lowercase() } else { name.to_owned() };
+    Scope::of(move |group: &Group| is_source || ids.contains(&group.id) || names.contains(&fold(&group.name)))
+}
+
+/// Connects to a directory.
+///
+/// # Errors
+/// When a secret is not to be had, or the kind cannot be run yet.
+pub fn connect(directory: &policy::Directory, base: &Path) -> Result<Reader, Fault> {
+    Reader::connect(directory, base).map_err(|error| {
+        Fault::new("E0118", Exit::Error, error.to_string())
+            .help("correct the policy file, or put the secret where it says; nothing was written")
+    })
+}
+
+/// A read error as the operator's fault: credentials 1, everything that may pass 75.
+pub fn unreadable(directory: &DirectoryId, error: &ReadError) -> Fault {
+    if error.is_about_us() {
+        return Fault::new("E0118", Exit::Error, format!("the credentials of {directory} are refused: {error}"))
+            .help("renew them, or give them the scopes that `rollcall doctor` names; nothing was written");
+    }
+    let exit = if error.may_pass() { Exit::TryLater } else { Exit::Error };
+    Fault::new("E0119", exit, format!("{directory} cannot be read: {error}"))
+        .help("try again later; nothing was decided from what was not read")
+}
+
+/// Shows how far the sweep of one directory is.
+struct Shown {
+    bars: [crate::show::progress::Running; 3],
+    done: [std::sync::atomic::AtomicU64; 3],
+}
+
+impl Shown {
+    fn new(progress: &Progress, id: &DirectoryId) -> Self {
+        let bar = |stage: Stage| progress.begin(&format!("{id}: {}", stage.as_str()), 0);
+        Self { bars: [bar(Stage::Users), bar(Stage::Groups), bar(Stage::Members)], done: Default::default() }
+    }
+
+    fn finish(&self) {
+        self.bars.iter().for_each(crate::show::progress::Running::finish);
+    }
+}
+
+impl outbound::Progress for Shown {
+    fn step(&self, stage: Stage, done: u64, _of: Option<u64>) {
+        let index = stage as usize;
+        if let (Some(bar), Some(last)) = (self.bars.get(index), self.done.get(index)) {
+            let before = last.swap(done, std::sync::atomic::Ordering::Relaxed);
+            bar.add(done.saturating_sub(before));
+        }
+    }
+}

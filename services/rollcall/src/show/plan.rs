@@ -1,0 +1,325 @@
+//! A plan, for people and for programs.
+
+use std::fmt::Write as _;
+
+use model::{
+    AccountChange, Canonical as _, Case, CaseKind, DirectoryId, EdgeOp, Plan, Reason, Refusal, Step, TargetPlan, Wait,
+    WaitWhy,
+};
+use serde_json::{Value, json};
+
+use super::counted;
+
+/// How many steps of a case are shown unless all are asked for.
+const STEPS_SHOWN: usize = 5;
+
+/// Names for ids, where both sides are at hand: plans themselves hold no addresses.
+pub trait Names {
+    /// The address of an account, or of a person at a source; the id when there is none.
+    fn person(&self, directory: &DirectoryId, id: &str) -> String;
+    /// The name or address of a group; the id when there is none.
+    fn group(&self, directory: &DirectoryId, id: &str) -> String;
+}
+
+/// What a plan comes to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Memberships to add.
+    pub add: u64,
+    /// Memberships to remove.
+    pub remove: u64,
+    /// Accounts to make, change, deactivate or restore.
+    pub accounts: u64,
+    /// Groups to make.
+    pub create: u64,
+    /// Groups to delete.
+    pub delete: u64,
+    /// Cases that wait for a person.
+    pub held: u64,
+    /// Cases that wait for source facts to be read by themselves.
+    pub unproven: u64,
+    /// Refused steps.
+    pub refused: u64,
+    /// Waits.
+    pub waiting: u64,
+}
+
+impl Totals {
+    /// Counts a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let mut totals = Self::default();
+        for target in &plan.body.targets {
+            totals.refused += count(target.refusals.len());
+            totals.waiting += count(target.waits.len());
+        }
+        for (_, case) in plan.cases() {
+            totals.held += u64::from(!case.held.is_empty());
+            totals.unproven += u64::from(case.held.is_empty() && !case.needs.is_empty());
+            for step in &case.steps {
+                match step {
+                    Step::Edge { edge, .. } if edge.op == EdgeOp::Add => totals.add += 1,
+                    Step::Edge { .. } => totals.remove += 1,
+                    Step::Account { .. } => totals.accounts += 1,
+                    Step::CreateGroup { .. } => totals.create += 1,
+                    Step::DeleteGroup { .. } => totals.delete += 1,
+                }
+            }
+        }
+        totals
+    }
+}
+
+/// The plan as text. Removals come before additions, what is held says why, and the last line says what it comes to.
+pub fn text(plan: &Plan, names: &dyn Names, full: bool) -> String {
+    let mut out = String::new();
+    for target in &plan.body.targets {
+        let _infallible = writeln!(out, "{}", target.target);
+        for case in &target.cases {
+            write_case(&mut out, target, case, names, full);
+        }
+        write_refusals(&mut out, target, names, full);
+        write_waits(&mut out, target, full);
+        for seats in &target.seats {
+            let after = seats.used + seats.gained.saturating_sub(seats.freed);
+            let _infallible =
+                writeln!(out, "  seats       {} {} -> {after} of {}", seats.product, seats.used, seats.limit);
+        }
+    }
+    out.push_str(&summary(plan));
+    out
+}
+
+/// The last line: what the plan comes to, and its digest.
+pub fn summary(plan: &Plan) -> String {
+    let totals = Totals::of(plan);
+    let digest = plan.body.digest().short();
+    if plan.is_empty() && totals.refused == 0 && totals.waiting == 0 {
+        return format!("Nothing to do: both sides are equal within what the policy manages. sha256 {digest}\n");
+    }
+    let mut parts = vec![format!("{} to add", totals.add), format!("{} to remove", totals.remove)];
+    let optional = [
+        (totals.create, "group to create", "groups to create"),
+        (totals.delete, "group to delete", "groups to delete"),
+        (totals.accounts, "account to change", "accounts to change"),
+    ];
+    parts.extend(optional.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| counted(n, one, many)));
+    let mut line = format!("Plan: {}.", parts.join(", "));
+    let aside = [
+        (totals.held, "case held", "cases held"),
+        (totals.unproven, "case waits for proof", "cases wait for proof"),
+        (totals.refused, "step refused", "steps refused"),
+        (totals.waiting, "wait", "waits"),
+    ];
+    let aside: Vec<String> =
+        aside.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| counted(n, one, many)).collect();
+    if !aside.is_empty() {
+        let _infallible = write!(line, " {}.", aside.join(", "));
+    }
+    let calls: u64 = plan.calls.values().sum();
+    let _infallible = writeln!(line, " About {}. sha256 {digest}", counted(calls, "API call", "API calls"));
+    line
+}
+
+fn write_case(out: &mut String, target: &TargetPlan, case: &Case, names: &dyn Names, full: bool) {
+    let mark = if !case.held.is_empty() {
+        "HELD "
+    } else if !case.needs.is_empty() {
+        "PROOF "
+    } else {
+        ""
+    };
+    let _infallible = writeln!(
+        out,
+        "  {mark}{} ({}, {})",
+        title(&case.kind, names),
+        counted(count(case.steps.len()), "step", "steps"),
+        case.digest.short()
+    );
+    let shown = if full { case.steps.len() } else { STEPS_SHOWN };
+    for step in case.steps.iter().take(shown) {
+        let _infallible = writeln!(out, "    {}", line(step, &target.target, names));
+    }
+    if case.steps.len() > shown {
+        let _infallible = writeln!(out, "    … {} more (--full)", case.steps.len() - shown);
+    }
+    for held in &case.held {
+        let _infallible = writeln!(out, "    ! {}: {}", held.guard.as_str(), held.reason);
+    }
+    if case.held.is_empty() && !case.needs.is_empty() {
+        let facts = counted(count(case.needs.len()), "lost fact", "lost facts");
+        let _infallible = writeln!(out, "    ! {facts} must be read by themselves at the source before this goes");
+    }
+}
+
+fn write_refusals(out: &mut String, target: &TargetPlan, names: &dyn Names, full: bool) {
+    let shown = if full { target.refusals.len() } else { STEPS_SHOWN };
+    for Refusal { step, why } in target.refusals.iter().take(shown) {
+        let _infallible = writeln!(out, "  refused     {} [{}]", line(step, &target.target, names), why.as_str());
+    }
+    if target.refusals.len() > shown {
+        let _infallible = writeln!(out, "  refused     … {} more (--full)", target.refusals.len() - shown);
+    }
+}
+
+fn write_waits(out: &mut String, target: &TargetPlan, full: bool) {
+    let shown = if full { target.waits.len() } else { STEPS_SHOWN };
+    for Wait { group, person, why, edges } in target.waits.iter().take(shown) {
+        let about = group.clone().or_else(|| person.as_ref().map(ToString::to_string)).unwrap_or_default();
+        let edges = counted(*edges, "membership", "memberships");
+        let _infallible = writeln!(out, "  waits       {about}: {} ({edges})", waits_for(why));
+    }
+    if target.waits.len() > shown {
+        let _infallible = writeln!(out, "  waits       … {} more (--full)", target.waits.len() - shown);
+    }
+}
+
+fn waits_for(why: &WaitWhy) -> String {
+    match why {
+        WaitWhy::CompleteRead { directory, group: Some(group) } => {
+            format!("a complete read of group {group} in {directory}")
+        }
+        WaitWhy::CompleteRead { directory, group: None } => format!("a complete read of {directory}"),
+        WaitWhy::TargetRead { group } => format!("a complete read of the members of {group}"),
+        WaitWhy::NoAccount => "the person has no account at the target".to_owned(),
+        WaitWhy::Doubt => "more than one account could be the person's, or the address is in doubt".to_owned(),
+        WaitWhy::AccountUnusable => "the account exists but is not usable".to_owned(),
+        WaitWhy::Opaque { group } => format!("nested group {group} belongs to others and cannot be read"),
+        WaitWhy::DeadLetter { id } => format!("dead letter D-{id}"),
+        WaitWhy::Grace { until } => format!("the grace period, until {until}"),
+        WaitWhy::Seat => "a free seat".to_owned(),
+        WaitWhy::SourceBlind { directory } => format!("{directory} cannot be read"),
+    }
+}
+
+fn title(kind: &CaseKind, names: &dyn Names) -> String {
+    match kind {
+        CaseKind::Leaver { source, person } => format!("leaver {}", names.person(source, person.as_str())),
+        CaseKind::Create { name } => format!("new group {name}"),
+        CaseKind::Conflict { name, .. } => format!("conflict: group {name} existed before"),
+        CaseKind::Additions { name, .. } => format!("additions to {name}"),
+        CaseKind::Removals { name, .. } => format!("removals from {name}"),
+        CaseKind::Delete { name, .. } => format!("delete group {name}"),
+        CaseKind::Account { source, person } => format!("account of {}", names.person(source, person.as_str())),
+    }
+}
+
+/// One step on one line.
+pub fn line(step: &Step, target: &DirectoryId, names: &dyn Names) -> String {
+    match step {
+        Step::CreateGroup { name, reason, .. } => format!("+ group       {name}  {}", why(reason, names)),
+        Step::DeleteGroup { name, reason, .. } => format!("- group       {name}  {}", why(reason, names)),
+        Step::Edge { edge, reason } => {
+            let sign = if edge.op == EdgeOp::Add { '+' } else { '-' };
+            let who = match (&edge.account, &edge.person) {
+                (Some(account), _) => names.person(target, account.as_str()),
+                (None, Some(person)) => person.to_string(),
+                (None, None) => "?".to_owned(),
+            };
+            format!("{sign} membership  {}  {who}  {}", edge.group_name, why(reason, names))
+        }
+        Step::Account { account, person, change, reason } => {
+            let sign = match change {
+                AccountChange::Create { .. } | AccountChange::Restore => '+',
+                AccountChange::Update { .. } => '~',
+                AccountChange::Deactivate => '-',
+            };
+            let who = account.as_ref().map(|id| names.person(target, id.as_str()));
+            let who = who.or_else(|| person.as_ref().map(ToString::to_string)).unwrap_or_default();
+            format!("{sign} account     {who}  {}  {}", change.as_str(), why(reason, names))
+        }
+    }
+}
+
+fn why(reason: &Reason, names: &dyn Names) -> String {
+    let path = |source: &DirectoryId, groups: &[model::GroupId]| {
+        let groups: Vec<String> = groups.iter().map(|group| names.group(source, group.as_str())).collect();
+        groups.join(" > ")
+    };
+    match reason {
+        Reason::Joined { source, path: groups, .. } => format!("member of {}", path(source, groups)),
+        Reason::Left { source, path: groups, .. } => format!("left {}", path(source, groups)),
+        Reason::Leaver { state, source } => format!("{} at {source}", state.as_str()),
+        Reason::OutOfScope { source } => format!("out of every scope of {source}"),
+        Reason::Drift { .. } => "changed by hand at the target".to_owned(),
+        Reason::Conflict { .. } => "the group existed before".to_owned(),
+        Reason::Policy { rule } => format!("rule {rule} claims fewer sources"),
+        Reason::Missing { rule, .. } => format!("rule {rule} wants it"),
+        Reason::SourceDeleted { source, group, .. } => {
+            format!("{} was deleted", names.group(source, group.as_str()))
+        }
+        Reason::Provision { rule, .. } => format!("rule {rule}"),
+    }
+}
+
+/// The plan as JSON of the schema `rollcall.plan/1`. Its shape never changes within that number.
+pub fn document(plan: &Plan) -> Value {
+    let targets: Vec<Value> = plan.body.targets.iter().map(|target| target_document(plan, target)).collect();
+    json!({
+        "schema": plan.body.schema,
+        "tenant": plan.body.tenant,
+        "number": plan.number,
+        "made_at": plan.made_at.to_string(),
+        "policy": plan.policy,
+        "digest": plan.body.digest(),
+        "targets": targets,
+    })
+}
+
+/// One document a target, for `ndjson`.
+pub fn documents(plan: &Plan) -> Vec<Value> {
+    plan.body.targets.iter().map(|target| target_document(plan, target)).collect()
+}
+
+fn target_document(plan: &Plan, target: &TargetPlan) -> Value {
+    let steps: Vec<Value> = target
+        .cases
+        .iter()
+        .flat_map(|case| {
+            case.steps.iter().map(|step| {
+                let mut value = json!(step);
+                if let Value::Object(fields) = &mut value {
+                    fields.insert("case".to_owned(), json!(case.digest));
+                    fields.insert("released".to_owned(), json!(case.is_released()));
+                }
+                value
+            })
+        })
+        .collect();
+    let cases: Vec<Value> = target
+        .cases
+        .iter()
+        .map(|case| {
+            json!({
+                "digest": case.digest, "cause": case.kind, "lane": case.lane, "held": case.held,
+                "needs": case.needs, "guards": case.guards, "steps": case.steps.len(),
+            })
+        })
+        .collect();
+    let guards: Vec<Value> = target
+        .cases
+        .iter()
+        .flat_map(|case| case.guards.iter().map(|guard| json!({"case": case.digest, "verdict": guard})))
+        .collect();
+    json!({
+        "schema": plan.body.schema,
+        "target": target.target,
+        "steps": steps,
+        "cases": cases,
+        "refusals": target.refusals,
+        "waits": target.waits,
+        "guards": guards,
+        "links": target.links,
+        "seats": target.seats,
+        "estimate": { "calls": plan.calls.get(&target.target).copied().unwrap_or(0) },
+        "digest": digest_of(target),
+    })
+}
+
+/// The digest of what was decided for one target.
+fn digest_of(target: &TargetPlan) -> model::Digest {
+    model::Digest::of(&serde_json::to_vec(target).unwrap_or_default())
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

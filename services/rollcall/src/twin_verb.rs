@@ -1,0 +1,71 @@
+//! `rollcall twin`: Google and Atlassian, played from a file.
+
+use std::{net::SocketAddr, path::Path};
+
+use runtime::{Exit, Fault, Shutdown};
+use twin::{Running, Twin};
+
+use crate::{args::TwinArgs, show};
+
+/// Serves a world until it is told to stop.
+///
+/// # Errors
+/// When a port is taken or the world cannot be loaded.
+pub async fn twin(args: &TwinArgs) -> Result<Exit, Fault> {
+    let shutdown = Shutdown::on_signals()
+        .map_err(|cause| Fault::new("E0124", Exit::Error, format!("signals cannot be caught: {cause}")))?;
+    let running = start(args.google, args.atlassian, args.world.as_deref()).await?;
+    let host = args.advertise.as_deref();
+    if let Some(folder) = &args.secrets {
+        write_secrets(&running, folder, host)?;
+    }
+    show::note(&format!(
+        "Google at {}, Atlassian at {}, the operator's endpoint at {}",
+        running.google_url(),
+        running.atlassian_url(),
+        running.admin_url()
+    ));
+    if let Some(folder) = &args.secrets {
+        show::note(&format!("The secrets of a policy for this twin are in {}", folder.display()));
+    }
+    shutdown.begun().await;
+    Ok(Exit::Done)
+}
+
+/// Starts a twin with a world.
+///
+/// # Errors
+/// When a port is taken or the world cannot be loaded.
+pub async fn start(google: SocketAddr, atlassian: SocketAddr, world: Option<&Path>) -> Result<Running, Fault> {
+    let world = world.map(Path::to_path_buf);
+    Twin::start(twin::Config { google, atlassian, world, ..twin::Config::default() }).await.map_err(|error| match error
+    {
+        twin::Error::Listen { .. } => Fault::new("E0103", Exit::Error, error.to_string())
+            .help("stop the other process, or choose other ports with --google and --atlassian"),
+        _ => Fault::new("E0128", Exit::Usage, error.to_string())
+            .help("give a snapshot in the format orgdir-snapshot/1, or a world file of the twin"),
+    })
+}
+
+/// Writes the secrets that a policy needs to reach the twin: Google's key file, whose token endpoint is the twin, and
+/// Atlassian's keys.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_secrets(running: &Running, folder: &Path, host: Option<&str>) -> Result<(), Fault> {
+    let mut key = running.service_account_key();
+    if let Some(host) = host {
+        if let Some(place) = key.get_mut("token_uri") {
+            *place = format!("http://{host}:{}/token", running.google.port()).into();
+        }
+    }
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(folder.join("google.json"), key.to_string()))
+        .and_then(|()| std::fs::write(folder.join("org-key"), "twin-org-key"))
+        .and_then(|()| std::fs::write(folder.join("scim-token"), "twin-scim-key"))
+        .and_then(|()| std::fs::write(folder.join("jira-token"), "twin-api-token"));
+    written.map_err(|cause| {
+        Fault::new("E0112", Exit::Error, format!("cannot use {}: {cause}", folder.display()))
+            .help("choose another folder with --secrets")
+    })
+}
