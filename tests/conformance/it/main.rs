@@ -1,1 +1,22 @@
-//! The twin against clients and documents we did not write.
+//! The twin against clients and documents we did not write: one test per program in `python/`.
+//!
+//! Every program talks to a twin of its own through a recording proxy, and every answer it gets is checked against the
+//! vendors' documents. What deviates and is not in `allowed.toml` fails, and so does an entry there that is not needed.
+
+#![expect(clippy::panic, reason = "tests")]
+
+mod company;
+mod python;
+
+/// Runs a program and shows what it printed.
+async fn run(program: &str) {
+    match python::run(program).await {
+        Ok(printed) => println!("{printed}"),
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn googles_own_client_reads_pages_batches_retries_and_writes() {
+    run("google_client").await;
+}
