@@ -1,5 +1,144 @@
 //! Sees: reads directories on both sides and announces what changed.
+//!
+//! Purpose: what is so at Google and at Atlassian becomes rows in PostgreSQL, and the reconciler is told which. Read in
+//! the order the data passes: [`setup`] (which directories) · `tenure` (whose turn it is) · `sweep` (everything, every
+//! so often) · `ask` (one fact, one person, one group) · [`scope`] (whose members matter) · `post` (the commit) ·
+//! `announce` (the events about it).
+//!
+//! Guarantees:
+//! * nothing outside is ever changed: the readers cannot;
+//! * a commit and its events are one transaction, under the directory's lease; events go out in order;
+//! * requests and messages only wake: what is to be read stands in PostgreSQL, and all that waits is one transaction;
+//! * a directory that cannot be read is marked blind, and stays as it was last seen.
+//!
+//! Caveat: the policy is read at the start; a new directory needs a restart.
 
+mod announce;
+mod ask;
+mod options;
+mod post;
 pub mod reader;
+pub mod scope;
+pub mod setup;
+mod sweep;
+mod tenure;
+mod watch;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Wake};
+use model::TenantId;
+use runtime::{Exit, Fault, Shutdown, fault::without_password, health, metrics};
+use store::{Role, Store, StoreError};
+
+pub use options::Options;
 pub use reader::{Reader, ReaderOptions};
+pub use setup::{Place, places};
+
+/// Connections to the database: sweeps, answers, leases and relays of a few directories.
+const CONNECTIONS: usize = 12;
+
+/// Runs until the end begins, then finishes what is in flight.
+///
+/// # Errors
+/// A fault for the operator when the process cannot begin: a policy that cannot be right (64), a missing credential or
+/// a taken port (1), NATS or PostgreSQL out of reach (75).
+pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
+    let clock = options.service.clock()?;
+    let mut places = Vec::new();
+    for file in options.service.policy_files()? {
+        places.extend(setup::places(&file, &clock, &options)?);
+    }
+    let listener = health::bind(options.service.listen).await?;
+    let health = health::HealthState::new("watcher", clock.clone());
+    let database = health.require("postgres");
+    let broker = health.require("nats");
+    let store = connect_store(&options).await?;
+    let bus = connect_bus(&options).await?;
+    let serving = health::serve(listener, health.clone(), metrics::process().clone(), shutdown.hard().clone());
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the health endpoint stopped");
+        }
+    });
+    shutdown.spawn(watch_conditions(store.clone(), bus.clone(), database, broker, shutdown.clone()));
+    let shared = Arc::new(watch::Shared { store, bus: bus.clone(), clock, health, shutdown: shutdown.clone() });
+    let mut wakes: BTreeMap<TenantId, Vec<Wake>> = BTreeMap::new();
+    for place in places {
+        let wake = Wake::default();
+        wakes.entry(place.tenant().clone()).or_default().push(wake.clone());
+        shutdown.spawn(watch::serve(Arc::clone(&shared), place, wake));
+    }
+    for (tenant, wakes) in wakes {
+        shutdown.spawn(hear(bus.clone(), tenant, wakes, shutdown.clone()));
+    }
+    shutdown.finish().await;
+    Ok(())
+}
+
+/// Hears `sync` requests: the wishes are rows already, so every watcher of the tenant is woken and looks.
+async fn hear(bus: Bus, tenant: TenantId, wakes: Vec<Wake>, shutdown: Shutdown) {
+    // A group of its own for each process: the one that has the lease must hear it.
+    let group = format!("watcher-{}", runtime::ids::uuid());
+    while !shutdown.has_begun() {
+        match bus.serve(&tenant, "sync", &group).await {
+            Ok(mut requests) => loop {
+                let request = tokio::select! {
+                    () = shutdown.begun() => return,
+                    request = requests.next() => request,
+                };
+                let Some(request) = request else { break };
+                wakes.iter().for_each(Wake::wake);
+                if let Err(error) = request.answer(b"heard".to_vec()).await {
+                    tracing::debug!(%error, "nobody hears that a request was heard");
+                }
+            },
+            Err(error) => tracing::warn!(%error, "cannot hear requests, trying again"),
+        }
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+async fn connect_store(options: &Options) -> Result<Store, Fault> {
+    let url = options.service.database_url();
+    let role = options.service.role_set.then_some(Role::Watcher);
+    Store::connect(url, role, CONNECTIONS).await.map_err(|error| match error {
+        StoreError::Unreachable(cause) => Fault::postgres_unreachable(url, &cause),
+        other => Fault::new("E0131", Exit::Error, format!("{}: {other}", without_password(url)))
+            .help("run the migrations (`rollcall up` does), and check that this user may take the watcher's role"),
+    })
+}
+
+async fn connect_bus(options: &Options) -> Result<Bus, Fault> {
+    let url = options.service.nats_url();
+    Bus::connect(url, "watcher").await.map_err(|error| Fault::nats_unreachable(url, &error))
+}
+
+/// Looks every two seconds whether what we need is there.
+async fn watch_conditions(
+    store: Store,
+    bus: Bus,
+    database: health::Readiness,
+    broker: health::Readiness,
+    shutdown: Shutdown,
+) {
+    loop {
+        match store.ping().await {
+            Ok(()) => database.ready(),
+            Err(error) => database.not_ready(error.to_string()),
+        }
+        match bus.ping().await {
+            Ok(()) => broker.ready(),
+            Err(error) => broker.not_ready(error.to_string()),
+        }
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+        }
+    }
+}

@@ -137,6 +137,16 @@ impl Reader {
         }
     }
 
+    /// What the directory is pinned by from the first sight on: a policy file that later means another one by the same
+    /// name is refused. `None`: the vendor is asked with each sweep, or has no id for it.
+    pub fn pinned_id(&self) -> Option<String> {
+        match self {
+            Self::Org(reader) => Some(reader.identity()),
+            Self::Scim(reader) => Some(reader.identity()),
+            Self::Google(_) | Self::Jira(_) => None,
+        }
+    }
+
     /// How many calls were made, and how many of them the vendor refused because there were too many.
     pub fn counts(&self) -> Counts {
         match self {
@@ -188,6 +198,10 @@ impl ReadDirectory for Reader {
 
     async fn reread(&self, groups: &[GroupId], users: &[AccountId]) -> Result<Reading, ReadError> {
         each!(self, reader => reader.reread(groups, users).await)
+    }
+
+    async fn groups_of(&self, user: &AccountId) -> Result<Vec<GroupId>, ReadError> {
+        each!(self, reader => reader.groups_of(user).await)
     }
 
     async fn who_am_i(&self) -> Result<Vec<AccountId>, ReadError> {

@@ -55,7 +55,7 @@ impl Stage {
         assert!(status.is_success(), "{text}");
     }
 
-    fn budget(&self) -> (std::sync::Arc<Budget>, Clock) {
+    fn budget() -> (std::sync::Arc<Budget>, Clock) {
         let clock = Clock::real();
         (Budget::learned("test", 100, 8, clock.clone()), clock)
     }
@@ -65,7 +65,7 @@ impl Stage {
     }
 
     fn org_at(&self, directory: &str, key: &str) -> OrgReader {
-        let (budget, clock) = self.budget();
+        let (budget, clock) = Self::budget();
         OrgReader::connect(OrgConfig {
             endpoint: Some(self.running.atlassian_url()),
             org: ORGANIZATION.to_owned(),
@@ -81,7 +81,7 @@ impl Stage {
     }
 
     fn scim(&self) -> ScimReader {
-        let (budget, clock) = self.budget();
+        let (budget, clock) = Self::budget();
         ScimReader::connect(ScimConfig {
             endpoint: Some(self.running.atlassian_url()),
             directory_id: SCIM_DIRECTORY.to_owned(),
@@ -95,7 +95,7 @@ impl Stage {
     }
 
     fn jira(&self) -> JiraReader {
-        let (budget, clock) = self.budget();
+        let (budget, clock) = Self::budget();
         JiraReader::connect(JiraConfig {
             base_url: self.running.atlassian_url(),
             email: self.running.twin.world().options.administrator.clone(),

@@ -183,6 +183,17 @@ impl JiraReader {
         roles.iter().flat_map(names).collect()
     }
 
+    /// The groups of an account; `None`: there is no such account.
+    async fn groups_of_account(&self, user: &AccountId, lane: Lane) -> Result<Option<Vec<GroupId>>, ReadError> {
+        let request = Request::get(GROUPS_OF, &[]).query("accountId", user.as_str()).lane(lane);
+        let answer = self.client.read(&request).await?;
+        if answer.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        let groups = good::<Vec<WireGroup>>(GROUPS_OF, &answer)?;
+        Ok(Some(groups.into_iter().map(|group| group.group_id).collect()))
+    }
+
     async fn myself(&self) -> Result<AccountId, ReadError> {
         let user: WireUser = self.read(&Request::get(MYSELF, &[]).lane(Lane::Bulk)).await?;
         Ok(user.account_id)
@@ -318,12 +329,7 @@ impl ReadDirectory for JiraReader {
     async fn verify(&self, fact: &Fact) -> Result<FactAnswer, ReadError> {
         let holds = match fact {
             Fact::Member { group, user, .. } => {
-                let request = Request::get(GROUPS_OF, &[]).query("accountId", user.as_str()).lane(Lane::Urgent);
-                let answer = self.client.read(&request).await?;
-                match answer.status.as_u16() {
-                    404 => false,
-                    _ => good::<Vec<WireGroup>>(GROUPS_OF, &answer)?.iter().any(|of| of.group_id == *group),
-                }
+                self.groups_of_account(user, Lane::Urgent).await?.is_some_and(|groups| groups.contains(group))
             }
             Fact::Nested { .. } => false,
             Fact::User { user, .. } => twice(|| self.user(user, Lane::Urgent)).await?.is_some(),
@@ -334,6 +340,11 @@ impl ReadDirectory for JiraReader {
 
     async fn reread(&self, groups: &[GroupId], users: &[AccountId]) -> Result<Reading, ReadError> {
         gather::reread(self, groups, users).await
+    }
+
+    async fn groups_of(&self, user: &AccountId) -> Result<Vec<GroupId>, ReadError> {
+        let groups = self.groups_of_account(user, Lane::Normal).await?;
+        Ok(groups.unwrap_or_default())
     }
 
     async fn who_am_i(&self) -> Result<Vec<AccountId>, ReadError> {

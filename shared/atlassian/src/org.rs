@@ -165,6 +165,11 @@ impl OrgReader {
         })
     }
 
+    /// What tells this directory from every other: organization and directory.
+    pub fn identity(&self) -> String {
+        format!("{}/{}", self.org, self.directory)
+    }
+
     /// What the calls spend from.
     pub fn budget(&self) -> &Arc<Budget> {
         self.client.budget()
@@ -351,6 +356,19 @@ impl ReadDirectory for OrgReader {
 
     async fn reread(&self, groups: &[GroupId], users: &[AccountId]) -> Result<Reading, ReadError> {
         gather::reread(self, groups, users).await
+    }
+
+    async fn groups_of(&self, user: &AccountId) -> Result<Vec<GroupId>, ReadError> {
+        let query = json!({"accountIds": [user.as_str()], "expand": ["groups"], "limit": 10});
+        let groups = |row: Value| {
+            let rows = row.get("groups").and_then(Value::as_array)?.iter();
+            Some(rows.filter_map(|group| GroupId::new(group.get("id")?.as_str()?).ok()).collect::<Vec<_>>())
+        };
+        let walk = self.search(SEARCH_USERS, query, Lane::Normal, groups, |_| ()).await;
+        match walk.error {
+            Some(error) => Err(error),
+            None => Ok(walk.rows.into_iter().flatten().collect()),
+        }
     }
 
     async fn who_am_i(&self) -> Result<Vec<AccountId>, ReadError> {

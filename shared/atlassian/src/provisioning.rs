@@ -79,6 +79,11 @@ impl ScimReader {
         Ok(Self { client, directory: config.directory_id, parallel: config.parallel.max(1), peopled })
     }
 
+    /// What tells this directory from every other: its id.
+    pub fn identity(&self) -> String {
+        self.directory.clone()
+    }
+
     /// What the calls spend from.
     pub fn budget(&self) -> &Arc<Budget> {
         self.client.budget()
@@ -285,6 +290,11 @@ impl ReadDirectory for ScimReader {
 
     async fn reread(&self, groups: &[GroupId], users: &[AccountId]) -> Result<Reading, ReadError> {
         gather::reread(self, groups, users).await
+    }
+
+    async fn groups_of(&self, _user: &AccountId) -> Result<Vec<GroupId>, ReadError> {
+        // A user's resource does not name groups, and no filter finds them.
+        Ok(Vec::new())
     }
 
     async fn who_am_i(&self) -> Result<Vec<AccountId>, ReadError> {

@@ -68,9 +68,12 @@ impl GoogleReader {
         });
         let mut groups = stream::iter(groups).buffered(self.parallel);
         while let Some((id, group, walked)) = groups.next().await {
-            match group? {
-                None => reading.groups.gone.push(id.clone()),
-                Some(group) => reading.groups.seen.push(group),
+            match group {
+                // A group of another customer, in which one of our people is: not ours to read.
+                Err(error) if error.code == "forbidden" => {}
+                Err(error) => return Err(error),
+                Ok(None) => reading.groups.gone.push(id.clone()),
+                Ok(Some(group)) => reading.groups.seen.push(group),
             }
             let Some(walked) = walked else { continue };
             if let Some(error) = walked.error.clone().filter(ReadError::is_about_us) {

@@ -113,6 +113,10 @@ impl ReadDirectory for GoogleReader {
         self.reread_these(groups, users).await
     }
 
+    async fn groups_of(&self, user: &AccountId) -> Result<Vec<GroupId>, ReadError> {
+        self.groups_of_user(user).await
+    }
+
     async fn who_am_i(&self) -> Result<Vec<AccountId>, ReadError> {
         let Some(subject) = &self.subject else { return Ok(Vec::new()) };
         let user = self.get_user(subject.as_written(), model::Lane::Normal).await?;

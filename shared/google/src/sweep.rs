@@ -115,6 +115,21 @@ impl GoogleReader {
         walk(&self.client, &list, |done| progress.step(Stage::Groups, done, None)).await
     }
 
+    /// The groups that a person is a direct member of, groups of other customers included.
+    pub(crate) async fn groups_of_user(&self, user: &AccountId) -> Result<Vec<GroupId>, ReadError> {
+        let query =
+            vec![("userKey", user.to_string()), ("maxResults", PAGE.to_owned()), ("fields", GROUPS_FIELDS.to_owned())];
+        let template = "/admin/directory/v1/groups";
+        let list = List { template, values: &[], array: "groups", query, lane: Lane::Normal };
+        let walk = walk::<WireGroup>(&self.client, &list, |_| ()).await;
+        match walk.error {
+            // Somebody who is not the customer's, or is gone.
+            Some(error) if matches!(error.code.as_str(), "notFound" | "forbidden") => Ok(Vec::new()),
+            Some(error) => Err(error),
+            None => Ok(walk.rows.into_iter().map(|row| row.id).collect()),
+        }
+    }
+
     /// Walks one group's members to the end.
     pub(crate) async fn walk_members(&self, group: &GroupId, lane: Lane) -> Walked {
         let query = vec![("maxResults", PAGE.to_owned()), ("fields", MEMBERS_FIELDS.to_owned())];

@@ -390,7 +390,6 @@ const fn kind_name(kind: CallErrorKind) -> &'static str {
     match kind {
         CallErrorKind::NotSent => "not_sent",
         CallErrorKind::NoTurn => "no_turn",
-        CallErrorKind::NoTurn => "no_turn",
         CallErrorKind::Unknown => "no_answer",
         CallErrorKind::Credentials => "credentials",
         CallErrorKind::Impossible => "impossible",

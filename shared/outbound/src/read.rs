@@ -44,6 +44,9 @@ pub trait ReadDirectory: Send + Sync {
         users: &[AccountId],
     ) -> impl Future<Output = Result<Reading, ReadError>> + Send;
 
+    /// The groups that a person is a direct member of, where the vendor can be asked; it need not know them all.
+    fn groups_of(&self, user: &AccountId) -> impl Future<Output = Result<Vec<GroupId>, ReadError>> + Send;
+
     /// Which accounts the credentials belong to, where the vendor tells: they are never touched.
     fn who_am_i(&self) -> impl Future<Output = Result<Vec<AccountId>, ReadError>> + Send;
 }

@@ -1,0 +1,295 @@
+//! Targeted reads: facts that the reconciler wants read by themselves, people and groups that somebody asks about, and
+//! groups that became ours since the last sweep.
+//!
+//! A message or a request only wakes: what is to be read stands in PostgreSQL. All that waits is read at once and
+//! committed as one transaction.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Delivery, Intake, Wake};
+use contract::Verify;
+use futures_util::{StreamExt as _, stream};
+use model::{AccountId, Answer, Corroboration, Email, Fact, GroupId, Reading, Time};
+use outbound::{Clock, ReadDirectory as _, ReadError};
+use runtime::health::LoopHandle;
+use store::StoreError;
+use store::directory::{Pass, Wish};
+use tracing::Instrument as _;
+
+use crate::post::Post;
+
+/// How often we look into PostgreSQL without being woken.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many facts and wishes are taken at once.
+const MOST: u32 = 500;
+/// How many facts are read at once.
+const PARALLEL: usize = 16;
+/// When a fact that could not be read is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// The loop of a directory.
+pub(crate) struct Asker {
+    pub(crate) post: Arc<Post>,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Clock,
+    pub(crate) wake: Wake,
+    pub(crate) report: LoopHandle,
+}
+
+impl Asker {
+    /// Answers until told to stop.
+    pub(crate) async fn run(self) {
+        let place = &self.post.place;
+        let intake = Intake::verify(place.tenant(), place.id());
+        let mut consumer = loop {
+            match self.bus.consume::<Verify>(intake.clone()).await {
+                Ok(consumer) => break consumer,
+                Err(error) => tracing::warn!(%error, "cannot hear what is to be verified, trying again"),
+            }
+            tokio::select! {
+                () = self.post.stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        };
+        loop {
+            let deliveries = tokio::select! {
+                () = self.post.stop.cancelled() => return,
+                () = self.wake.woken() => Vec::new(),
+                deliveries = consumer.next_batch(MOST as usize, LOOK_EVERY) => deliveries,
+            };
+            let round = self.round(&deliveries);
+            let ended = tokio::select! {
+                () = self.post.stop.cancelled() => return,
+                ended = round => ended,
+            };
+            settle(deliveries, ended.is_ok()).await;
+            if let Err(error) = ended {
+                self.report.finished(Err(error.to_string()), None);
+                tracing::warn!(%error, "cannot answer what was asked, trying again");
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    /// Reads what waits. Errors are the database's; what a vendor does not answer is left for the next round.
+    async fn round(&self, deliveries: &[Delivery<Verify>]) -> Result<(), StoreError> {
+        let span = |name: &'static str| {
+            let span = tracing::info_span!(
+                "ask",
+                otel.name = name,
+                rollcall.org = self.post.place.tenant().as_str(),
+                rollcall.site = self.post.place.id().as_str(),
+            );
+            for traceparent in deliveries.iter().filter_map(Delivery::traceparent) {
+                runtime::trace::link(&span, traceparent);
+            }
+            span
+        };
+        let needs = self.post.store.open_needs(&self.post.key, MOST).await?;
+        if !needs.is_empty() {
+            self.report.started("verify");
+            let facts: Vec<Fact> = needs.into_iter().map(|(fact, _)| fact).collect();
+            let said = self.verify(facts).instrument(span("watch verify")).await?;
+            self.report.finished(Ok(said), None);
+        }
+        let now = outbound::now(&self.clock);
+        let wishes = self.post.store.wishes(&self.post.key, now, MOST).await?;
+        if !wishes.is_empty() {
+            self.report.started("request");
+            let span = span("watch reread");
+            if let [Wish { traceparent: Some(traceparent), .. }] = wishes.as_slice() {
+                runtime::trace::set_parent(&span, traceparent);
+            }
+            let said = self.grant(wishes).instrument(span).await?;
+            self.report.finished(Ok(said), None);
+        }
+        self.walk_what_became_ours(now).await
+    }
+
+    async fn verify(&self, facts: Vec<Fact>) -> Result<String, StoreError> {
+        let asked = facts.len();
+        let reads = facts.into_iter().map(|fact| self.prove(fact));
+        let proofs: Vec<_> = stream::iter(reads).buffer_unordered(PARALLEL).collect().await;
+        let (mut answers, mut readings, mut failed) = (Vec::new(), Vec::new(), None);
+        for proof in proofs {
+            match proof {
+                Ok((answer, reading)) => {
+                    answers.push(answer);
+                    readings.extend(reading);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        // The order in which answers came is chance; what is committed is not.
+        answers.sort_by(|a, b| a.fact.cmp(&b.fact));
+        if !answers.is_empty() {
+            self.post.commit_answers(&answers, &readings).await?;
+        }
+        if let Some(error) = failed {
+            tracing::warn!(
+                rollcall.site = self.post.place.id().as_str(),
+                error.code = error.code.as_str(),
+                "{} of {asked} facts could not be read, trying again: {error}",
+                asked - answers.len()
+            );
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        Ok(format!("{} of {asked} facts read", answers.len()))
+    }
+
+    /// Reads one fact. What holds after all was missed by a walk: it is read again, so that it is a row again.
+    async fn prove(&self, fact: Fact) -> Result<(Corroboration, Option<Reading>), ReadError> {
+        let reader = &self.post.place.reader;
+        let read_at = outbound::now(&self.clock);
+        let answer = reader.verify(&fact).await?;
+        let reading = match (&fact, answer) {
+            (Fact::Member { group, .. } | Fact::Nested { group, .. } | Fact::Group { group, .. }, Answer::Holds) => {
+                Some(reader.reread(std::slice::from_ref(group), &[]).await?)
+            }
+            (Fact::User { user, .. }, Answer::Holds) => Some(reader.reread(&[], std::slice::from_ref(user)).await?),
+            _ => None,
+        };
+        Ok((Corroboration { fact, answer, read_at }, reading))
+    }
+
+    /// Reads the places that somebody asked for.
+    async fn grant(&self, wishes: Vec<Wish>) -> Result<String, StoreError> {
+        let ids: Vec<i64> = wishes.iter().map(|wish| wish.id).collect();
+        let places: BTreeSet<String> = wishes.into_iter().map(|wish| wish.place).collect();
+        if places.contains("all") {
+            self.post.sweep.wake();
+        }
+        let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
+        let reading = async {
+            for place in &places {
+                self.find(place, &mut users, &mut groups).await?;
+            }
+            let (groups, users) = (groups.into_iter().collect::<Vec<_>>(), users.into_iter().collect::<Vec<_>>());
+            if groups.is_empty() && users.is_empty() {
+                return Ok(None);
+            }
+            self.post.place.reader.reread(&groups, &users).await.map(Some).map_err(Trouble::Read)
+        };
+        let said = match reading.await {
+            Ok(Some(reading)) => {
+                let committed = self.post.commit(Pass::Targeted, &reading).await?;
+                format!("{} people, {} groups read again", committed.users.len(), committed.groups.len())
+            }
+            Ok(None) => format!("{} places asked for, a sweep or nobody there", places.len()),
+            Err(Trouble::Store(error)) => return Err(error),
+            Err(Trouble::Read(error)) => {
+                tracing::warn!(
+                    rollcall.site = self.post.place.id().as_str(),
+                    error.code = error.code.as_str(),
+                    "what was asked for could not be read: {error}"
+                );
+                if error.may_pass() {
+                    // The wishes stay; the sweep is not waited for.
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                    return Ok("not readable now, trying again".to_owned());
+                }
+                "not readable: the sweep will say more".to_owned()
+            }
+        };
+        self.post.store.wishes_done(&ids, outbound::now(&self.clock)).await?;
+        Ok(said)
+    }
+
+    /// Whom and what a place means: a person with all groups that the vendor or the mirror knows them in, or a group.
+    async fn find(
+        &self,
+        place: &str,
+        users: &mut BTreeSet<AccountId>,
+        groups: &mut BTreeSet<GroupId>,
+    ) -> Result<(), Trouble> {
+        let Some((kind, text)) = place.split_once('/') else { return Ok(()) };
+        let reader = &self.post.place.reader;
+        let mut found: Vec<AccountId> = Vec::new();
+        match kind {
+            "group" => groups.extend(GroupId::new(text).ok()),
+            "user" => {
+                let Ok(id) = AccountId::new(text) else { return Ok(()) };
+                // A group's id may stand here: people ask by id without saying of what.
+                match (reader.read_user(&id).await?, GroupId::new(text)) {
+                    (None, Ok(group)) if reader.read_group(&group).await.ok().flatten().is_some() => {
+                        groups.insert(group);
+                    }
+                    _ => found.push(id),
+                }
+            }
+            "email" => {
+                let Ok(email) = Email::new(text) else { return Ok(()) };
+                found.extend(reader.find_person(&email).await?.map(|user| user.id));
+                // Who is no longer found is read by the id that was known.
+                found.extend(self.post.store.people_at(&self.post.key, &email).await?);
+            }
+            _ => {}
+        }
+        for user in found {
+            groups.extend(reader.groups_of(&user).await?);
+            groups.extend(self.post.store.groups_of(&self.post.key, user.as_str()).await?);
+            users.insert(user);
+        }
+        Ok(())
+    }
+
+    /// Walks groups that a rule can touch and that were never walked: a source group became known or was renamed, or we
+    /// made the group. One that we made is read when the vendor's lag has passed.
+    async fn walk_what_became_ours(&self, now: Time) -> Result<(), StoreError> {
+        let before = now.minus(self.post.place.directory.lag);
+        let mut groups: BTreeSet<GroupId> =
+            self.post.store.unwalked_pins(&self.post.key, before).await?.into_iter().collect();
+        if self.post.learn().await? {
+            let touched = self.post.touched().await?;
+            let unwalked = self.post.store.unwalked_groups(&self.post.key).await?;
+            groups.extend(unwalked.into_iter().filter(|group| touched.holds(group)).map(|group| group.id));
+        }
+        if groups.is_empty() || self.post.blind_since().is_some() {
+            return Ok(());
+        }
+        self.report.started("new groups");
+        let groups: Vec<GroupId> = groups.into_iter().collect();
+        let said = match self.post.place.reader.reread(&groups, &[]).await {
+            Ok(reading) => {
+                self.post.commit(Pass::Targeted, &reading).await?;
+                Ok(format!("{} groups walked for the first time", groups.len()))
+            }
+            Err(error) => {
+                tokio::time::sleep(AGAIN_AFTER).await;
+                Err(error.to_string())
+            }
+        };
+        self.report.finished(said, None);
+        Ok(())
+    }
+}
+
+/// What stopped a search.
+enum Trouble {
+    Read(ReadError),
+    Store(StoreError),
+}
+
+impl From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The rows are read: the messages have done their work. What still has no answer is a row without one.
+async fn settle(deliveries: Vec<Delivery<Verify>>, done: bool) {
+    for delivery in deliveries {
+        let settled = if done { delivery.ack().await } else { delivery.retry(AGAIN_AFTER).await };
+        if let Err(error) = settled {
+            tracing::debug!(%error, "a request to verify was not settled; it comes again");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The post of a watcher at one directory: what its loops share while the lease is ours.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bus::Wake;
+use model::{Corroboration, Fact, Reading, Time};
+use runtime::metrics;
+use store::directory::{Committed, DirectoryKey, Health, Pass};
+use store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::announce;
+use crate::scope::{Known, Touched, touched};
+use crate::setup::Place;
+use crate::tenure::Tenure;
+
+/// How often a transaction is tried that met a conflict or a database out of reach.
+const TRIES: u32 = 5;
+
+/// One tenure at one directory.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) store: Store,
+    pub(crate) place: Place,
+    pub(crate) key: DirectoryKey,
+    pub(crate) tenure: Tenure,
+    /// Wakes the relay after a commit.
+    pub(crate) relay: Wake,
+    /// Wakes the sweep.
+    pub(crate) sweep: Wake,
+    pub(crate) stop: CancellationToken,
+    known: Mutex<(Known, Versions)>,
+    blind_since: Mutex<Option<Time>>,
+}
+
+/// Up to which version the groups of each source are known.
+type Versions = std::collections::BTreeMap<model::DirectoryId, u64>;
+
+impl Post {
+    pub(crate) fn new(
+        store: Store,
+        place: Place,
+        key: DirectoryKey,
+        tenure: Tenure,
+        wakes: (Wake, Wake),
+        stop: CancellationToken,
+    ) -> Self {
+        let (relay, sweep) = wakes;
+        let (known, blind_since) = (Mutex::default(), Mutex::default());
+        Self { store, place, key, tenure, relay, sweep, stop, known, blind_since }
+    }
+
+    /// Commits a reading with the events about it.
+    ///
+    /// # Errors
+    /// When the lease is lost, or the database does not answer for long.
+    pub(crate) async fn commit(&self, pass: Pass, reading: &Reading) -> Result<Committed, StoreError> {
+        let traceparent = runtime::trace::current_traceparent();
+        let mut tries = 0;
+        loop {
+            let announce = |committed: &Committed| self.announce(committed, &[], traceparent.as_deref());
+            let lease = Some(self.tenure.lease());
+            match self.store.commit_reading(lease, &self.key, pass, reading, announce).await {
+                Err(error) if passes(&error) && tries < TRIES => pause(&error, &mut tries).await,
+                done => return self.done(done),
+            }
+        }
+    }
+
+    /// Commits answers, with what was read on the way, and the events about them.
+    ///
+    /// # Errors
+    /// As [`Post::commit`].
+    pub(crate) async fn commit_answers(
+        &self,
+        answers: &[Corroboration],
+        readings: &[Reading],
+    ) -> Result<Committed, StoreError> {
+        let traceparent = runtime::trace::current_traceparent();
+        let facts: Vec<Fact> = answers.iter().map(|answer| answer.fact.clone()).collect();
+        let mut tries = 0;
+        loop {
+            let announce = |committed: &Committed| self.announce(committed, &facts, traceparent.as_deref());
+            let lease = Some(self.tenure.lease());
+            match self.store.commit_answers(lease, &self.key, answers, readings, announce).await {
+                Err(error) if passes(&error) && tries < TRIES => pause(&error, &mut tries).await,
+                done => return self.done(done),
+            }
+        }
+    }
+
+    /// Says whether the directory can be read, for whoever decides, and what the last sweep saw, for status pages.
+    pub(crate) async fn say(&self, blind_since: Option<Time>, note: String) -> Result<(), StoreError> {
+        *self.blind_since.lock().unwrap_or_else(PoisonError::into_inner) = blind_since;
+        self.store.set_health(&self.key, &Health { blind_since, note }).await
+    }
+
+    /// Since when the directory cannot be read, as far as was said.
+    pub(crate) fn blind_since(&self) -> Option<Time> {
+        *self.blind_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which groups a rule can touch, as of now: the groups of the sources are asked for news only.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn touched(&self) -> Result<Touched, StoreError> {
+        self.learn().await?;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(touched(&self.place.policy, self.place.id(), &known.0))
+    }
+
+    /// Learns what is new of the groups at the sources and of our pins. True: something is.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn learn(&self) -> Result<bool, StoreError> {
+        let policy = &self.place.policy;
+        let touching = policy.rules.iter().filter(|rule| rule.to.contains(self.place.id()));
+        let sources: std::collections::BTreeSet<_> = touching.map(|rule| rule.from.clone()).collect();
+        let mut news = Vec::new();
+        for source in sources {
+            let Some(key) = self.store.find_directory(&policy.tenant, &source).await? else { continue };
+            let since = self.known.lock().unwrap_or_else(PoisonError::into_inner).1.get(&source).copied();
+            news.push((source, self.store.groups_since(&key, since.unwrap_or(0)).await?));
+        }
+        let pinned = self.store.pinned_groups(&self.key).await?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, versions) = &mut *known;
+        let mut learned = known.pinned != pinned;
+        known.pinned = pinned;
+        for (source, rows) in news {
+            learned |= !rows.is_empty();
+            let groups = known.sources.entry(source.clone()).or_default();
+            for row in rows {
+                versions.insert(source.clone(), row.version);
+                if row.gone {
+                    groups.remove(&row.group.id);
+                } else {
+                    groups.insert(row.group.id.clone(), row.group);
+                }
+            }
+        }
+        Ok(learned)
+    }
+
+    /// Shows how fresh the mirror is.
+    pub(crate) fn measure(&self, complete_at: Option<Time>, now: Time) {
+        let (org, side) = (self.place.tenant().as_str(), self.place.side());
+        let Some(at) = complete_at else { return };
+        metrics::process().watcher_last_success(org, side, at.0);
+        metrics::process().snapshot_age(org, side, at.until(now).to_std());
+    }
+
+    fn announce(
+        &self,
+        committed: &Committed,
+        answered: &[Fact],
+        traceparent: Option<&str>,
+    ) -> Vec<store::OutboxMessage> {
+        announce::messages(self.place.tenant(), self.place.id(), committed, answered, traceparent)
+    }
+
+    /// Wakes the relay after a commit.
+    fn done(&self, done: Result<Committed, StoreError>) -> Result<Committed, StoreError> {
+        done.inspect(|_| self.relay.wake())
+    }
+}
+
+/// Whether a transaction lost against another one, or found no database: another try may go well.
+const fn passes(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict(_) | StoreError::Unreachable(_))
+}
+
+/// Waits a little longer each time.
+async fn pause(error: &StoreError, tries: &mut u32) {
+    tracing::warn!(%error, "cannot commit what was read, trying again");
+    *tries += 1;
+    tokio::time::sleep(runtime::ids::jitter(Duration::from_millis(100 << (*tries).min(6)))).await;
+}

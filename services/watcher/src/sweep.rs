@@ -1,0 +1,208 @@
+//! The sweep: everything is read, at the start, then every so often, and when somebody asks. It is the truth; whatever
+//! hints, events and messages lose, it finds.
+
+use std::sync::Arc;
+
+use model::{Reading, Span, Time};
+use outbound::{Clock, Progress, ReadDirectory as _, ReadError, Stage};
+use runtime::health::LoopHandle;
+use store::StoreError;
+use store::directory::{Committed, Pass};
+use tracing::Instrument as _;
+
+use crate::post::Post;
+
+/// After a sweep that did not see everything, the next one waits at least so long, and twice as long each time.
+const AGAIN_AFTER: Span = Span::from_secs(15);
+/// So many sweeps in a row without a complete list make a directory blind.
+const BLIND_AFTER: u32 = 3;
+
+/// The loop of a directory.
+pub(crate) struct Sweeper {
+    pub(crate) post: Arc<Post>,
+    pub(crate) clock: Clock,
+    pub(crate) report: LoopHandle,
+    /// Sweeps in a row that lacked a list.
+    failures: u32,
+    /// When the last sweep ended that had both lists.
+    listed_at: Option<Time>,
+}
+
+/// How a sweep went.
+enum Swept {
+    /// What was seen is committed.
+    Seen(Reading, Committed),
+    /// Nothing could be said.
+    Nothing(ReadError),
+}
+
+impl Sweeper {
+    pub(crate) fn new(post: Arc<Post>, clock: Clock, report: LoopHandle) -> Self {
+        Self { post, clock, report, failures: 0, listed_at: None }
+    }
+
+    /// Sweeps until told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut woken_by = "start";
+        loop {
+            self.report.started(woken_by);
+            let span = tracing::info_span!(
+                "sweep",
+                otel.name = "watch sweep",
+                rollcall.org = self.post.place.tenant().as_str(),
+                rollcall.site = self.post.place.id().as_str(),
+            );
+            let swept = tokio::select! {
+                () = self.post.stop.cancelled() => return,
+                swept = self.sweep().instrument(span) => swept,
+            };
+            let (result, wait) = self.judge(swept).await;
+            let due = outbound::now(&self.clock).plus(wait);
+            self.report.finished(result, Some(due.0));
+            woken_by = tokio::select! {
+                () = self.post.stop.cancelled() => return,
+                () = self.clock.sleep_until(due.0) => "schedule",
+                () = self.post.sweep.woken() => "request",
+            };
+        }
+    }
+
+    async fn sweep(&self) -> Result<Swept, StoreError> {
+        let scope = self.post.touched().await?.scope();
+        let reader = &self.post.place.reader;
+        let reading = match reader.sweep(&scope, &Told { post: &self.post }).await {
+            Ok(reading) => reading,
+            Err(error) => return Ok(Swept::Nothing(error)),
+        };
+        let committed = self.post.commit(Pass::Sweep, &reading).await?;
+        if self.listed_at.is_none() {
+            self.know_ourselves().await?;
+        }
+        Ok(Swept::Seen(reading, committed))
+    }
+
+    /// Which accounts the credentials belong to: they are never touched.
+    async fn know_ourselves(&self) -> Result<(), StoreError> {
+        let reader = &self.post.place.reader;
+        let mut own = match reader.who_am_i().await {
+            Ok(own) => own,
+            Err(error) => {
+                tracing::warn!(
+                    code = error.code.as_str(),
+                    "cannot ask who we are, asking with the next sweep: {error}"
+                );
+                return Ok(());
+            }
+        };
+        if let Some(owner) = &self.post.place.directory.owner {
+            own.extend(self.post.store.people_at(&self.post.key, owner).await?);
+        }
+        own.sort_unstable();
+        own.dedup();
+        self.post.store.set_own_accounts(&self.post.key, &own).await
+    }
+
+    /// What a sweep means for the next one, and for whoever decides.
+    async fn judge(&mut self, swept: Result<Swept, StoreError>) -> (Result<String, String>, Span) {
+        let now = outbound::now(&self.clock);
+        let (result, listed, whole, about_us) = match &swept {
+            Ok(Swept::Seen(reading, committed)) => {
+                let listed = reading.users.complete && reading.groups.complete;
+                (Ok(summary(reading, committed)), listed, reading.is_whole(), false)
+            }
+            Ok(Swept::Nothing(error)) => {
+                tracing::warn!(
+                    event.name = "rollcall.sweep.failed",
+                    rollcall.org = self.post.place.tenant().as_str(),
+                    rollcall.site = self.post.place.id().as_str(),
+                    error.code = error.code.as_str(),
+                    "nothing could be read: {error}"
+                );
+                (Err(error.to_string()), false, false, error.is_about_us())
+            }
+            Err(error) => (Err(error.to_string()), false, false, false),
+        };
+        if swept.is_err() {
+            // Not the directory's fault: it is as readable as it was.
+            return (result, AGAIN_AFTER);
+        }
+        if listed {
+            self.failures = 0;
+            self.listed_at = Some(now);
+        } else {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let blind = !listed && (about_us || self.failures >= BLIND_AFTER || self.listed_at.is_none());
+        let blind_since = if listed { None } else { self.post.blind_since().or(blind.then_some(now)) };
+        let note = serde_json::json!({
+            "last": result.as_ref().unwrap_or_else(|error| error),
+            "at": now.to_string(),
+            "whole": whole,
+            "failures": self.failures,
+            "calls": self.post.place.reader.counts().calls,
+            "throttled": self.post.place.reader.counts().throttled,
+        });
+        if let Err(error) = self.post.say(blind_since, note.to_string()).await {
+            tracing::warn!(%error, "cannot write how the directory is, writing it with the next sweep");
+        }
+        self.post.measure(self.listed_at, now);
+        let every = self.post.place.directory.sweep_every;
+        let wait = if whole { every } else { Span(backoff(self.failures).0.min(every.0)) };
+        (result, wait)
+    }
+}
+
+/// Fifteen seconds after the first failure, then twice as long each time, an hour at most.
+fn backoff(failures: u32) -> Span {
+    Span(AGAIN_AFTER.0.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(3_600_000_000))
+}
+
+fn summary(reading: &Reading, committed: &Committed) -> String {
+    let incomplete = reading.members.iter().filter(|read| !read.complete).count();
+    let whole = match (reading.users.complete && reading.groups.complete, incomplete) {
+        (true, 0) => String::new(),
+        (true, count) => format!(", {count} groups not to the end"),
+        (false, _) => ", lists not to the end".to_owned(),
+    };
+    let memberships: usize = reading.members.iter().map(|read| read.seen.len()).sum();
+    format!(
+        "{} people, {} groups, {} walked with {memberships} memberships{whole}; {} began, {} ended",
+        reading.users.seen.len(),
+        reading.groups.seen.len(),
+        reading.members.len(),
+        committed.members_added,
+        committed.members_removed,
+    )
+}
+
+/// Troubles of a sweep go to the log with the names that let one find it.
+struct Told<'a> {
+    post: &'a Post,
+}
+
+impl Progress for Told<'_> {
+    fn step(&self, _stage: Stage, _done: u64, _of: Option<u64>) {}
+
+    fn trouble(&self, error: &ReadError) {
+        tracing::warn!(
+            event.name = "rollcall.read.incomplete",
+            rollcall.org = self.post.place.tenant().as_str(),
+            rollcall.site = self.post.place.id().as_str(),
+            error.code = error.code.as_str(),
+            "a read is incomplete: {error}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_wait_longer_each_time_and_an_hour_at_most() {
+        assert_eq!(backoff(0), AGAIN_AFTER);
+        assert_eq!(backoff(1), AGAIN_AFTER);
+        assert_eq!(backoff(3), Span::from_secs(60));
+        assert_eq!(backoff(40), Span::from_secs(3_600));
+    }
+}

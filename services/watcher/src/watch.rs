@@ -1,0 +1,108 @@
+//! One directory: waits for its lease, watches it, and starts over when the lease is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Bus, Wake};
+use runtime::health::HealthState;
+use runtime::{Clock, Shutdown, ids};
+use store::{Schema, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::ask::Asker;
+use crate::post::Post;
+use crate::setup::Place;
+use crate::sweep::Sweeper;
+use crate::tenure::Tenure;
+
+/// How often we look for the lease while somebody else has it.
+const LOOK_FOR_LEASE: Duration = Duration::from_millis(500);
+
+/// What all directories of the process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Clock,
+    pub(crate) health: HealthState,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Watches a directory for as long as the process lives. `asked` wakes it when somebody wants something read.
+pub(crate) async fn serve(shared: Arc<Shared>, place: Place, asked: Wake) {
+    let name = format!("watcher/{}/{}", place.tenant(), place.id());
+    let holder = ids::uuid().to_string();
+    while !shared.shutdown.has_begun() {
+        match Tenure::acquire(&shared.store, &name, &holder).await {
+            Ok(Some(tenure)) => {
+                tracing::info!(lease = name, epoch = tenure.lease().epoch, "this watcher has the directory");
+                if let Err(error) = hold(&shared, &place, &tenure, &asked).await {
+                    tracing::warn!(%error, lease = name, "watching ends, and begins anew");
+                }
+                tenure.give_up().await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, lease = name, "cannot ask for the lease, trying again"),
+        }
+        tokio::select! {
+            () = shared.shutdown.begun() => {}
+            () = tokio::time::sleep(LOOK_FOR_LEASE) => {}
+        }
+    }
+}
+
+/// Watches while the lease is ours.
+async fn hold(shared: &Shared, place: &Place, tenure: &Tenure, asked: &Wake) -> Result<(), StoreError> {
+    let keeping = tokio::spawn({
+        let tenure = tenure.clone();
+        async move { tenure.keep().await }
+    });
+    let key = shared.store.directory(place.tenant(), place.id()).await?;
+    if let Some(vendor_id) = place.reader.pinned_id() {
+        shared.store.pin_directory(&key, &vendor_id).await?;
+    }
+    let (relay, sweep, stop) = (Wake::default(), Wake::default(), CancellationToken::new());
+    let relay_stop = CancellationToken::new();
+    let relaying = tokio::spawn({
+        let (bus, store, tenure) = (shared.bus.clone(), shared.store.clone(), tenure.clone());
+        let (topic, wake, stop) = (key.topic(), relay.clone(), relay_stop.clone());
+        async move {
+            let ended =
+                bus::relay_in_order(&bus, &store, Schema::Directory, tenure.lease(), &topic, &wake, &stop).await;
+            if let Err(error) = ended {
+                tracing::warn!(%error, topic, "events are no longer ours to send");
+                tenure.over().cancel();
+            }
+        }
+    });
+    let wakes = (relay.clone(), sweep);
+    let post = Arc::new(Post::new(shared.store.clone(), place.clone(), key, tenure.clone(), wakes, stop.clone()));
+    let site = format!("{}/{}", place.tenant(), place.id());
+    let sweep_report = shared.health.register_loop(&format!("sweep {site}"));
+    let ask_report = shared.health.register_loop(&format!("ask {site}"));
+    let sweeper = Sweeper::new(Arc::clone(&post), shared.clock.clone(), sweep_report.clone());
+    let asker = Asker {
+        post,
+        bus: shared.bus.clone(),
+        clock: shared.clock.clone(),
+        wake: asked.clone(),
+        report: ask_report.clone(),
+    };
+    let (sweeping, asking) = (tokio::spawn(sweeper.run()), tokio::spawn(asker.run()));
+    tokio::select! {
+        () = shared.shutdown.begun() => {}
+        () = tenure.over().cancelled() => {}
+    }
+    stop.cancel();
+    let _ended = tokio::join!(sweeping, asking);
+    // What is committed still has to go out: the relay looks once more, then ends.
+    relay.wake();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    relay_stop.cancel();
+    let _ended = relaying.await;
+    tenure.over().cancel();
+    let _ended = keeping.await;
+    sweep_report.ended();
+    ask_report.ended();
+    Ok(())
+}
