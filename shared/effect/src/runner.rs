@@ -23,6 +23,9 @@ use crate::{
     next::{next, seen_member},
 };
 
+/// How long an admission is believed while the call waits for its turn in the API budget.
+const ADMITTED_FOR: Span = Span::from_secs(2);
+
 /// Carries out commands at one target. Clones share the locks that keep two calls from holding one object at once.
 #[derive(Debug)]
 pub struct Runner<L> {
@@ -191,7 +194,7 @@ impl<L: Ledger> Runner<L> {
                 return Ok(self.settled(places, &admission, StepResult::Outdated, None));
             }
             tried += 1;
-            let answered = self.target.change_members(job.command.lane, self.turn_by(job), work.group, &wanted).await;
+            let answered = self.target.change_members(job.command.lane, self.call_by(job), work.group, &wanted).await;
             self.ledger.answered(&call, &answered).await?;
             let mut next = next(answered.disposition, tried, true, &self.patience);
             if next == Next::Look && wanted.len() > 1 {
@@ -261,7 +264,7 @@ impl<L: Ledger> Runner<L> {
                 finished.outcome.result = StepResult::Outdated;
                 return Ok(());
             }
-            let answered = self.target.create_group(lane, self.turn_by(job), name, description).await;
+            let answered = self.target.create_group(lane, self.call_by(job), name, description).await;
             self.ledger.answered(&call, &answered).await?;
             match next(answered.disposition, tried, false, &self.patience) {
                 Next::Settle(result) => {
@@ -308,7 +311,7 @@ impl<L: Ledger> Runner<L> {
                 finished.outcome.result = StepResult::Outdated;
                 return Ok(());
             }
-            let answered = self.target.delete_group(job.command.lane, self.turn_by(job), group).await;
+            let answered = self.target.delete_group(job.command.lane, self.call_by(job), group).await;
             self.ledger.answered(&call, &answered).await?;
             // Deleting what is gone is said to be so: repeating is harmless.
             if !self.go_on(job, &answered, &mut tried, true, finished).await {
@@ -342,7 +345,7 @@ impl<L: Ledger> Runner<L> {
                 finished.outcome.result = StepResult::Outdated;
                 return Ok(());
             }
-            let turn_by = self.turn_by(job);
+            let turn_by = self.call_by(job);
             let answered = self.target.change_account(lane, turn_by, wanted.account, wanted.person, wanted.kind).await;
             self.ledger.answered(&call, &answered).await?;
             name_account(finished, &answered);
@@ -389,6 +392,12 @@ impl<L: Ledger> Runner<L> {
     /// Whether a further try may be waited for: what is only throttled, or never left, has until its turn is over.
     fn has_time(&self, job: &Job, disposition: Disposition) -> bool {
         !throttled(disposition) || self.now() < self.turn_by(job)
+    }
+
+    /// When a call that was just admitted is given up unsent: what admitted it (the lease, the generations) is looked at
+    /// again after so long.
+    fn call_by(&self, job: &Job) -> Time {
+        self.turn_by(job).min(self.now().plus(ADMITTED_FOR))
     }
 
     fn turn_by(&self, job: &Job) -> Time {
