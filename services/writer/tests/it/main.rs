@@ -4,4 +4,5 @@
 
 mod bench;
 mod carries_out;
+mod measures;
 mod survives;
