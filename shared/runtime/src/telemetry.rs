@@ -37,6 +37,7 @@ const QUEUE_SPANS_MAX: usize = 4096;
 
 /// Where logs and traces go; `#[command(flatten)]` it.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Collector for traces (OTLP over HTTP), for example http://127.0.0.1:4318; none: traces are not sent
     #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
