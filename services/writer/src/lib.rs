@@ -22,17 +22,21 @@ mod take;
 mod target;
 mod tenure;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, Relay, RelayOptions, Wake};
 use runtime::{Exit, Fault, Shutdown, fault::without_password, health, metrics};
 use store::{Role, Schema, Store, StoreError};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub use options::Options;
 pub use setup::{Place, places};
 
 /// Connections to the database: loading, attempts, outcomes, leases and the relay at once, of a few targets.
 const CONNECTIONS: usize = 12;
+/// How long the outbox may take to be emptied at the end.
+const LAST: Duration = Duration::from_secs(3);
 
 /// Runs until the end begins, then finishes what is in flight.
 ///
@@ -51,8 +55,12 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let broker = health.require("nats");
     let store = connect_store(&options).await?;
     let bus = connect_bus(&options).await?;
-    let serving = health::serve(listener, health.clone(), metrics::process().clone(), shutdown.hard().clone());
-    tokio::spawn(async move {
+    let last = CancellationToken::new();
+    let serving = health::serve(listener, health.clone(), metrics::process().clone(), last.clone());
+
+    // These two end last: until then the process says how it is, and what is settled on the way out still goes out.
+    let mut outlasting = JoinSet::new();
+    outlasting.spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the health endpoint stopped");
         }
@@ -66,16 +74,14 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
         wake: wake.clone(),
         options: RelayOptions::default(),
     };
-    // The relay ends last: what is settled on the way out still has to go out.
-    let relay_stop = tokio_util::sync::CancellationToken::new();
-    let relaying = tokio::spawn(relay.run(relay_stop.clone()));
+    outlasting.spawn(relay.run(last.clone()));
     let shared = Arc::new(target::Shared { store, bus, wake, clock, health, options, shutdown: shutdown.clone() });
     for place in places {
         shutdown.spawn(target::serve(Arc::clone(&shared), place));
     }
     shutdown.finish().await;
-    relay_stop.cancel();
-    if tokio::time::timeout(std::time::Duration::from_secs(3), relaying).await.is_err() {
+    last.cancel();
+    if tokio::time::timeout(LAST, async { while outlasting.join_next().await.is_some() {} }).await.is_err() {
         tracing::warn!("the outbox could not be emptied in time; what is left goes out when a writer starts again");
     }
     Ok(())
@@ -115,7 +121,7 @@ async fn watch_conditions(
         }
         tokio::select! {
             () = shutdown.begun() => return,
-            () = tokio::time::sleep(std::time::Duration::from_secs(2)) => {}
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
         }
     }
 }

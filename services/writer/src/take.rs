@@ -114,8 +114,11 @@ impl Intaker {
             let id = delivery.value().id;
             let Some(row) = open.get(&id) else {
                 // Settled, or it has its outcome: the message is late. Or there never was such a row: not to be executed.
-                if self.hands.attach(id, delivery).is_some_and(spawn_ack) {
+                if let Some(late) = self.hands.attach(id, delivery) {
                     tracing::debug!(command = %id, "a command that is over came again");
+                    if let Err(error) = late.ack().await {
+                        tracing::debug!(%error, "a late delivery comes again in its own time");
+                    }
                 }
                 continue;
             };
@@ -159,13 +162,4 @@ pub(crate) async fn give_back(batch: Vec<Delivery<Command>>) {
             tracing::debug!(%error, "a delivery comes again in its own time");
         }
     }
-}
-
-fn spawn_ack(delivery: Delivery<Command>) -> bool {
-    tokio::spawn(async move {
-        if let Err(error) = delivery.ack().await {
-            tracing::debug!(%error, "a late delivery comes again in its own time");
-        }
-    });
-    true
 }

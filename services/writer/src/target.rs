@@ -7,11 +7,12 @@ use effect::{Patience, Runner};
 use model::Lane;
 use runtime::{
     Clock, Shutdown,
+    clock::deadline,
     health::{HealthState, LoopHandle},
     ids,
 };
 use store::{Store, StoreError, plan::OpenCommand};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -73,7 +74,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, place: Place) {
 
 /// Writes while the lease is ours.
 async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &LoopHandle) -> Result<String, StoreError> {
-    let keeping = Helper::begin({
+    let keeping = Helper::begin(shared, {
         let tenure = tenure.clone();
         async move { tenure.keep().await }
     });
@@ -82,7 +83,7 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
         tracing::info!(count = unended.len(), "attempts of an earlier writer never ended; what they did is read first");
     }
     let (ledger, gate) = PostgresLedger::new(&shared.store, place, tenure, &shared.clock);
-    let gating = Helper::begin(gate.run());
+    let gating = Helper::begin(shared, gate.run());
     let (settle, done) = mpsc::channel(1024);
     let hands = Arc::new(Hands::default());
     let settler = Settler {
@@ -93,13 +94,23 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
         wake: shared.wake.clone(),
         done,
     };
-    let settling = Helper::begin(settler.run());
+    let settling = Helper::begin(shared, settler.run());
     let runner = Runner::new(place.target.clone(), Arc::clone(&ledger), Patience::default(), ids::jitter);
     let desk = Desk::new(runner, ledger, settle, unended);
     let stop = CancellationToken::new();
     let intakes = Lane::ALL.map(|lane| intake(shared, place, lane, &hands, &stop));
-    let mut round =
-        Round { shared, place, tenure, hands, desk, queue: Queue::default(), resting: false, behind: false, ran: 0 };
+    let mut round = Round {
+        shared,
+        place,
+        tenure,
+        hands,
+        desk,
+        queue: Queue::default(),
+        refused: false,
+        rests_until: None,
+        behind: false,
+        ran: 0,
+    };
     round.work(intakes).await;
     report.finished(Ok(format!("{} commands run", round.ran)), None);
     stop.cancel();
@@ -115,11 +126,11 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
 }
 
 /// A task that ends with whoever began it.
-struct Helper(tokio::task::JoinHandle<()>);
+struct Helper(tokio::task::JoinHandle<Option<()>>);
 
 impl Helper {
-    fn begin(work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(work))
+    fn begin(shared: &Shared, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(shared.shutdown.spawn(work))
     }
 
     /// Waits for its end.
@@ -154,7 +165,14 @@ fn intake(
         into,
         stop: stop.clone(),
     };
-    (Helper::begin(intaker.run()), taken)
+    (Helper::begin(shared, intaker.run()), taken)
+}
+
+/// Waits until the rest is over.
+async fn rest(until: Option<Instant>) {
+    if let Some(until) = until {
+        tokio::time::sleep_until(until).await;
+    }
 }
 
 /// The work of one tenure.
@@ -166,7 +184,9 @@ struct Round<'a> {
     desk: Desk,
     queue: Queue,
     /// The credentials were refused: one command at a time is tried, after a rest.
-    resting: bool,
+    refused: bool,
+    /// When the rest is over.
+    rests_until: Option<Instant>,
     /// There was more in PostgreSQL than we had room for.
     behind: bool,
     ran: u64,
@@ -190,11 +210,8 @@ impl Round<'_> {
                 biased;
                 () = self.shared.shutdown.begun() => return,
                 () = self.tenure.over().cancelled() => return,
-                Some(ran) = self.desk.ended(), if self.desk.busy() > 0 => {
-                    if self.note(ran) && !self.rest().await {
-                        return;
-                    }
-                }
+                Some(ran) = self.desk.ended(), if self.desk.busy() > 0 => self.note(ran),
+                () = rest(self.rests_until), if self.rests_until.is_some() => self.rests_until = None,
                 Some(open) = urgent.recv(), if room_urgent => self.take(open),
                 Some(open) = normal.recv(), if room_normal => self.take(open),
                 Some(open) = bulk.recv(), if room_bulk => self.take(open),
@@ -205,14 +222,17 @@ impl Round<'_> {
 
     /// Begins what may begin.
     fn fill(&mut self) {
-        let most = if self.resting { 1 } else { self.place.concurrency };
+        if self.rests_until.is_some() {
+            return;
+        }
+        let most = if self.refused { 1 } else { self.place.concurrency };
         while self.desk.busy() < most
             && let Some(taken) = self.queue.pop(Lane::Bulk)
         {
             self.desk.begin(taken);
         }
         while self.desk.busy() < most + URGENT_BESIDE
-            && !self.resting
+            && !self.refused
             && let Some(taken) = self.queue.pop(Lane::Urgent)
         {
             self.desk.begin(taken);
@@ -223,42 +243,38 @@ impl Round<'_> {
         self.queue.push(Taken { open, at: self.place.target.client().now() });
     }
 
-    /// Takes note of a run that ended; `true`: the credentials are refused.
-    fn note(&mut self, ran: Ran) -> bool {
+    /// Takes note of a run that ended.
+    fn note(&mut self, ran: Ran) {
         self.ran += 1;
         match ran {
-            Ran::Settled { halted } => {
-                self.resting = halted;
-                halted
-            }
+            Ran::Settled { halted: true } => self.rest(),
+            Ran::Settled { halted: false } => self.refused = false,
             Ran::Again { command, halted, ends, .. } => {
                 // The deliveries come again a little later; so does the row.
                 let (deliveries, store) = (self.hands.let_go(command), self.shared.store.clone());
-                tokio::spawn(async move {
+                self.shared.shutdown.spawn(async move {
                     give_back(deliveries).await;
                     if let Err(error) = store.end_attempts(&ends).await {
                         tracing::warn!(%error, "cannot note how attempts ended; they are read after once more");
                     }
                 });
-                self.resting = self.resting || halted;
-                halted
+                if halted {
+                    self.rest();
+                }
             }
         }
     }
 
-    /// Waits after the credentials were refused; `false`: it is time to end.
-    async fn rest(&mut self) -> bool {
+    /// The credentials were refused: everything waits.
+    fn rest(&mut self) {
+        self.refused = true;
+        self.rests_until = Some(deadline(REST));
         tracing::error!(
             event.name = "rollcall.target.halted",
             rollcall.org = self.place.tenant.as_str(),
             rollcall.site = self.place.directory.as_str(),
-            "the target refuses our credentials: everything waits; renew them"
+            "the target refuses our credentials: everything waits; renew them and start the writer again"
         );
-        tokio::select! {
-            () = self.shared.shutdown.begun() => false,
-            () = self.tenure.over().cancelled() => false,
-            () = tokio::time::sleep(REST) => true,
-        }
     }
 
     /// Takes up what stands in PostgreSQL and is in nobody's hands.

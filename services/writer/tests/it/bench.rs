@@ -116,15 +116,9 @@ impl Bench {
 
     /// Starts a writer.
     pub(crate) fn writer(&self) -> Writer {
-        self.writer_with(&[])
-    }
-
-    /// Starts a writer that is told more.
-    pub(crate) fn writer_with(&self, more: &[&str]) -> Writer {
         let (policy, nats) = (self.policy().display().to_string(), self.nats.url());
         let arguments =
             ["writer", "--nats", &nats, "--database", &self.url, "--policy", &policy, "--call-timeout", "2"];
-        let arguments = arguments.into_iter().chain(more.iter().copied());
         let options = Arguments::try_parse_from(arguments).unwrap().options;
         let shutdown = Shutdown::manual();
         let running = tokio::spawn(writer::run(options, shutdown.clone()));

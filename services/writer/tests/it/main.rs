@@ -4,5 +4,4 @@
 
 mod bench;
 mod carries_out;
-mod measures;
 mod survives;
