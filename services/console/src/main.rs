@@ -9,13 +9,13 @@ use runtime::{Exit, Fault, Shutdown, config, fault, telemetry};
 /// Operators' API: status, plans, held cases, dead letters, explain.
 #[derive(Debug, Parser)]
 #[command(name = "rollcall-console", version, max_term_width = 100)]
-struct Options {
+struct Arguments {
     #[command(flatten)]
     console: ConsoleOptions,
 }
 
 fn main() -> ExitCode {
-    let options: Options = match config::parse() {
+    let options: Arguments = match config::parse() {
         Ok(options) => options,
         Err(exit) => return exit,
     };

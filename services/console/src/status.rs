@@ -27,7 +27,7 @@ const UNKNOWN: &str = "unknown";
 #[serde(default)]
 struct Stored {
     in_sync: bool,
-    drifted_groups: serde_json::Value,
+    drifted: serde_json::Value,
     why_not: serde_json::Value,
     as_of: serde_json::Value,
 }
@@ -167,7 +167,7 @@ impl Facts {
             target: target.to_string(),
             paused: paused.map(|name| if name == "*" { "every target is paused" } else { "paused" }.to_owned()),
             open_commands: lanes.iter().map(|lane| (lane.lane.clone(), lane.open)).collect(),
-            drifted_groups: stored.map_or(0, |stored| count(&stored.drifted_groups)),
+            drifted_groups: stored.map_or(0, |stored| count(&stored.drifted)),
             in_sync: sync == IN_SYNC,
             why_not,
             as_of: stored.and_then(|stored| time(&stored.as_of)),

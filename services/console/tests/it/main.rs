@@ -1,1 +1,15 @@
-//! The console on real servers.
+//! The operators' API on a real PostgreSQL and a real NATS.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod access;
+mod letters;
+mod status;
+mod verdicts;
+mod world;

@@ -1,0 +1,107 @@
+//! Status, plans, and requests to the other services.
+
+use std::time::Duration;
+
+use contract::ops;
+use futures_util::StreamExt as _;
+use model::Time;
+use reqwest::StatusCode;
+use serde_json::json;
+use store::plan::Turn;
+
+use crate::world::{NOW, World, case, cloud};
+
+async fn status(world: &World) -> ops::Status {
+    let (_, answer) = world.get("viewer", "/status").await;
+    serde_json::from_value::<ops::StatusList>(answer).unwrap().tenants.remove(0)
+}
+
+fn says(in_sync: bool, as_of: Option<i64>) -> Turn {
+    let (drifted, why_not) = if in_sync { (json!([]), json!([])) } else { (json!(["g-1"]), json!(["differs"])) };
+    let body = json!({"in_sync": in_sync, "drifted": drifted, "as_of": as_of, "why_not": why_not});
+    Turn { at: Time(NOW), sync_states: vec![(cloud(), body.to_string())], held: Some(Vec::new()), ..Turn::default() }
+}
+
+#[tokio::test]
+async fn in_sync_is_said_only_when_it_is_known() {
+    let world = World::start().await;
+    let first = status(&world).await;
+    assert_eq!((first.sync.as_str(), first.in_sync), ("unknown", false), "nothing was decided yet");
+    world.commit(&says(true, None)).await;
+    assert_eq!(status(&world).await.sync, "unknown", "one side was never read completely");
+    world.commit(&says(true, Some(NOW))).await;
+    let equal = status(&world).await;
+    assert_eq!((equal.sync.as_str(), equal.in_sync, equal.why_not.len()), ("in-sync", true, 0));
+    assert_eq!(equal.targets[0].as_of.as_deref(), Some("2026-11-21T12:00:00Z"));
+    world.commit(&says(false, Some(NOW))).await;
+    assert_eq!((status(&world).await.sync.as_str(), status(&world).await.targets[0].drifted_groups), ("drifted", 1));
+    world.commit(&says(true, Some(NOW))).await;
+    world.hold(1, &[case("g-1", &["a"])]).await;
+    let held = status(&world).await;
+    assert_eq!((held.sync.as_str(), held.held, held.targets[0].held), ("drifted", 1, 1));
+    world.hold(2, &[]).await;
+    world.letter("a").await;
+    let waiting = status(&world).await;
+    assert_eq!((waiting.sync.as_str(), waiting.dead_letters), ("drifted", 1));
+    assert_eq!((waiting.targets[0].lanes[0].lane.as_str(), waiting.targets[0].lanes[0].open), ("normal", 1));
+    assert_eq!(waiting.outboxes[1].unpublished, 1);
+    world.owner.batch_execute("update common.lease set expires_at = '-infinity'").await.unwrap();
+    assert_eq!(status(&world).await.sync, "unknown", "nobody is there who would notice");
+}
+
+#[tokio::test]
+async fn plans_are_listed_and_shown_as_they_were_stored() {
+    let world = World::start().await;
+    let held = case("g-1", &["a", "b"]);
+    world.hold(1, std::slice::from_ref(&held)).await;
+    world.hold(2, std::slice::from_ref(&held)).await;
+    let (_, answer) = world.get("viewer", "/plans?limit=1").await;
+    assert_eq!((answer["plans"][0]["number"].as_u64(), answer["next_before"].as_u64()), (Some(2), Some(2)));
+    let (_, answer) = world.get("viewer", "/plans?limit=1&before=2").await;
+    assert_eq!((answer["plans"][0]["number"].as_u64(), answer["plans"][0]["removals"].as_u64()), (Some(1), Some(2)));
+    let (_, answer) = world.get("viewer", "/plans/2").await;
+    let detail: ops::PlanDetail = serde_json::from_value(answer).unwrap();
+    assert_eq!(detail.cases[0].digest, held.digest.to_string());
+    let document: model::Plan = serde_json::from_str(&detail.document).unwrap();
+    assert_eq!(document.body.schema, "rollcall.plan/1");
+    assert_eq!(world.get("viewer", "/plans/3").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_person_is_looked_for_at_the_source_and_the_address_stays_off_the_bus() {
+    let world = World::start().await;
+    let insert = "insert into directory.directory (tenant, directory) values ('acme', 'workspace'), ('acme', 'cloud')";
+    world.owner.batch_execute(insert).await.unwrap();
+    let nats = world.nats.connect().await.unwrap();
+    let mut asked = nats.subscribe("rollcall.v1.control.acme.sync").await.unwrap();
+    nats.flush().await.unwrap();
+    let answering = tokio::spawn(async move {
+        let message = asked.next().await.unwrap();
+        nats.publish(message.reply.clone().unwrap(), "heard".into()).await.unwrap();
+        nats.flush().await.unwrap();
+        message.payload
+    });
+    let (status, answer) = world.post("operator", "/sync", json!({"person": "Pat@acme.com"})).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(!answer.to_string().contains("none answered"), "{answer}");
+    let sent = tokio::time::timeout(Duration::from_secs(10), answering).await.unwrap().unwrap();
+    assert_eq!(sent, "workspace");
+    let wishes = world.owner.query("select place from directory.wish", &[]).await.unwrap();
+    let places: Vec<String> = wishes.iter().map(|row| row.get(0)).collect();
+    assert_eq!(places, ["email/pat@acme.com"]);
+    let (_, answer) = world.post("operator", "/sync", json!({})).await;
+    assert!(answer["message"].as_str().unwrap().contains("cloud, workspace"), "{answer}");
+    assert_eq!(world.post("operator", "/sync", json!({"directory": "nowhere"})).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.post("operator", "/sync", json!({"person": "a b@acme.com"})).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn pausing_is_a_row_and_shows() {
+    let world = World::start().await;
+    let (status_code, _) = world.post("operator", "/pause", json!({"target": "cloud", "reason": "migration"})).await;
+    assert_eq!(status_code, StatusCode::OK);
+    assert_eq!(status(&world).await.targets[0].paused.as_deref(), Some("paused"));
+    assert_eq!(world.post("operator", "/resume", json!({"target": "cloud", "reason": "done"})).await.0, StatusCode::OK);
+    assert_eq!(status(&world).await.targets[0].paused, None);
+    assert_eq!(world.post("operator", "/pause", json!({"target": "x", "reason": "y"})).await.0, StatusCode::NOT_FOUND);
+}
