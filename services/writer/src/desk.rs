@@ -43,6 +43,11 @@ impl Queue {
         self.lanes.range_mut(..=up_to).find_map(|(_, waiting)| waiting.pop_front())
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lanes.values().all(VecDeque::is_empty)
+    }
+
     /// How many wait in a lane.
     pub(crate) fn waiting(&self, lane: Lane) -> usize {
         self.lanes.get(&lane).map_or(0, VecDeque::len)

@@ -91,7 +91,10 @@ async fn connect_store(options: &Options) -> Result<Store, Fault> {
     let url = options.service.database_url();
     let role = options.service.role_set.then_some(Role::Writer);
     Store::connect(url, role, CONNECTIONS).await.map_err(|error| match error {
-        StoreError::Unreachable(cause) => Fault::postgres_unreachable(url, &cause),
+        StoreError::Unreachable(cause) => {
+            let why = cause.source().map_or_else(|| cause.to_string(), ToString::to_string);
+            Fault::postgres_unreachable(url, &why)
+        }
         other => Fault::new("E0131", Exit::Error, format!("{}: {other}", without_password(url)))
             .help("run the migrations (`rollcall up` does), and check that this user may take the writer's role"),
     })

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bus::{Bus, Consumer, Delivery, Intake};
-use model::{Canonical as _, Command, CommandId, Lane};
+use model::{Canonical as _, Command, CommandId, Lane, Time};
 use store::{Store, StoreError, plan::OpenCommand};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +20,8 @@ const BATCH: usize = 256;
 const WINDOW: i64 = 2048;
 /// A command is a few seconds of work that begins within half a minute; after this the bus may offer it again.
 const SETTLE_WITHIN: Duration = Duration::from_mins(2);
-/// Most rows of one look into PostgreSQL.
-const LEFT_BEHIND: u32 = 512;
+/// Most rows of one look into PostgreSQL: more than a lane can have in our hands, or those would hide the others.
+const LEFT_BEHIND: u32 = 256;
 
 /// The commands that are in our hands, each with the deliveries that its outcome settles.
 #[derive(Debug, Default)]
@@ -59,6 +59,11 @@ impl Hands {
     }
 }
 
+/// Where the commands of a target's lane come from.
+pub(crate) fn intake(place: &Place, lane: Lane) -> Intake {
+    Intake::commands(&place.tenant, &place.directory, lane).window(WINDOW).settle_within(SETTLE_WITHIN)
+}
+
 /// One lane of a target.
 #[derive(Debug)]
 pub(crate) struct Intaker {
@@ -74,9 +79,7 @@ pub(crate) struct Intaker {
 impl Intaker {
     /// Takes until told to stop. The channel is short: a full one leaves commands at the server for another lane's turn.
     pub(crate) async fn run(self) {
-        let intake = Intake::commands(&self.place.tenant, &self.place.directory, self.lane)
-            .window(WINDOW)
-            .settle_within(SETTLE_WITHIN);
+        let intake = intake(&self.place, self.lane);
         let mut consumer = loop {
             match self.bus.consume::<Command>(intake.clone()).await {
                 Ok(consumer) => break consumer,
@@ -141,18 +144,27 @@ impl Intaker {
     }
 }
 
-/// The oldest open commands of a target that are in nobody's hands, at most `most`: what a restart or a lost message left
-/// behind.
+/// What a look into PostgreSQL found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Commands that are in nobody's hands: what a restart or a lost message left behind.
+    pub(crate) open: Vec<OpenCommand>,
+    /// When the oldest of all that wait was made.
+    pub(crate) oldest: Option<Time>,
+}
+
+/// Looks for the oldest open commands of a target's lane, and takes at most `most` that are in nobody's hands.
 pub(crate) async fn left_behind(
     store: &Store,
     place: &Place,
     lane: Lane,
     hands: &Hands,
     most: usize,
-) -> Result<Vec<OpenCommand>, StoreError> {
+) -> Result<Found, StoreError> {
     let waiting = store.waiting_commands(&place.tenant, &place.directory, lane, LEFT_BEHIND).await?;
+    let oldest = waiting.first().map(|open| open.created_at);
     let ours = waiting.into_iter().filter(|open| open.command.digest() == open.digest);
-    Ok(ours.filter(|open| hands.take(open.command.id)).take(most).collect())
+    Ok(Found { open: ours.filter(|open| hands.take(open.command.id)).take(most).collect(), oldest })
 }
 
 /// Gives deliveries back for another try a little later.

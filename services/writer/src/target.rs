@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, Wake};
+use bus::{Backlog, Bus, Wake};
 use effect::{Patience, Runner};
-use model::Lane;
+use model::{Lane, Time};
 use runtime::{
     Clock, Shutdown,
     clock::deadline,
     health::{HealthState, LoopHandle},
-    ids,
+    ids, metrics,
 };
 use store::{Store, StoreError, plan::OpenCommand};
 use tokio::{sync::mpsc, time::Instant};
@@ -21,7 +21,7 @@ use crate::{
     ledger::PostgresLedger,
     settle::Settler,
     setup::Place,
-    take::{Hands, Intaker, give_back, left_behind},
+    take::{self, Hands, Intaker, give_back, left_behind},
     tenure::Tenure,
 };
 
@@ -29,6 +29,8 @@ use crate::{
 const LOOK_FOR_LEASE: Duration = Duration::from_millis(500);
 /// How often we look into PostgreSQL for what the bus did not tell.
 const LOOK_BEHIND: Duration = Duration::from_secs(5);
+/// How often we say what waits at the bus.
+const REPORT_EVERY: Duration = Duration::from_secs(15);
 /// How long a target rests after its credentials were refused, before one command is tried again.
 const REST: Duration = Duration::from_secs(30);
 /// Urgent commands that may run beside a full desk: the API budget puts their calls first.
@@ -197,9 +199,12 @@ impl Round<'_> {
         let [(_first, mut urgent), (_second, mut normal), (_third, mut bulk)] = intakes;
         let mut look = tokio::time::interval(LOOK_BEHIND);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.fill();
-            if self.behind && self.desk.busy() < self.place.concurrency {
+            // Only while the bus tells nothing: each look costs a query.
+            if self.behind && self.queue.is_empty() && self.desk.busy() < self.place.concurrency {
                 self.behind = false;
                 self.look_behind().await;
                 self.fill();
@@ -216,6 +221,7 @@ impl Round<'_> {
                 Some(open) = normal.recv(), if room_normal => self.take(open),
                 Some(open) = bulk.recv(), if room_bulk => self.take(open),
                 _ = look.tick() => self.look_behind().await,
+                _ = report.tick() => self.report_backlog().await,
             }
         }
     }
@@ -240,7 +246,7 @@ impl Round<'_> {
     }
 
     fn take(&mut self, open: OpenCommand) {
-        self.queue.push(Taken { open, at: self.place.target.client().now() });
+        self.queue.push(Taken { open, at: self.now() });
     }
 
     /// Takes note of a run that ended.
@@ -279,15 +285,14 @@ impl Round<'_> {
 
     /// Takes up what stands in PostgreSQL and is in nobody's hands.
     async fn look_behind(&mut self) {
+        let mut oldest: Option<Time> = None;
         for lane in Lane::ALL {
             let room = self.place.concurrency.saturating_sub(self.queue.waiting(lane));
-            if room == 0 {
-                continue;
-            }
             match left_behind(&self.shared.store, self.place, lane, &self.hands, room).await {
-                Ok(open) => {
-                    self.behind = self.behind || open.len() == room;
-                    for one in open {
+                Ok(found) => {
+                    self.behind = self.behind || (room > 0 && found.open.len() == room);
+                    oldest = oldest.into_iter().chain(found.oldest).min();
+                    for one in found.open {
                         self.take(one);
                     }
                 }
@@ -297,6 +302,26 @@ impl Round<'_> {
                 }
             }
         }
+        let age = oldest.map_or(Duration::ZERO, |made| made.until(self.now()).to_std());
+        metrics::process().oldest_pending_age(self.place.tenant.as_str(), "write", age);
+    }
+
+    /// Says what waits at the bus.
+    async fn report_backlog(&self) {
+        for lane in Lane::ALL {
+            let intake = take::intake(self.place, lane);
+            match self.shared.bus.backlog(&intake).await {
+                Ok(Backlog { pending, unsettled, redelivered }) => {
+                    let stream = intake.stream().as_str();
+                    metrics::process().consumer(stream, intake.durable(), pending, unsettled, redelivered);
+                }
+                Err(error) => tracing::debug!(%error, "cannot tell what waits at the bus"),
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.place.target.client().now()
     }
 
     /// Lets what runs come to its end; nothing new is admitted. What waits is left for the next holder.

@@ -165,7 +165,35 @@ impl Intake {
     }
 }
 
+/// What a durable consumer has before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Messages that were not delivered yet.
+    pub pending: u64,
+    /// Deliveries that are not settled.
+    pub unsettled: u64,
+    /// Of these, how many were delivered more than once.
+    pub redelivered: u64,
+}
+
 impl Bus {
+    /// What a durable consumer has before it, for metrics.
+    ///
+    /// # Errors
+    /// [`BusError::NoConsumer`] when there is no such consumer, or no answer.
+    pub async fn backlog(&self, intake: &Intake) -> Result<Backlog, BusError> {
+        let found: Result<PullConsumer, _> =
+            self.jetstream().get_consumer_from_stream(&intake.durable, intake.stream.as_str()).await;
+        let consumer = found
+            .map_err(|error| BusError::NoConsumer { consumer: intake.durable.clone(), reason: error.to_string() })?;
+        let info = consumer.cached_info();
+        Ok(Backlog {
+            pending: info.num_pending,
+            unsettled: u64::try_from(info.num_ack_pending).unwrap_or(0),
+            redelivered: u64::try_from(info.num_redelivered).unwrap_or(0),
+        })
+    }
+
     /// Declares every stream that is missing. One that exists is left as it is: an operator may have changed its cap.
     ///
     /// # Errors

@@ -24,10 +24,12 @@ async fn what_is_acknowledged_is_gone_and_what_is_not_comes_again() {
     for server in servers() {
         let (_nats, bus) = start(server).await;
         let intake = Intake::directory_events(&tenant()).settle_within(Duration::from_secs(1));
-        let mut consumer = bus.consume::<DirectoryEvent>(intake).await.unwrap();
+        let mut consumer = bus.consume::<DirectoryEvent>(intake.clone()).await.unwrap();
         for version in 1..=4 {
             publish(&bus, version).await;
         }
+        let before = bus.backlog(&intake).await.unwrap();
+        assert_eq!(before.pending + before.unsettled, 4);
         one(&mut consumer).await.ack_surely().await.unwrap();
         one(&mut consumer).await.retry(Duration::from_millis(300)).await.unwrap();
         drop(one(&mut consumer).await);
@@ -40,6 +42,10 @@ async fn what_is_acknowledged_is_gone_and_what_is_not_comes_again() {
         assert_eq!((retried.value(), retried.deliveries()), (&event(2), 2));
         retried.ack_surely().await.unwrap();
         nothing(&mut consumer).await;
+        let settled = |backlog: bus::Backlog| (backlog == bus::Backlog::default()).then_some(());
+        harness::eventually(SOON, "everything settled", async || Ok(settled(bus.backlog(&intake).await?)))
+            .await
+            .unwrap();
     }
 }
 
