@@ -205,9 +205,14 @@ fn entry(at: Time, verb: &str, target: &DirectoryId, digest: &Digest, cause: &st
 pub(crate) fn hold(state: &mut State, decision: &Decision, now: Time, turn: &mut Turn) {
     let mut held = BTreeMap::new();
     let mut rows = Vec::new();
-    for (target, case) in decision.plan.cases().filter(|(_, case)| !case.held.is_empty()) {
-        let rejected = state.memory.approvals.get(&case.digest) == Some(&Verdict::Rejected);
-        let case_state = if rejected { CaseState::Rejected } else { CaseState::Held };
+    for (target, case) in decision.plan.cases() {
+        let case_state = match state.memory.approvals.get(&case.digest) {
+            Some(Verdict::Rejected) if !case.held.is_empty() => CaseState::Rejected,
+            // Approved, and waiting for facts to be read or for a pause to end: it is still the case that was approved.
+            Some(Verdict::Approved) if !case.is_released() || state.is_paused(target) => CaseState::Approved,
+            _ if case.held.is_empty() => continue,
+            _ => CaseState::Held,
+        };
         if held.insert(case.digest, case_state).is_none() {
             rows.push((target, case, case_state));
         }

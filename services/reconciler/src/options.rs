@@ -6,6 +6,7 @@ use runtime::config::ServiceOptions;
 
 /// Settings of the reconciler.
 #[derive(Debug, Clone, clap::Args)]
+#[group(id = "reconciler")]
 pub struct Options {
     /// What all services share.
     #[command(flatten)]

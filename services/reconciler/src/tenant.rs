@@ -69,6 +69,8 @@ struct Session<'a> {
     /// A person asked for a decision now.
     asked: bool,
     last: Option<Decision>,
+    /// What loading found out, to be committed with the first turn.
+    begun: Turn,
 }
 
 /// Turns until the tenure or the process ends.
@@ -151,11 +153,12 @@ async fn open<'a>(shared: &'a Shared, lease: &'a Lease, loaded: &Loaded) -> Resu
         }
     };
     let mut state = State::new(tenant.clone(), Arc::new(policy), rows, now);
-    // The first turn commits the progress; what is read here is only there for the guard of the policy.
-    let read = mirror::advance(&shared.store, &mut state, now, &mut Turn::default()).await?;
+    // Before the first look at the policy file, whose guard counts groups.
+    let mut begun = Turn::default();
+    let read = mirror::advance(&shared.store, &mut state, now, &mut begun).await?;
     tracing::info!(rollcall.org = tenant.as_str(), rows = read, "the mirrors are in memory");
     let watch = PolicyWatch { seen: hash, waiting };
-    Ok(Session { shared, lease, state, watch, decided_at: None, asked: false, last: None })
+    Ok(Session { shared, lease, state, watch, decided_at: None, asked: false, last: None, begun })
 }
 
 fn now(clock: &Clock) -> Time {
@@ -185,6 +188,7 @@ impl Session<'_> {
         let now = now(&self.shared.clock);
         let asked = std::mem::take(&mut self.asked);
         let due = sweep::is_due(&self.state.planner.policy().schedule, &mut self.decided_at, now, asked);
+        let begun = std::mem::take(&mut self.begun);
         let traces = woken.traces();
         let span = tracing::info_span!(
             "reconcile",
@@ -202,7 +206,7 @@ impl Session<'_> {
         }
         let began = runtime::clock::monotonic();
         let turned =
-            turn::take(&self.shared.store, self.lease, &mut self.state, now, due).instrument(span.clone()).await;
+            turn::take(&self.shared.store, self.lease, &mut self.state, begun, now, due).instrument(span.clone()).await;
         if let Some(number) = turned.as_ref().ok().and_then(|t| t.decision.as_ref()).and_then(|d| d.plan.number) {
             span.record("rollcall.plan.id", number);
         }

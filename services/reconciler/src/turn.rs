@@ -38,7 +38,7 @@ impl Turned {
     }
 }
 
-/// Takes a turn. `decides`: the policy's schedule lets something new be decided now.
+/// Takes a turn. `begun`: what is to be committed with it anyway. `decides`: the policy's schedule lets something new be decided now.
 ///
 /// # Errors
 /// When the database does not answer, or the lease is lost: the state is then not to be used any more.
@@ -46,10 +46,11 @@ pub(crate) async fn take(
     store: &Store,
     lease: &Lease,
     state: &mut State,
+    begun: Turn,
     now: Time,
     decides: bool,
 ) -> Result<Turned, StoreError> {
-    let mut turn = Turn { at: now, ..Turn::default() };
+    let mut turn = Turn { at: now, ..begun };
     let outcomes = store.unapplied_outcomes(&state.tenant, OUTCOMES).await?;
     settle::outcomes(state, &outcomes, &mut turn, metrics::process());
     let rows = mirror::advance(store, state, now, &mut turn).await?;

@@ -1,0 +1,121 @@
+use model::{Digest, Span, Time};
+use store::console::Decider;
+use store::plan::CaseState;
+
+use crate::world::{World, cloud, tenant};
+
+fn decider(actor: &str) -> Decider {
+    Decider { actor: actor.to_owned(), reason: "looked at it".to_owned(), at: Time(runtime::clock::now_micros()) }
+}
+
+/// A group of thirty, of which everybody but a few leaves: more than the guard lets go.
+async fn emptied(more: &str) -> (World, crate::world::Running, Digest) {
+    let mut world = World::start(more).await;
+    let names: Vec<String> = (0..30).map(|n| format!("u{n:02}")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    world.hire(&all);
+    world.at_source("eng", &all);
+    world.sweep_source().await;
+    world.sweep_target().await;
+    let running = world.reconcile("0.1");
+    world.converge().await;
+    world.sweep_target().await;
+    world.taken_in().await;
+    world.at_source("eng", &all[..10]);
+    world.read_group("eng").await;
+    world.counts("select count(*) from plan.case_held where state = 'held'", 1).await;
+    let held = world.console.cases(&tenant(), &[CaseState::Held]).await.unwrap();
+    let digest = held[0].case.digest;
+    (world, running, digest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i03_a_mass_removal_waits_for_a_person_and_goes_as_approved() {
+    let (mut world, running, digest) = emptied("").await;
+    for _ in 0..3 {
+        world.answer().await;
+        world.taken_in().await;
+        assert!(world.waiting().await.is_empty(), "held is held");
+    }
+    let hour = Span::from_secs(3600);
+    world.console.decide_case(&tenant(), digest, true, "reconciler", &decider("ann"), hour).await.unwrap();
+    world.converge().await;
+    assert_eq!(world.target["eng"].len(), 10);
+    world.counts("select count(*) from plan.case_held where state = 'released' and decided_by = 'ann'", 1).await;
+    let audited = "select count(*) from common.audit where verb in ('case.held', 'case.approved', 'case.released')";
+    assert_eq!(world.count(audited).await, 3);
+    assert_eq!(world.count("select count(*) from plan.window_entry where kind = 'removals'").await, 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i03_an_approval_of_other_bytes_releases_nothing() {
+    let (mut world, running, digest) = emptied("").await;
+    // One more leaves: the case that was looked at is no longer the case.
+    let members: Vec<String> = world.source["eng"].iter().take(9).cloned().collect();
+    world.at_source("eng", &members.iter().map(String::as_str).collect::<Vec<_>>());
+    world.read_group("eng").await;
+    world.counts("select count(*) from plan.case_held where state = 'void'", 1).await;
+    let hour = Span::from_secs(3600);
+    world.console.decide_case(&tenant(), digest, true, "reconciler", &decider("ann"), hour).await.unwrap();
+    for _ in 0..3 {
+        world.answer().await;
+        world.sweep_source().await;
+        world.taken_in().await;
+        assert!(world.waiting().await.is_empty());
+    }
+    assert_eq!(world.target["eng"].len(), 30);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_target_is_planned_for_and_left_alone() {
+    let mut world = World::start("").await;
+    world.hire(&["ann"]);
+    world.at_source("eng", &["ann"]);
+    world.console.set_pause(&tenant(), Some(&cloud()), true, &decider("ann")).await.unwrap();
+    world.sweep_source().await;
+    world.sweep_target().await;
+    let running = world.reconcile("0.1");
+    world.counts("select count(*) from plan.plan", 1).await;
+    world.taken_in().await;
+    assert!(world.waiting().await.is_empty());
+    world.console.set_pause(&tenant(), Some(&cloud()), false, &decider("ann")).await.unwrap();
+    world.converge().await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_cannot_be_right_or_stops_managing_too_much_does_not_replace_the_running_one() {
+    let mut world = World::start("").await;
+    world.hire(&["ann", "bob"]);
+    for name in ["eng", "ops", "hr"] {
+        world.at_source(name, &["ann"]);
+    }
+    world.sweep_source().await;
+    world.sweep_target().await;
+    let running = world.reconcile("0.1");
+    world.converge().await;
+    world.rewrite_policy(|text| text.replace("groups = [", "grups = ["));
+    world.counts("select count(*) from plan.policy where state = 'refused'", 1).await;
+    world.rewrite_policy(|text| text.replace("grups = [\"*\"]", "groups = [\"eng@*\"]"));
+    world.counts("select count(*) from plan.policy where state = 'held'", 1).await;
+    // The running policy still manages what the new one would not.
+    world.at_source("ops", &["ann", "bob"]);
+    world.read_group("ops").await;
+    world.converge().await;
+    // Approved, it takes over.
+    let held = world.count("select count(*) from plan.policy where state = 'loaded'").await;
+    let owner = world.postgres.connect("rollcall_test").await.unwrap();
+    let row = owner.query_one("select hash from plan.policy where state = 'held'", &[]).await.unwrap();
+    let hash = Digest(row.get::<_, Vec<u8>>(0).try_into().unwrap());
+    let hour = Span::from_secs(3600);
+    world.console.decide_case(&tenant(), hash, true, "reconciler", &decider("ann"), hour).await.unwrap();
+    world.counts("select count(*) from plan.policy where state = 'loaded'", held + 1).await;
+    world.at_source("hr", &["ann", "bob"]);
+    world.read_group("hr").await;
+    world.taken_in().await;
+    assert!(world.waiting().await.is_empty(), "unmapping stops managing");
+    assert_eq!(world.target["hr"].len(), 1, "and is not removing");
+    running.stop().await;
+}

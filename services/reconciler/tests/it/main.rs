@@ -1,0 +1,16 @@
+//! The reconciler on a real PostgreSQL and a real NATS; watchers and writers are played by the tests.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod cases;
+mod changes;
+mod survives;
+mod world;

@@ -1,0 +1,447 @@
+//! A tenant with one source and one target, whose watchers and writer are the test's hands.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use bus::{Bus, Relay, RelayOptions, Wake};
+use clap::Parser;
+use harness::{Nats, Postgres, eventually};
+use model::{
+    AccountId, Answer, Command, CommandBody, Corroboration, DirectoryId, EdgeOp, EdgeOutcome, Email, Group, GroupId,
+    Lane, Member, MemberKind, MembersRead, Outcome, Reading, Rejection, Role as MemberRole, StepResult, TenantId, Time,
+    User,
+};
+use runtime::Shutdown;
+use store::directory::{Committed, DirectoryKey, Pass};
+use store::effect::{NewLetter, RecordedOutcomes};
+use store::{Lease, OutboxMessage, Role, Schema, Store};
+use tokio_util::sync::CancellationToken;
+
+pub const WITHIN: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(600);
+
+/// The policy that most tests use; `{more}` is replaced.
+const POLICY: &str = r#"
+tenant = "acme"
+[directory.workspace]
+kind = "google-workspace"
+customer = "my_customer"
+service_account = "file:google.json"
+subject = "rollcall@acme.com"
+lag = "0s"
+[directory.cloud]
+kind = "atlassian-org"
+org = "o"
+directory = "d"
+api_key = "file:key"
+lag = "0s"
+[people]
+domains = ["acme.com"]
+{more}
+[[sync]]
+name = "teams"
+from = "workspace"
+groups = ["*"]
+to = "cloud"
+rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]
+"#;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: reconciler::Options,
+}
+
+/// One side of the world: groups with their members.
+pub type Side = BTreeMap<String, BTreeSet<String>>;
+
+pub struct World {
+    pub postgres: Postgres,
+    pub nats: Nats,
+    pub url: String,
+    pub watcher: Store,
+    pub writer: Store,
+    pub console: Store,
+    pub source: Side,
+    pub target: Side,
+    pub people: BTreeSet<String>,
+    /// Accounts that the target refuses.
+    pub poisoned: BTreeSet<String>,
+    pub policy: PathBuf,
+    keys: BTreeMap<&'static str, DirectoryKey>,
+    writing: Lease,
+    folder: tempfile::TempDir,
+    at: i64,
+    made: u32,
+}
+
+pub fn tenant() -> TenantId {
+    TenantId::new("acme").unwrap()
+}
+
+pub fn cloud() -> DirectoryId {
+    DirectoryId::new("cloud").unwrap()
+}
+
+pub fn account(name: &str) -> AccountId {
+    AccountId::new(name).unwrap()
+}
+
+fn group(name: &str) -> GroupId {
+    GroupId::new(name).unwrap()
+}
+
+/// A reconciler that runs within the test.
+pub struct Running {
+    shutdown: Shutdown,
+    task: tokio::task::JoinHandle<Result<(), runtime::Fault>>,
+}
+
+impl Running {
+    pub async fn stop(self) {
+        self.shutdown.begin();
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// As kill -9 would: nothing more is awaited or released.
+    pub fn kill(self) {
+        self.shutdown.hard().cancel();
+        self.task.abort();
+    }
+}
+
+impl World {
+    pub async fn start(more: &str) -> Self {
+        let (postgres, nats) = tokio::join!(Postgres::fast(), Nats::start());
+        let (postgres, nats) = (postgres.unwrap(), nats.unwrap());
+        let url = postgres.database("rollcall_test").await.unwrap();
+        store::migrate(&url).await.unwrap();
+        let watcher = Store::connect(&url, Some(Role::Watcher), 4).await.unwrap();
+        let writer = Store::connect(&url, Some(Role::Writer), 4).await.unwrap();
+        let console = Store::connect(&url, Some(Role::Console), 2).await.unwrap();
+        let writing = writer.acquire("writer/acme/cloud", "test", LEASE, Duration::ZERO).await.unwrap().unwrap();
+        let mut keys = BTreeMap::new();
+        for name in ["workspace", "cloud"] {
+            let id = DirectoryId::new(name).unwrap();
+            keys.insert(name, watcher.directory(&tenant(), &id).await.unwrap());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("acme.toml");
+        std::fs::write(&policy, POLICY.replace("{more}", more)).unwrap();
+        let at = runtime::clock::now_micros();
+        let (source, target, people, poisoned) = (Side::new(), Side::new(), BTreeSet::new(), BTreeSet::new());
+        Self {
+            postgres,
+            nats,
+            url,
+            watcher,
+            writer,
+            console,
+            source,
+            target,
+            people,
+            poisoned,
+            policy,
+            keys,
+            writing,
+            folder,
+            at,
+            made: 0,
+        }
+    }
+
+    /// Starts a reconciler that looks by itself every `tick` seconds.
+    pub fn reconcile(&self, tick: &str) -> Running {
+        let (nats, policy) = (self.nats.url(), self.policy.display().to_string());
+        let arguments = [
+            "reconciler",
+            "--nats",
+            &nats,
+            "--database",
+            &self.url,
+            "--policy",
+            &policy,
+            "--tick",
+            tick,
+            "--lease",
+            "2",
+        ];
+        let options = Arguments::try_parse_from(arguments).unwrap().options;
+        let shutdown = Shutdown::manual();
+        let task = tokio::spawn(reconciler::run(options, shutdown.clone()));
+        Running { shutdown, task }
+    }
+
+    /// People, each with an account at the target.
+    pub fn hire(&mut self, names: &[&str]) {
+        self.people.extend(names.iter().map(|name| (*name).to_owned()));
+    }
+
+    pub fn at_source(&mut self, name: &str, members: &[&str]) {
+        self.source.insert(name.to_owned(), members.iter().map(|member| (*member).to_owned()).collect());
+    }
+
+    /// The next moment of reads: always later than everything before.
+    fn moment(&mut self) -> Time {
+        self.at = (self.at + 1).max(runtime::clock::now_micros());
+        Time(self.at)
+    }
+
+    fn reading(&mut self, side: &Side, ids: &str) -> Reading {
+        let at = self.moment();
+        let mut reading = Reading::begun(at);
+        let user = |name: &String| {
+            User::new(account(&format!("{ids}{name}")), Some(Email::new(format!("{name}@acme.com")).unwrap()))
+        };
+        reading.users.seen = self.people.iter().map(user).collect();
+        reading.users.complete = true;
+        reading.groups.complete = true;
+        for (name, members) in side {
+            let mut seen = Group::new(group(name), name.clone());
+            if ids == "p-" {
+                seen.email = Some(Email::new(format!("{name}@acme.com")).unwrap());
+            }
+            reading.groups.seen.push(seen);
+            let seen = members
+                .iter()
+                .map(|member| Member {
+                    kind: MemberKind::User(account(&format!("{ids}{member}"))),
+                    role: MemberRole::Member,
+                })
+                .collect();
+            reading.members.push(MembersRead { group: group(name), seen, complete: true, began_at: at });
+        }
+        reading
+    }
+
+    /// Reads the whole source.
+    pub async fn sweep_source(&mut self) -> Committed {
+        let reading = self.reading(&self.source.clone(), "p-");
+        self.commit("workspace", Pass::Sweep, reading).await
+    }
+
+    /// Reads the whole target. Its groups' ids are their names.
+    pub async fn sweep_target(&mut self) -> Committed {
+        let reading = self.reading(&self.target.clone(), "a-");
+        self.commit("cloud", Pass::Sweep, reading).await
+    }
+
+    /// Reads one group of the source.
+    pub async fn read_group(&mut self, name: &str) -> Committed {
+        let only: Side =
+            self.source.iter().filter(|(of, _)| *of == name).map(|(a, b)| (a.clone(), b.clone())).collect();
+        let mut reading = self.reading(&only, "p-");
+        (reading.users.complete, reading.groups.complete) = (false, false);
+        reading.users.seen.clear();
+        self.commit("workspace", Pass::Targeted, reading).await
+    }
+
+    async fn commit(&self, directory: &'static str, pass: Pass, reading: Reading) -> Committed {
+        let key = &self.keys[directory];
+        let announce = |committed: &Committed| announce(key, committed);
+        self.watcher.commit_reading(None, key, pass, &reading, announce).await.unwrap()
+    }
+
+    /// Answers every question truthfully.
+    pub async fn answer(&mut self) -> usize {
+        let mut count = 0;
+        for name in ["workspace", "cloud"] {
+            let key = self.keys[name].clone();
+            let needs = self.watcher.open_needs(&key, 1_000).await.unwrap();
+            let mut answers = Vec::new();
+            for (fact, _) in needs {
+                let holds = match &fact {
+                    model::Fact::Member { group, user, .. } => {
+                        let who = user.as_str().trim_start_matches("p-");
+                        self.source.get(group.as_str()).is_some_and(|members| members.contains(who))
+                    }
+                    model::Fact::Group { group, .. } => self.source.contains_key(group.as_str()),
+                    model::Fact::User { user, .. } => {
+                        self.people.contains(user.as_str().trim_start_matches("p-").trim_start_matches("a-"))
+                    }
+                    model::Fact::Nested { .. } => false,
+                };
+                let answer = if holds { Answer::Holds } else { Answer::Gone };
+                answers.push(Corroboration { fact, answer, read_at: self.moment() });
+            }
+            if answers.is_empty() {
+                continue;
+            }
+            count += answers.len();
+            let announce = |committed: &Committed| announce(&key, committed);
+            self.watcher.commit_answers(None, &key, &answers, &[], announce).await.unwrap();
+        }
+        count
+    }
+
+    /// Commands that wait for the writer, urgent first.
+    pub async fn waiting(&self) -> Vec<Command> {
+        let mut all = Vec::new();
+        for lane in Lane::ALL {
+            let waiting = self.writer.waiting_commands(&tenant(), &cloud(), lane, 1_000).await.unwrap();
+            all.extend(waiting.into_iter().map(|open| open.command));
+        }
+        all
+    }
+
+    /// Does what waits to the target, and reports it. Gives what was done.
+    pub async fn act(&mut self) -> Vec<Command> {
+        let commands = self.waiting().await;
+        for command in &commands {
+            let (outcome, letters) = self.perform(command);
+            let send = |recorded: &RecordedOutcomes| {
+                recorded.new.iter().map(|_| bus::outgoing::outcome(&outcome, None)).collect()
+            };
+            self.writer
+                .record_outcomes(&self.writing, &tenant(), &[], std::slice::from_ref(&outcome), &letters, &[], send)
+                .await
+                .unwrap();
+        }
+        commands
+    }
+
+    fn perform(&mut self, command: &Command) -> (Outcome, Vec<NewLetter>) {
+        let at = self.moment();
+        let mut outcome = Outcome {
+            command: command.id,
+            tenant: tenant(),
+            target: cloud(),
+            at,
+            result: StepResult::Done,
+            edges: Vec::new(),
+            group: None,
+            account: None,
+            behind: None,
+        };
+        let mut letters = Vec::new();
+        match &command.body {
+            CommandBody::CreateGroup { name, .. } => {
+                self.made += 1;
+                self.target.insert(name.clone(), BTreeSet::new());
+                outcome.group = Some(group(name));
+            }
+            CommandBody::Edges { group, edges, .. } => {
+                for edge in edges {
+                    let name = edge.account.as_str().trim_start_matches("a-").to_owned();
+                    let members = self.target.entry(group.to_string()).or_default();
+                    let result = if self.poisoned.contains(&name) {
+                        letters.push(letter(command, group, &edge.account, at));
+                        StepResult::Rejected(Rejection::UnknownUser)
+                    } else if match edge.op {
+                        EdgeOp::Add => members.insert(name),
+                        EdgeOp::Remove => members.remove(&name),
+                    } {
+                        StepResult::Done
+                    } else {
+                        StepResult::AlreadySo
+                    };
+                    outcome.edges.push(EdgeOutcome {
+                        group: group.clone(),
+                        account: edge.account.clone(),
+                        op: edge.op,
+                        result,
+                        confirmed_at: result.holds().then_some(at),
+                    });
+                }
+            }
+            other => panic!("no test asks for {other:?}"),
+        }
+        (outcome, letters)
+    }
+
+    /// Acts and answers until the target is as the source says.
+    pub async fn converge(&mut self) {
+        let what = "the target to be as the source says";
+        let deadline = harness::Deadline::after(WITHIN);
+        while self.target != self.source {
+            assert!(!deadline.is_over(), "{what}: {:?} is not {:?}", self.target, self.source);
+            self.act().await;
+            self.answer().await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.settled().await;
+    }
+
+    /// Waits until every command is settled.
+    pub async fn settled(&self) {
+        let owner = self.postgres.connect("rollcall_test").await.unwrap();
+        let open = "select count(*) from plan.command where settled_at is null";
+        eventually(WITHIN, "all commands to be settled", async || {
+            Ok((owner.query_one(open, &[]).await?.get::<_, i64>(0) == 0).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
+
+    pub async fn count(&self, sql: &str) -> i64 {
+        let owner = self.postgres.connect("rollcall_test").await.unwrap();
+        owner.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Waits until the query counts so many.
+    pub async fn counts(&self, sql: &str, wanted: i64) {
+        eventually(WITHIN, &format!("{wanted} of {sql}"), async || {
+            let count = self.count(sql).await;
+            if count == wanted { Ok(Some(())) } else { anyhow_like(count) }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Waits until the reconciler has taken in everything that was read.
+    pub async fn taken_in(&self) {
+        let behind = "select count(*) from directory.directory d
+                        left join plan.progress p on p.tenant = d.tenant and p.directory = d.directory
+                       where coalesce(p.version, 0) < d.version";
+        self.counts(behind, 0).await;
+    }
+
+    /// Publishes what watchers and writers committed.
+    pub async fn relay(&self, stop: CancellationToken) {
+        let bus = Bus::connect(&self.nats.url(), "test").await.unwrap();
+        for (schema, store) in [(Schema::Directory, &self.watcher), (Schema::Effect, &self.writer)] {
+            let (wake, options) = (Wake::default(), RelayOptions::default());
+            let relay = Relay { bus: bus.clone(), store: store.clone(), schema, wake, options };
+            tokio::spawn(relay.run(stop.clone()));
+        }
+    }
+
+    pub fn rewrite_policy(&self, edit: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.policy).unwrap();
+        let next = self.folder.path().join("next");
+        std::fs::write(&next, edit(text)).unwrap();
+        std::fs::rename(next, &self.policy).unwrap();
+    }
+}
+
+fn anyhow_like(count: i64) -> Result<Option<()>, anyhow::Error> {
+    Err(anyhow::anyhow!("it counts {count}"))
+}
+
+fn announce(key: &DirectoryKey, committed: &Committed) -> Vec<OutboxMessage> {
+    let event = contract::DirectoryEvent {
+        tenant: key.tenant.clone(),
+        directory: key.directory.clone(),
+        version: committed.version,
+        kind: contract::EventKind::Members,
+        ids: Vec::new(),
+    };
+    vec![bus::outgoing::event(&event, None)]
+}
+
+fn letter(command: &Command, group: &GroupId, who: &AccountId, at: Time) -> NewLetter {
+    let class = Rejection::UnknownUser;
+    NewLetter {
+        target: cloud(),
+        fault: model::Fault::of_edge(group, who, class),
+        class,
+        at,
+        answer: "404".to_owned(),
+        command: command.id,
+        edges: vec![format!("add/{group}/{who}")],
+        traceparent: None,
+    }
+}
