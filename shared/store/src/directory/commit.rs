@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use model::{Corroboration, Reading};
 
 use super::fold::{Folded, fold};
-use super::{Committed, DirectoryKey, diff};
+use super::{Committed, DirectoryKey, diff, marks};
 use crate::outbox::{self, OutboxMessage, Schema};
 use crate::{Lease, Store, StoreError, lease, sql};
 
@@ -104,7 +104,7 @@ async fn write(
 ) -> Result<(), StoreError> {
     diff::users(tx, directory.key, version, &folded, committed).await?;
     diff::groups(tx, directory.key, version, &folded, committed).await?;
-    diff::lists(tx, directory.key, version, &folded).await?;
+    marks::lists(tx, directory.key, version, &folded).await?;
     diff::members(tx, directory.key, version, folded, committed).await
 }
 

@@ -1,16 +1,17 @@
 //! The set-based comparison of what was read with what is stored. A few hundred rows come as arrays, more through a
 //! temporary table by binary COPY; the statements are the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 
 use deadpool_postgres::Transaction;
-use model::{AccountId, Answer, Corroboration, Digest, GroupId, Time};
+use model::{AccountId, Answer, Corroboration, GroupId};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::Committed;
 use super::fold::{Folded, ListRead, Walk, kind_number, role_number};
+use super::marks::{Mark, Scope, mark, stored_scopes, write_marks};
 use crate::{StoreError, sql};
 
 /// Up to so many rows go as arrays: one round trip and no temporary table.
@@ -326,7 +327,7 @@ pub(super) async fn members(
         }
         marks.push((group, walk, scope));
     }
-    let changed: BTreeMap<GroupId, ()> = {
+    let changed: BTreeSet<GroupId> = {
         let differing: Vec<(&GroupId, &Walk)> = marks
             .iter()
             .filter(|(_, walk, scope)| {
@@ -337,7 +338,7 @@ pub(super) async fn members(
             .collect();
         compare(tx, dir, version, &differing, committed).await?
     };
-    committed.member_groups.extend(changed.keys().cloned());
+    committed.member_groups.extend(changed.iter().cloned());
     let rows: Vec<Mark> =
         marks.iter().map(|(group, walk, scope)| mark(group, walk, scope.as_ref(), &changed)).collect();
     write_marks(tx, dir, version, &rows).await
@@ -350,9 +351,9 @@ async fn compare(
     version: u64,
     walks: &[(&GroupId, &Walk)],
     committed: &mut Committed,
-) -> Result<BTreeMap<GroupId, ()>, StoreError> {
+) -> Result<BTreeSet<GroupId>, StoreError> {
     if walks.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(BTreeSet::new());
     }
     let groups: Vec<&str> = walks.iter().map(|(group, _)| group.as_str()).collect();
     let absence: Vec<bool> = walks.iter().map(|(_, walk)| walk.proves_absence).collect();
@@ -386,139 +387,14 @@ async fn compare(
         let r = "r as not materialized (select * from pg_temp.incoming_member)";
         sql::query(tx, &format!("with {r}, {MANY_MEMBERS}"), &common).await?
     };
-    let mut changed = BTreeMap::new();
+    let mut changed = BTreeSet::new();
     for row in &rows {
-        changed.insert(sql::Columns::group(row, "directory.membership", 0)?, ());
+        changed.insert(sql::Columns::group(row, "directory.membership", 0)?);
         committed.members_removed += sql::Columns::number(row, 1)?;
         committed.roles_changed += sql::Columns::number(row, 2)?;
         committed.members_added += sql::Columns::number(row, 3)?;
     }
     Ok(changed)
-}
-
-/// What is stored about the last reads of a group's members.
-#[derive(Debug, Clone)]
-struct Scope {
-    began_at: Time,
-    complete_began_at: Option<Time>,
-    digest: Option<Digest>,
-    content: Option<Digest>,
-}
-
-async fn stored_scopes(
-    tx: &Transaction<'_>,
-    dir: i32,
-    groups: impl Iterator<Item = &GroupId>,
-) -> Result<BTreeMap<GroupId, Scope>, StoreError> {
-    let groups: Vec<&str> = groups.map(GroupId::as_str).collect();
-    let select = "select group_id, began_at, complete_began_at, digest, content from directory.scope_read
-                   where dir = $1 and kind = 2 and group_id = any($2)";
-    let mut scopes = BTreeMap::new();
-    for row in sql::query(tx, select, &[&dir, &groups]).await? {
-        let digest = |column| -> Result<Option<Digest>, StoreError> {
-            match row.try_get::<_, Option<&[u8]>>(column)? {
-                Some(_) => sql::Columns::digest(&row, "directory.scope_read", column).map(Some),
-                None => Ok(None),
-            }
-        };
-        let scope = Scope {
-            began_at: Time(row.try_get(1)?),
-            complete_began_at: row.try_get::<_, Option<i64>>(2)?.map(Time),
-            digest: digest(3)?,
-            content: digest(4)?,
-        };
-        scopes.insert(sql::Columns::group(&row, "directory.scope_read", 0)?, scope);
-    }
-    Ok(scopes)
-}
-
-/// A read mark to write.
-struct Mark {
-    kind: i16,
-    group: String,
-    began_at: i64,
-    ended_at: i64,
-    complete: bool,
-    absence: bool,
-    rows: i64,
-    digest: Option<Digest>,
-    content: Option<Digest>,
-}
-
-fn mark(group: &GroupId, walk: &Walk, scope: Option<&Scope>, changed: &BTreeMap<GroupId, ()>) -> Mark {
-    let (digest, content) = match scope {
-        _ if walk.exact => (Some(walk.digest()), Some(walk.content())),
-        // A partial read that changed nothing leaves the rows as the last complete read saw them.
-        Some(scope) if !walk.proves_absence && !changed.contains_key(group) => (scope.digest, scope.content),
-        _ => (None, None),
-    };
-    Mark {
-        kind: 2,
-        group: group.to_string(),
-        began_at: walk.began_at.0,
-        ended_at: walk.ended_at.0,
-        complete: walk.complete,
-        absence: walk.proves_absence,
-        rows: i64::try_from(walk.seen.len()).unwrap_or(i64::MAX),
-        digest,
-        content,
-    }
-}
-
-/// The marks of the lists of users and groups.
-pub(super) async fn lists(tx: &Transaction<'_>, dir: i32, version: u64, folded: &Folded) -> Result<(), StoreError> {
-    let marks: Vec<Mark> = [(0, folded.users_list), (1, folded.groups_list)]
-        .into_iter()
-        .filter_map(|(kind, list)| list.map(|list| (kind, list)))
-        .map(|(kind, list)| Mark {
-            kind,
-            group: String::new(),
-            began_at: list.began_at.0,
-            ended_at: list.ended_at.0,
-            complete: list.complete,
-            absence: list.complete,
-            rows: list.rows,
-            digest: None,
-            content: None,
-        })
-        .collect();
-    write_marks(tx, dir, version, &marks).await
-}
-
-async fn write_marks(tx: &Transaction<'_>, dir: i32, version: u64, marks: &[Mark]) -> Result<(), StoreError> {
-    if marks.is_empty() {
-        return Ok(());
-    }
-    let kinds: Vec<i16> = marks.iter().map(|m| m.kind).collect();
-    let groups: Vec<&str> = marks.iter().map(|m| m.group.as_str()).collect();
-    let began: Vec<i64> = marks.iter().map(|m| m.began_at).collect();
-    let ended: Vec<i64> = marks.iter().map(|m| m.ended_at).collect();
-    let complete: Vec<bool> = marks.iter().map(|m| m.complete).collect();
-    let absence: Vec<bool> = marks.iter().map(|m| m.absence).collect();
-    let rows: Vec<i64> = marks.iter().map(|m| m.rows).collect();
-    let digests: Vec<Option<&[u8]>> = marks.iter().map(|m| m.digest.as_ref().map(|d| d.0.as_slice())).collect();
-    let contents: Vec<Option<&[u8]>> = marks.iter().map(|m| m.content.as_ref().map(|d| d.0.as_slice())).collect();
-    sql::execute(
-        tx,
-        "insert into directory.scope_read as s (dir, kind, group_id, began_at, complete_began_at, ended_at, complete,
-                                                rows_now, rows_before, digest, content, version)
-         select $1, r.kind, r.group_id, r.began_at, case when r.absence then r.began_at end, r.ended_at, r.complete,
-                case when r.absence then r.rows_now else 0 end, 0, r.digest, r.content, $2
-           from unnest($3::smallint[], $4::text[], $5::bigint[], $6::bigint[], $7::boolean[], $8::boolean[],
-                       $9::bigint[], $10::bytea[], $11::bytea[])
-                as r (kind, group_id, began_at, ended_at, complete, absence, rows_now, digest, content)
-         on conflict (dir, kind, group_id) do update
-            set began_at = greatest(s.began_at, excluded.began_at),
-                complete_began_at = greatest(s.complete_began_at, excluded.complete_began_at),
-                ended_at = greatest(s.ended_at, excluded.ended_at),
-                complete = excluded.complete,
-                rows_now = case when excluded.complete_began_at is null then s.rows_now else excluded.rows_now end,
-                rows_before = case when excluded.complete_began_at is null then s.rows_before else s.rows_now end,
-                digest = excluded.digest, content = excluded.content, version = excluded.version",
-        &[&dir, &sql::big(version), &kinds, &groups, &began, &ended, &complete, &absence, &rows, &digests, &contents],
-    )
-    .await?;
-    Ok(())
 }
 
 /// The newest answer of each fact.

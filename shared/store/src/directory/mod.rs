@@ -10,6 +10,7 @@ mod delta;
 mod diff;
 mod fold;
 mod inbox;
+mod marks;
 mod scope;
 
 use model::{AccountId, DirectoryId, GroupId, TenantId};

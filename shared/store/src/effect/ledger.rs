@@ -205,6 +205,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when another writer has the target: nothing is committed.
+    #[expect(clippy::too_many_arguments, reason = "each is another kind of row of the one transaction")]
     pub async fn record_outcomes(
         &self,
         held: &Lease,

@@ -37,7 +37,7 @@ fn expected(role: &str, table: &str) -> String {
     let mut found = String::new();
     for (who, what, privileges) in EXPECTED {
         if (*who == role || *who == "*") && (*what == table || *what == wild) {
-            found = (*privileges).to_owned();
+            (*privileges).clone_into(&mut found);
         }
     }
     found

@@ -16,7 +16,7 @@ async fn i08_a_holder_that_was_replaced_commits_nothing() {
 
     // Time passes for the lease, not for the test.
     world.owner.execute("update common.lease set expires_at = clock_timestamp() - interval '5 s'", &[]).await.unwrap();
-    let settling = Duration::from_secs(60);
+    let settling = Duration::from_mins(1);
     let early = store.acquire("watcher/acme/workspace", "new", LEASE, settling).await.unwrap();
     assert_eq!(early, None, "what the old holder began may still be under way");
     let new = store.acquire("watcher/acme/workspace", "new", LEASE, Duration::from_secs(1)).await.unwrap().unwrap();
@@ -35,7 +35,7 @@ async fn i08_a_holder_that_was_replaced_commits_nothing() {
 async fn a_lease_that_was_given_up_is_free_at_once() {
     let world = World::start().await;
     let store = &world.writer;
-    let settling = Duration::from_secs(60);
+    let settling = Duration::from_mins(1);
     let old = store.acquire("writer/acme/cloud", "old", LEASE, settling).await.unwrap().unwrap();
     let again = store.acquire("writer/acme/cloud", "old", LEASE, settling).await.unwrap().unwrap();
     assert_eq!(again.epoch, old.epoch, "taking it again while holding it changes nothing");

@@ -40,7 +40,7 @@ async fn i01_no_message_is_missed_whatever_commits_at_once() {
             })
         })
         .collect();
-    let sent = tokio::time::timeout(Duration::from_secs(60), relay(world.watcher.clone(), 240)).await.unwrap();
+    let sent = tokio::time::timeout(Duration::from_mins(1), relay(world.watcher.clone(), 240)).await.unwrap();
     for writer in writers {
         writer.await.unwrap();
     }
@@ -83,7 +83,7 @@ async fn i15_a_command_that_is_published_and_not_settled_goes_out_again_under_an
     assert_eq!(first.len(), 1);
     assert!(store.claim(Schema::Plan, 10).await.unwrap().is_empty(), "claimed is not free");
     store.mark_published(Schema::Plan, &[first[0].id]).await.unwrap();
-    assert_eq!(store.republish_commands(Duration::from_secs(3600)).await.unwrap(), 0, "not yet");
+    assert_eq!(store.republish_commands(Duration::from_hours(1)).await.unwrap(), 0, "not yet");
     assert_eq!(store.republish_commands(Duration::ZERO).await.unwrap(), 1);
     let second = store.claim(Schema::Plan, 10).await.unwrap();
     assert_eq!(second[0].message_id, format!("{}.2", first[0].message_id));
@@ -94,7 +94,7 @@ async fn i15_a_command_that_is_published_and_not_settled_goes_out_again_under_an
     let settle = store::plan::Turn { at: model::Time(9), settled: vec![command.id], ..Default::default() };
     store.commit_turn(&lease, &tenant(), &settle).await.unwrap();
     assert_eq!(store.republish_commands(Duration::ZERO).await.unwrap(), 0);
-    assert_eq!(store.prune_outbox(Schema::Plan, Duration::from_secs(3600)).await.unwrap(), 0);
+    assert_eq!(store.prune_outbox(Schema::Plan, Duration::from_hours(1)).await.unwrap(), 0);
     assert_eq!(store.prune_outbox(Schema::Plan, Duration::ZERO).await.unwrap(), 1);
 }
 

@@ -22,7 +22,7 @@ pub struct World {
     pub owner: tokio_postgres::Client,
 }
 
-pub const LEASE: Duration = Duration::from_secs(60);
+pub const LEASE: Duration = Duration::from_mins(1);
 
 impl World {
     pub async fn start() -> Self {
