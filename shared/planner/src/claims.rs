@@ -4,7 +4,7 @@ use model::{DirectoryId, GroupId};
 use policy::Policy;
 
 use crate::{
-    Memory,
+    Pin,
     mirror::Mirror,
     state::{Bound, Claim, Target},
 };
@@ -64,9 +64,8 @@ pub(crate) fn renew(
             let claim = Claim { rule: index, source, group: slot, live: row.gone_at.is_none() };
             if let Some(group) = target.groups.get_mut(at as usize) {
                 group.claims.push(claim);
-                if claim.live || group.claims.len() == 1 {
-                    group.name.clone_from(&name);
-                }
+                // Of several claims the first in order gives the name, once they are sorted.
+                group.name.clone_from(&name);
             }
             target.renew_wanted(at);
             place.push((*index_of_target, at));
@@ -78,6 +77,9 @@ pub(crate) fn renew(
 /// the first.
 pub(crate) fn sort(policy: &Policy, mirrors: &[Mirror], target: &mut Target, at: u32) {
     let Some(group) = target.groups.get_mut(at as usize) else { return };
+    if group.claims.len() < 2 {
+        return;
+    }
     let id = |claim: &Claim| mirrors.get(claim.source)?.group_at(claim.group).map(|group| group.id.clone());
     group.claims.sort_by_cached_key(|claim| (!claim.live, claim.rule, id(claim)));
     let Some(first) = group.claims.first() else { return };
@@ -88,21 +90,22 @@ pub(crate) fn sort(policy: &Policy, mirrors: &[Mirror], target: &mut Target, at:
 }
 
 /// Which group of the target a name means now.
-pub(crate) fn bind(policy: &Policy, memory: &Memory, mirrors: &[Mirror], target: &Target, at: u32) -> Bound {
+pub(crate) fn bind(policy: &Policy, pin: Option<&Pin>, mirrors: &[Mirror], target: &Target, at: u32) -> Bound {
     let (Some(group), Some(mirror)) = (target.at(at), mirrors.get(target.mirror)) else { return Bound::Unread };
     let live = |slot: &u32| mirror.group_at(*slot).is_some_and(crate::mirror::GroupSlot::is_live);
-    let mut named = same_name(policy, mirror, &target.id, &group.key);
-    if let Some(pin) = memory.pins.get(&(target.id.clone(), group.key.clone())) {
+    let named = || same_name(policy, mirror, &target.id, &group.key);
+    if let Some(pin) = pin {
         // A group that we made may not have been seen by any read yet: its id is known all the same.
         return match mirror.group_slot(&pin.group) {
             Some(slot) if live(&slot) => Bound::Pinned(slot),
             Some(slot) if mirror.group_at(slot).is_some_and(|group| group.row.is_none()) => Bound::Pinned(slot),
-            _ => Bound::Lost(named.next()),
+            _ => Bound::Lost(named().next()),
         };
     }
     if let Some(slot) = adopted(policy, mirrors, target, at).and_then(|id| mirror.group_slot(id)).filter(live) {
         return Bound::Adopted(slot);
     }
+    let mut named = named();
     match (named.next(), named.next()) {
         (None, _) if mirror.groups_read().complete_began_at.is_none() => Bound::Unread,
         (None, _) => Bound::Missing,

@@ -59,6 +59,7 @@ pub(crate) fn of_group<'a, V>(
 
 /// What may be removed from a group: the rule's mode, narrowed by what was decided when we first met it.
 pub(crate) fn mode(
+    mirror: &Mirror,
     rules: &[SyncRule],
     memory: &Memory,
     target: &DirectoryId,
@@ -66,8 +67,13 @@ pub(crate) fn mode(
     pin: Option<&Pin>,
 ) -> MembersMode {
     let mode = group.mode(rules);
-    let Some(pin) = pin.filter(|pin| pin.how == LinkHow::Adopted) else { return mode };
-    let add_only = match memory.conflicts.get(&(target.clone(), pin.group.clone())) {
+    let met = match (pin, group.bound) {
+        (Some(pin), _) if pin.how == LinkHow::Adopted => Some(&pin.group),
+        (None, Bound::Found(slot)) => mirror.group_at(slot).map(|found| &found.id),
+        _ => None,
+    };
+    let Some(met) = met else { return mode };
+    let add_only = match memory.conflicts.get(&(target.clone(), met.clone())) {
         Some(ConflictDecision::AddOnly) => true,
         Some(_) => false,
         None => group.lead(rules).is_some_and(|rule| rule.on_conflict == OnConflict::AddOnly),

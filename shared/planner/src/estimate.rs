@@ -14,18 +14,18 @@ const BATCH: u64 = 100;
 /// is made, and one look-up for each hundred of those to learn their ids. One call for each account.
 pub(crate) fn calls(policy: &Policy, plan: &TargetPlan) -> u64 {
     let kind = policy.directories.get(&plan.target).map(|directory| directory.kind);
+    let batched = kind == Some(DirectoryKind::AtlassianScim);
     let mut edges: BTreeMap<(Option<&GroupId>, &str), u64> = BTreeMap::new();
     let (mut made, mut single) = (0_u64, 0_u64);
     for step in plan.cases.iter().flat_map(|case| &case.steps) {
         match step {
-            Step::Edge { edge, .. } => {
+            Step::Edge { edge, .. } if batched => {
                 *edges.entry((edge.group.as_ref(), edge.group_name.as_str())).or_default() += 1;
             }
             Step::CreateGroup { .. } => made += 1,
-            Step::DeleteGroup { .. } | Step::Account { .. } => single += 1,
+            Step::Edge { .. } | Step::DeleteGroup { .. } | Step::Account { .. } => single += 1,
         }
     }
-    let batched = kind == Some(DirectoryKind::AtlassianScim);
-    let memberships: u64 = edges.values().map(|count| if batched { count.div_ceil(BATCH) } else { *count }).sum();
-    memberships + made + made.div_ceil(BATCH) + single
+    let batches: u64 = edges.values().map(|count| count.div_ceil(BATCH)).sum();
+    batches + made + made.div_ceil(BATCH) + single
 }

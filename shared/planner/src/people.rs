@@ -61,12 +61,58 @@ pub(crate) struct Pairing {
     raw: Vec<Raw>,
     pub(crate) places: Vec<Place>,
     links: FxHashMap<u32, u32>,
-    /// Account → persons who lay claim to it.
-    claimants: FxHashMap<u32, Vec<u32>>,
+    /// By account: the persons who lay claim to it.
+    claimants: Claimants,
     /// Persons with an account that is not recorded as a link.
     pub(crate) unlinked: std::collections::BTreeSet<u32>,
     /// How many persons have an account.
     pub(crate) paired: u64,
+}
+
+/// By account: nearly always one person, now and then rivals.
+#[derive(Debug, Default)]
+struct Claimants {
+    /// `u32::MAX` where there is none.
+    first: Vec<u32>,
+    /// The others, looked up and never walked.
+    rivals: FxHashMap<u32, Vec<u32>>,
+}
+
+impl Claimants {
+    const NONE: u32 = u32::MAX;
+
+    fn of(&self, account: u32) -> impl Iterator<Item = u32> {
+        let first = self.first.get(account as usize).copied().filter(|person| *person != Self::NONE);
+        // There are rivals only where there is a first.
+        let rivals = if first.is_some() && !self.rivals.is_empty() { self.rivals.get(&account) } else { None };
+        first.into_iter().chain(rivals.into_iter().flatten().copied())
+    }
+
+    fn add(&mut self, account: u32, person: u32) {
+        if self.of(account).any(|each| each == person) {
+            return;
+        }
+        if self.first.len() <= account as usize {
+            self.first.resize(account as usize + 1, Self::NONE);
+        }
+        match self.first.get_mut(account as usize) {
+            Some(first) if *first == Self::NONE => *first = person,
+            _ => self.rivals.entry(account).or_default().push(person),
+        }
+    }
+
+    fn remove(&mut self, account: u32, person: u32) {
+        let Some(first) = self.first.get_mut(account as usize) else { return };
+        if *first == person {
+            let next = self.rivals.get_mut(&account).and_then(Vec::pop);
+            *first = next.unwrap_or(Self::NONE);
+        } else if let Some(rivals) = self.rivals.get_mut(&account) {
+            rivals.retain(|each| *each != person);
+        }
+        if self.rivals.get(&account).is_some_and(Vec::is_empty) {
+            self.rivals.remove(&account);
+        }
+    }
 }
 
 /// What a pairing is looked up in.
@@ -111,7 +157,7 @@ impl Pairing {
             raw: Vec::new(),
             places: Vec::new(),
             links: FxHashMap::default(),
-            claimants: FxHashMap::default(),
+            claimants: Claimants::default(),
             unlinked: std::collections::BTreeSet::new(),
             paired: 0,
         }
@@ -123,8 +169,9 @@ impl Pairing {
 
     /// The one person whose account this is.
     pub(crate) fn person_of(&self, account: u32) -> Option<u32> {
-        let is = |person: &&u32| matches!(self.place(**person).found, Found::Account(at) | Found::Unusable(at) if at == account);
-        self.claimants.get(&account)?.iter().find(is).copied()
+        self.claimants.of(account).find(
+            |person| matches!(self.place(*person).found, Found::Account(at) | Found::Unusable(at) if at == account),
+        )
     }
 
     /// Sets or clears the recorded link of a person.
@@ -159,10 +206,10 @@ impl Pairing {
     /// Looks at everybody again; used once, and when the policy changes.
     pub(crate) fn rebuild(&mut self, look: Look<'_>) {
         self.raw = (0..number(look.source.people.len())).map(|person| self.raw(look, person)).collect();
-        self.claimants.clear();
+        self.claimants = Claimants::default();
         for (person, raw) in self.raw.iter().enumerate() {
             if let Raw::At(account, _) = raw {
-                self.claimants.entry(*account).or_default().push(number(person));
+                self.claimants.add(*account, number(person));
             }
         }
         self.places.clear();
@@ -190,13 +237,12 @@ impl Pairing {
             let before = std::mem::replace(place, raw);
             for side in [before, raw] {
                 if let Raw::At(account, _) = side {
-                    let claimants = self.claimants.entry(account).or_default();
-                    claimants.retain(|each| *each != person);
-                    again.extend(claimants.iter().copied());
+                    self.claimants.remove(account, person);
+                    again.extend(self.claimants.of(account));
                 }
             }
             if let Raw::At(account, _) = raw {
-                self.claimants.entry(account).or_default().push(person);
+                self.claimants.add(account, person);
             }
         }
         again.into_iter().filter(|person| self.settle(look, *person)).collect()
@@ -205,7 +251,7 @@ impl Pairing {
     /// The persons whose account may be another since these accounts changed.
     pub(crate) fn touched_by_accounts(&self, look: Look<'_>, changes: &[UserChange], out: &mut Vec<u32>) {
         for change in changes {
-            out.extend(self.claimants.get(&change.slot).into_iter().flatten().copied());
+            out.extend(self.claimants.of(change.slot));
             let row = look.target.person(change.slot);
             for key in change.addresses(row) {
                 out.extend(look.source.by_address(key).chain(look.source.by_alias(key)));
@@ -302,8 +348,8 @@ impl Pairing {
     }
 
     fn is_beaten(&self, person: u32, account: u32, strength: Strength) -> bool {
-        let rivals = self.claimants.get(&account).into_iter().flatten().filter(|rival| **rival != person);
-        let mut strengths = rivals.filter_map(|rival| match self.raw.get(*rival as usize) {
+        let rivals = self.claimants.of(account).filter(|rival| *rival != person);
+        let mut strengths = rivals.filter_map(|rival| match self.raw.get(rival as usize) {
             Some(Raw::At(at, strength)) if *at == account => Some(*strength),
             _ => None,
         });

@@ -29,6 +29,14 @@ pub(crate) struct Followed {
     conflicts: BTreeMap<(DirectoryId, model::GroupId), crate::ConflictDecision>,
 }
 
+/// Where the next link is likely to belong: links are walked in the order of ids, as slots mostly are.
+#[derive(Debug, Default)]
+struct Guess {
+    sides: Option<(DirectoryId, DirectoryId, usize)>,
+    person: u32,
+    account: u32,
+}
+
 impl Planner {
     /// Lays everything out anew for the policy.
     pub(crate) fn lay_out(&mut self) {
@@ -68,6 +76,7 @@ impl Planner {
         for (source, mirror) in self.mirrors.iter().enumerate() {
             self.stale_claims.extend((0..number(mirror.groups.len())).map(|slot| (source, slot)));
         }
+        self.renew_claims();
     }
 
     pub(crate) fn mirror_index(&mut self, id: &DirectoryId) -> usize {
@@ -102,6 +111,7 @@ impl Planner {
             self.reach_up(at, *slot);
         }
         self.reach_target(at, &changes);
+        self.renew_claims();
     }
 
     /// Somebody's row changed: find their accounts again.
@@ -181,9 +191,8 @@ impl Planner {
         }
     }
 
-    /// Brings everything that is kept up to date with the mirrors and this memory.
-    pub(crate) fn refresh(&mut self, memory: &Memory) {
-        let relinked = self.follow(memory);
+    /// Works out anew what changed source groups fill. It needs no memory, so it is done as rows come in.
+    fn renew_claims(&mut self) {
         let mut stale = std::mem::take(&mut self.stale_claims);
         stale.sort_unstable();
         stale.dedup();
@@ -192,6 +201,12 @@ impl Planner {
                 claims::renew(&self.policy, &self.routes, source, mirror, slot, &mut self.targets, claims_of);
             }
         }
+    }
+
+    /// Brings everything that is kept up to date with the mirrors and this memory.
+    pub(crate) fn refresh(&mut self, memory: &Memory) {
+        let relinked = self.follow(memory);
+        self.renew_claims();
         self.refresh_people(relinked);
         self.refresh_spared(memory);
         self.refresh_groups(memory);
@@ -270,40 +285,44 @@ impl Planner {
     /// Takes recorded links over. Says whether all of them were looked at.
     fn follow_people(&mut self, memory: &Memory, followed: &mut Followed) -> bool {
         let touched = memory.people.touched_since(&mut followed.people);
-        let everything = touched.is_none();
-        let place = |planner: &mut Self, key: &(DirectoryId, AccountId, DirectoryId), account: Option<&AccountId>| {
-            let (source, person, target) = key;
-            let (Some(source), Some(target)) = (planner.names.get(source).copied(), planner.names.get(target).copied())
-            else {
-                return;
-            };
-            let Some(index) = planner.pairings.iter().position(|each| each.source == source && each.target == target)
-            else {
-                return;
-            };
-            let person = planner.mirrors.get_mut(source).map(|mirror| mirror.intern_person(person));
-            let account = account.and_then(|account| Some(planner.mirrors.get_mut(target)?.intern_person(account)));
-            if let (Some(pairing), Some(person)) = (planner.pairings.get_mut(index), person) {
-                pairing.link(person, account);
-                if !everything {
-                    planner.stale_people.entry(index).or_default().push(person);
-                }
+        let mut guess = Guess::default();
+        let Some(keys) = touched else {
+            self.pairings.iter_mut().for_each(Pairing::forget_links);
+            for (key, account) in &memory.people {
+                self.place_link(&mut guess, key, Some(account));
             }
+            return true;
         };
-        match touched {
-            None => {
-                self.pairings.iter_mut().for_each(Pairing::forget_links);
-                for (key, account) in &memory.people {
-                    place(self, key, Some(account));
-                }
-            }
-            Some(keys) => {
-                for key in keys {
-                    place(self, key, memory.people.get(key));
-                }
+        for key in keys {
+            if let Some((index, person)) = self.place_link(&mut guess, key, memory.people.get(key)) {
+                self.stale_people.entry(index).or_default().push(person);
             }
         }
-        everything
+        false
+    }
+
+    /// Sets or clears one link; gives the pairing and the person, if there is such a pairing.
+    fn place_link(
+        &mut self,
+        guess: &mut Guess,
+        key: &(DirectoryId, AccountId, DirectoryId),
+        account: Option<&AccountId>,
+    ) -> Option<(usize, u32)> {
+        let (source, person, target) = key;
+        if guess.sides.as_ref().is_none_or(|(from, to, _)| from != source || to != target) {
+            let (from, to) = (*self.names.get(source)?, *self.names.get(target)?);
+            let index = self.pairings.iter().position(|each| each.source == from && each.target == to)?;
+            guess.sides = Some((source.clone(), target.clone(), index));
+        }
+        let index = guess.sides.as_ref().map(|(_, _, index)| *index)?;
+        let pairing = self.pairings.get_mut(index)?;
+        let person = self.mirrors.get_mut(pairing.source)?.intern_person_near(guess.person, person);
+        guess.person = person.wrapping_add(1);
+        let accounts = self.mirrors.get_mut(pairing.target)?;
+        let account = account.map(|account| accounts.intern_person_near(guess.account, account));
+        guess.account = account.unwrap_or(guess.account).wrapping_add(1);
+        pairing.link(person, account);
+        Some((index, person))
     }
 
     /// Finds accounts anew, and marks every group that holds somebody whose account changed.
@@ -430,7 +449,8 @@ impl Planner {
                         wanted::renew(from, mirror_at, group, &mut self.scratch);
                     }
                 }
-                let bound = claims::bind(&policy, memory, &self.mirrors, target, at);
+                let pin = target.at(at).and_then(|group| memory.pins.get(&(target.id.clone(), group.key.clone())));
+                let bound = claims::bind(&policy, pin, &self.mirrors, target, at);
                 target.bind(at, bound);
                 let slot = target.at(at).and_then(crate::state::TargetGroup::slot);
                 members.clear();
@@ -438,8 +458,7 @@ impl Planner {
                     drift::observed(mirror, memory, &target.id, slot, lag, &mut members);
                 }
                 let (Some(group), Some(mirror)) = (target.at(at), self.mirrors.get(mirror_at)) else { continue };
-                let pin = memory.pins.get(&(target.id.clone(), group.key.clone()));
-                let mode = drift::mode(&policy.rules, memory, &target.id, group, pin);
+                let mode = drift::mode(mirror, &policy.rules, memory, &target.id, group, pin);
                 let settled = pin.is_some_and(|pin| pin.equal_once) && matches!(bound, Bound::Pinned(_));
                 drift::renew(mirror, memory, target, at, mode, &members);
                 let Some(group) = target.groups.get_mut(at as usize) else { continue };

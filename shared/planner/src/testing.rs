@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) planner: Planner,
     pub(crate) memory: Memory,
     pub(crate) now: Time,
+    /// What was answered so far.
+    pub(crate) answers: Vec<Delta>,
     made: u32,
 }
 
@@ -49,6 +51,8 @@ pub(crate) fn grp(id: &str) -> GroupId {
 
 /// A policy with this rule, and this beside it.
 pub(crate) fn policy(rule: &str, rest: &str) -> Arc<Policy> {
+    // A union has one name, and nothing is renamed.
+    let rename = if rule.contains("into") { "" } else { "rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]" };
     let text = format!(
         r#"
 tenant = "acme"
@@ -71,7 +75,7 @@ name = "teams"
 from = "workspace"
 groups = ["*"]
 to = "cloud"
-rename = [{{ pattern = '^(.+)@.*$', replace = '$1' }}]
+{rename}
 {rule}
 "#
     );
@@ -149,6 +153,7 @@ impl World {
             planner: Planner::new(policy(rule, rest)),
             memory: Memory::default(),
             now: Time::from_secs(1_000_000),
+            answers: Vec::new(),
             made: 0,
         }
     }
@@ -279,7 +284,7 @@ impl World {
             .map(|fact| Corroboration { fact: fact.clone(), answer: answer(fact, &self.source), read_at: self.now })
             .collect();
         let version = self.planner.mirror(&self.source.id).map_or(1, |mirror| mirror.version() + 1);
-        self.planner.apply(&Delta {
+        let delta = Delta {
             directory: self.source.id.clone(),
             version,
             users: Vec::new(),
@@ -287,7 +292,9 @@ impl World {
             members: Vec::new(),
             reads: Vec::new(),
             corroborations,
-        });
+        };
+        self.planner.apply(&delta);
+        self.answers.push(delta);
     }
 
     /// Decides, with every question answered.

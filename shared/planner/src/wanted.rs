@@ -22,6 +22,7 @@ pub(crate) struct Sources<'a> {
 pub(crate) struct Scratch {
     pub(crate) walk: Walk,
     people: Vec<u32>,
+    candidates: Vec<u32>,
 }
 
 impl<'a> Sources<'a> {
@@ -62,7 +63,11 @@ pub(crate) fn renew(from: Sources<'_>, target: usize, group: &mut TargetGroup, s
                 }
                 Found::Nobody | Found::Doubt => {
                     group.waiting.push((claim.source, *person));
-                    Pairing::candidates(look, *person, &mut group.shielded);
+                    scratch.candidates.clear();
+                    Pairing::candidates(look, *person, &mut scratch.candidates);
+                    // What is certainly somebody else's goes or stays with that person.
+                    let free = scratch.candidates.iter().filter(|account| pairing.person_of(**account).is_none());
+                    group.shielded.extend(free);
                 }
             }
         }

@@ -93,7 +93,7 @@ pub(super) fn windows(judge: &mut Judge<'_>) {
         let count = draft.removals;
         let fits = windows.iter().all(|(_, used, limit, _)| used.saturating_add(count) <= *limit);
         for (guard, used, limit, window) in &mut windows {
-            draft.measure(*guard, used.saturating_add(count), *limit, &format!("removals in {window}"));
+            draft.measure(*guard, used.saturating_add(count), *limit, &["removals in ", window]);
             if fits {
                 *used = used.saturating_add(count);
             }
@@ -111,7 +111,7 @@ pub(super) fn deactivations(judge: &mut Judge<'_>) {
     let is_leaver = |draft: &Draft| u64::from(matches!(draft.kind, CaseKind::Leaver { .. }));
     for at in smallest_first(&judge.out.drafts, is_leaver) {
         let Some(draft) = judge.out.drafts.get_mut(at) else { continue };
-        draft.measure(GuardName::PerDayDeactivations, used + 1, limit, "people in a day");
+        draft.measure(GuardName::PerDayDeactivations, used + 1, limit, &["people in a day"]);
         if used < limit {
             used += 1;
         }

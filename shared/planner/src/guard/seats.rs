@@ -38,7 +38,7 @@ pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
             }
             // A seat that the plan frees is not free before the removal was done, so it is not counted on.
             let found = product.seats.used + taken.len() as u64 + fresh.len() as u64;
-            draft.measure(GuardName::Seats, found, product.seats.limit, "seats");
+            draft.measure(GuardName::Seats, found, product.seats.limit, &["seats"]);
             if found <= product.seats.limit && draft.held.is_empty() {
                 taken.extend(fresh);
             }

@@ -63,10 +63,10 @@ impl Draft {
     }
 
     /// Notes what a guard found; holds the case if it is more than allowed.
-    pub(crate) fn measure(&mut self, guard: GuardName, found: u64, limit: u64, what: &str) {
+    pub(crate) fn measure(&mut self, guard: GuardName, found: u64, limit: u64, what: &[&str]) {
         self.guards.push(GuardVerdict { guard, found, limit });
         if found > limit {
-            self.hold(guard, format!("{found} {what}, {limit} allowed"));
+            self.hold(guard, format!("{found} {}, {limit} allowed", what.concat()));
         }
     }
 

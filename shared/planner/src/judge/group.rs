@@ -174,7 +174,7 @@ impl Judge<'_> {
         if known.is_settled() {
             draft.additions = count;
             let limit = guard::per_group(self.policy, group, rule, EdgeOp::Add);
-            draft.measure(GuardName::PerGroupAdditions, count, limit, "additions to one group");
+            draft.measure(GuardName::PerGroupAdditions, count, limit, &["additions to one group"]);
         } else if self.needs_access_approval(slot) {
             let reason = "it gives a product by default and is filled for the first time".to_owned();
             draft.hold(GuardName::DefaultAccessGroup, reason);

@@ -109,7 +109,7 @@ impl Judge<'_> {
         draft.removals = draft.steps.len() as u64;
         let raw = raw as u64;
         let limit = guard::per_group(self.policy, group, rule, EdgeOp::Remove);
-        draft.measure(GuardName::PerGroupRemovals, raw, limit, "removals from one group");
+        draft.measure(GuardName::PerGroupRemovals, raw, limit, &["removals from one group"]);
         let left = group.observed.saturating_add(group.adds.len() as u64).saturating_sub(group.removes.len() as u64);
         let from = guard::emptied_from(group, rule, &self.policy.rules);
         if left == 0 && group.observed >= from {

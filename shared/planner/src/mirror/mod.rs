@@ -97,6 +97,12 @@ impl Mirror {
         self.groups_by_id.candidates(id.as_str()).iter().copied().find(|slot| is(slot))
     }
 
+    /// The slot of a person, made if there is none. `near` is a guess: lists of ids come in the order in which the
+    /// slots were made more often than not, and a right guess saves the search.
+    pub(crate) fn intern_person_near(&mut self, near: u32, id: &AccountId) -> u32 {
+        if self.person(near).is_some_and(|person| &person.id == id) { near } else { self.intern_person(id) }
+    }
+
     /// The slot of a person, made if there is none.
     pub(crate) fn intern_person(&mut self, id: &AccountId) -> u32 {
         if let Some(slot) = self.person_slot(id) {

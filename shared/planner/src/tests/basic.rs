@@ -2,7 +2,7 @@
 
 use model::{CaseKind, EdgeOp, Lane};
 
-use crate::testing::{World, acc, cases, edges, grp, only};
+use crate::testing::{World, acc, cases, edges, only};
 
 #[test]
 fn a_first_import_makes_groups_and_fills_them() {
@@ -80,5 +80,99 @@ fn a_suspended_person_is_one_urgent_case_that_needs_no_question() {
     assert_eq!(edges(&decision), ["-all a-cho", "-eng a-cho", "-ops a-cho"]);
     assert!(case.is_released() && case.lane == Lane::Urgent);
     assert_eq!(case.count(EdgeOp::Remove), 3);
-    let _ = grp("eng");
+}
+
+#[test]
+fn what_is_released_is_not_decided_again() {
+    let mut world = World::converged("", "");
+    world.fill("eng", &["eve"]);
+    world.sweep_source();
+    let key = (crate::testing::dir("cloud"), world.group_named("eng"), acc("a-eve"));
+    world.memory.released.insert(key.clone(), EdgeOp::Add);
+    assert!(cases(&world.decide()).is_empty());
+    assert!(world.planner.still_wanted(&key.0, &key.1, &key.2, EdgeOp::Add));
+    world.leave("eng", "eve");
+    world.sweep_source();
+    world.decide();
+    assert!(!world.planner.still_wanted(&key.0, &key.1, &key.2, EdgeOp::Add));
+}
+
+#[test]
+fn a_confirmed_fact_yields_only_to_a_read_that_began_after_the_lag() {
+    let mut world = World::converged("", "");
+    world.fill("eng", &["eve"]);
+    world.sweep_source();
+    let key = (crate::testing::dir("cloud"), world.group_named("eng"), acc("a-eve"));
+    world.memory.confirmed.insert(key.clone(), crate::Confirmed { present: true, at: world.now });
+    assert!(cases(&world.decide()).is_empty(), "the writer said so");
+    // A read within the lag still shows the old state, one after it the truth.
+    let stale = world.target.reading(world.now.plus(model::Span::from_secs(10)));
+    let delta = world.target.observe(&stale);
+    world.planner.apply(&delta);
+    assert!(cases(&world.decide()).is_empty(), "an older sweep never resurrects anything");
+    world.sweep_target();
+    assert_eq!(edges(&world.decide()), ["+eng a-eve"], "a read after the lag says that it did not last");
+}
+
+#[test]
+fn a_dead_letter_keeps_its_edges_back_and_nothing_else() {
+    let mut world = World::converged("", "");
+    world.fill("eng", &["eve"]);
+    world.fill("ops", &["ann"]);
+    world.sweep_source();
+    let fault = model::Fault::Person { account: acc("a-eve") };
+    world.memory.dead_letters.push((crate::testing::dir("cloud"), 7, fault));
+    let decision = world.decide();
+    assert_eq!(edges(&decision), ["+ops a-ann"]);
+    let waits = &decision.plan.body.targets[0].waits;
+    assert!(waits.iter().any(|wait| wait.why == model::WaitWhy::DeadLetter { id: 7 } && wait.edges == 1));
+}
+
+#[test]
+fn unmapping_is_not_removing() {
+    let mut world = World::converged("", "");
+    world.planner.set_policy(crate::testing::policy("", "").into());
+    let text = r#"except = ["eng@acme.com"]"#;
+    world.planner.set_policy(crate::testing::policy(text, ""));
+    let decision = world.decide();
+    assert!(cases(&decision).is_empty(), "{:#?}", decision.plan.body);
+    assert!(!world.in_target("eng").is_empty());
+}
+
+#[test]
+fn explain_names_the_first_link_that_is_missing() {
+    use crate::explain::Missing;
+    let mut world = World::converged("", "");
+    let missing = |world: &mut World, person: &str, group: &str| {
+        let now = world.now;
+        let explained = world.planner.explain(&world.memory, now, person, Some(group));
+        explained.persons[0].groups[0].missing.clone()
+    };
+    assert_eq!(missing(&mut world, "ann@acme.com", "eng"), None);
+    assert_eq!(missing(&mut world, "eve", "eng"), Some(Missing::NotInSourceGroup));
+    world.fill("eng", &["eve"]);
+    world.sweep_source();
+    assert_eq!(missing(&mut world, "eve", "eng"), Some(Missing::UnderWay));
+    world.source.user("eve").state = model::UserState::Suspended;
+    world.sweep_source();
+    assert_eq!(missing(&mut world, "eve", "eng"), Some(Missing::MayNotWork));
+}
+
+#[test]
+fn in_sync_is_said_only_when_digests_are_equal_and_nothing_waits() {
+    use crate::sync_state::WhyNot;
+    let mut world = World::converged("", "");
+    let state = |world: &mut World| {
+        let decision = world.decide_on(crate::Occasion::Event);
+        world.planner.sync_state(&world.memory, &decision)[&crate::testing::dir("cloud")].clone()
+    };
+    let before = state(&mut world);
+    assert!(before.in_sync && before.wanted == before.observed && before.as_of.is_some(), "{before:#?}");
+    world.fill("eng", &["eve"]);
+    world.sweep_source();
+    let after = state(&mut world);
+    assert!(!after.in_sync && after.wanted != after.observed && after.why_not.contains(&WhyNot::Differs));
+    assert_eq!(after.drifted, ["eng".to_owned()].into());
+    world.memory.blind.insert(crate::testing::dir("workspace"));
+    assert!(state(&mut world).why_not.contains(&WhyNot::Blind));
 }
