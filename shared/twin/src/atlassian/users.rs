@@ -64,24 +64,24 @@ fn handle(
         return Answer::json(200, privileges(side, person, found, managed));
     };
     if !managed {
-        return failure(403, "forbidden.unclaimedDomain");
+        // The document keeps `forbidden.unclaimedDomain` for changes of addresses.
+        return failure(403, "forbidden");
     }
-    if let Some(directory) = linked(side, person) {
-        let context = json!({ "reason": { "key": "externalDirectory.scim", "link": directory } });
+    if linked(side, person) {
+        let context = json!({ "allowed": false, "reason": { "key": "externalDirectory.scim" } });
         return Answer::json(403, json!({ "key": "forbidden.action", "context": context }));
     }
     side.set_account_status(person, status, act);
     Answer::empty(204)
 }
 
-/// The SCIM directory whose record holds the account.
-fn linked(side: &AtlassianSide, person: Index) -> Option<String> {
-    let holds = |it: &&crate::world::atlassian::ScimDirectory| it.users().any(|user| user.account == Some(person));
-    side.scim_directories().find(holds).map(|it| it.id.clone())
+/// Whether a record of a SCIM directory holds the account.
+fn linked(side: &AtlassianSide, person: Index) -> bool {
+    side.scim_directories().any(|it| it.users().any(|user| user.account == Some(person)))
 }
 
 fn privileges(side: &AtlassianSide, person: Index, account: &Account, managed: bool) -> Value {
-    let synced = linked(side, person).is_some();
+    let synced = linked(side, person);
     let rule = |allowed: bool| {
         let reason = if synced { "externalDirectory.scim" } else { "managedAccount" };
         if allowed { json!({ "allowed": true }) } else { json!({ "allowed": false, "reason": { "key": reason } }) }

@@ -246,19 +246,24 @@ fn event_body(request: &Request<'_>, side: &AtlassianSide, change: &Mutation) ->
     let link =
         format!("{}/admin/v1/orgs/{}/events/{}", request.incoming.origin(), request.organization, change.sequence);
     let at = rfc3339(change.at);
-    Some(json!({
+    let mut body = json!({
         "id": change.sequence.to_string(),
         "type": "events",
         "attributes": {
             "time": at,
-            "processedAt": at,
             "action": action,
             "actor": { "id": actor_id, "name": change.caller },
             "context": context,
             "container": [{ "id": request.organization, "type": "orgs", "attributes": {} }],
         },
         "links": { "self": link },
-    }))
+    });
+    // Only those who poll are told when an event came in.
+    let polled = request.operation == Operation::EventsStream;
+    if let Some(fields) = body.get_mut("attributes").and_then(Value::as_object_mut).filter(|_| polled) {
+        fields.insert("processedAt".to_owned(), json!(at));
+    }
+    Some(body)
 }
 
 fn events(request: &Request<'_>, side: &AtlassianSide, log: &MutationLog) -> Result<Answer, Answer> {
