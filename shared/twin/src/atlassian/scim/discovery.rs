@@ -125,7 +125,10 @@ fn many(name: &str, subs: Vec<Value>, required: bool) -> Value {
 
 fn user_attributes() -> Vec<Value> {
     let parts = ["formatted", "familyName", "givenName", "middleName", "honorificPrefix", "honorificSuffix"];
-    let value = || vec![text("value"), text("type"), attribute("primary", "boolean", json!({}))];
+    let value = |required: bool| {
+        let value = attribute("value", "string", json!({ "required": required }));
+        vec![value, text("type"), attribute("primary", "boolean", json!({}))]
+    };
     let mut all = vec![
         attribute("userName", "string", json!({ "required": true, "uniqueness": "server" })),
         attribute("name", "complex", json!({ "subAttributes": parts.map(text) })),
@@ -135,8 +138,8 @@ fn user_attributes() -> Vec<Value> {
     );
     all.extend([
         attribute("active", "boolean", json!({})),
-        many("emails", value(), true),
-        many("phoneNumbers", value(), false),
+        many("emails", value(true), true),
+        many("phoneNumbers", value(false), false),
         attribute(
             "groups",
             "complex",

@@ -57,7 +57,8 @@ struct Request<'a> {
 /// Answers a request of user provisioning.
 pub(crate) async fn serve(twin: &Shared, incoming: Incoming) -> Answer {
     let Some((name, operation, directory)) = route(&incoming) else {
-        return error::scim(404, None, "Not found.");
+        let (status, detail) = if is_known(&incoming) { (405, "Method not allowed.") } else { (404, "Not found.") };
+        return error::scim(status, None, detail);
     };
     let now = twin.engine.clock.now();
     let secret = incoming.bearer().and_then(|it| twin.engine.credentials().secret("scim", &it, now).cloned());
@@ -91,6 +92,15 @@ pub(crate) async fn serve(twin: &Shared, incoming: Incoming) -> Answer {
         handle(&Request { incoming: &incoming, operation, directory, view }, world)
     });
     answer.await
+}
+
+/// Whether there is something at the path, for other methods.
+fn is_known(incoming: &Incoming) -> bool {
+    let kinds = ["ServiceProviderConfig", "Schemas", "ResourceTypes", "Users", "Groups"];
+    match incoming.path().as_slice() {
+        ["scim", "directory", _, kind] | ["scim", "directory", _, kind, _] => kinds.contains(kind),
+        _ => false,
+    }
 }
 
 /// Reads method and path.

@@ -131,18 +131,29 @@ fn normal(raw: Map<String, Value>) -> Result<Map<String, Value>, Answer> {
 fn checked(name: &str, value: Value) -> Result<Value, Answer> {
     let bad = || error::invalid("invalidValue", &format!("{name} has a wrong type."));
     match (name, &value) {
-        (_, Value::Null) | ("active", Value::Bool(_)) | ("name" | ENTERPRISE, Value::Object(_)) => Ok(value),
+        (_, Value::Null) | ("active", Value::Bool(_)) => Ok(value),
+        ("name" | ENTERPRISE, Value::Object(_)) => Ok(known(name, value)),
         // Entra ID sends truth values as texts.
         ("active", Value::String(text)) => match text.to_ascii_lowercase().as_str() {
             "true" => Ok(Value::Bool(true)),
             "false" => Ok(Value::Bool(false)),
             _ => Err(bad()),
         },
-        ("emails" | "phoneNumbers", Value::Array(all)) if all.iter().all(Value::is_object) => Ok(value),
+        ("emails" | "phoneNumbers", Value::Array(all)) if all.iter().all(Value::is_object) => Ok(known(name, value)),
         ("active" | "name" | "emails" | "phoneNumbers" | ENTERPRISE, _) => Err(bad()),
         (_, Value::String(_)) => Ok(value),
         _ => Err(bad()),
     }
+}
+
+/// Without sub-attributes that the document does not know.
+fn known(name: &str, value: Value) -> Value {
+    let subs: &[&str] = match name {
+        "name" => &["formatted", "familyname", "givenname", "middlename", "honorificprefix", "honorificsuffix"],
+        ENTERPRISE => &["organization", "department"],
+        _ => &["value", "type", "primary"],
+    };
+    part(value, &|it| subs.contains(&it))
 }
 
 /// The resource as answers show it.
