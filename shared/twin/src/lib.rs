@@ -4,7 +4,10 @@
 //! Atlassian, and both answer everything, with the operator's endpoint under `/_twin/` on either. It is an independent
 //! reading of the vendors' documents: nothing here comes from Rollcall's own connectors, or its mistakes would cancel
 //! theirs.
-#![expect(clippy::disallowed_methods, reason = "the twin is an outside world: it has its own clock and makes its own ids")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the twin is an outside world: it has its own clock and makes its own ids"
+)]
 
 pub mod admin;
 pub mod atlassian;

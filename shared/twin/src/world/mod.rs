@@ -88,13 +88,7 @@ pub struct MutationLog {
 
 impl MutationLog {
     /// Takes down one change. Call it only for what really changed.
-    pub fn record(
-        &mut self,
-        cause: &Cause,
-        key: impl Into<String>,
-        old: Option<String>,
-        new: Option<String>,
-    ) {
+    pub fn record(&mut self, cause: &Cause, key: impl Into<String>, old: Option<String>, new: Option<String>) {
         self.sequence += 1;
         if self.only_count {
             return;
@@ -114,7 +108,11 @@ impl MutationLog {
     }
 
     /// Like [`MutationLog::record`], but asks for the text only if it is kept.
-    pub(crate) fn record_with(&mut self, cause: &Cause, text: impl FnOnce() -> (String, Option<String>, Option<String>)) {
+    pub(crate) fn record_with(
+        &mut self,
+        cause: &Cause,
+        text: impl FnOnce() -> (String, Option<String>, Option<String>),
+    ) {
         if self.only_count {
             self.sequence += 1;
             return;
