@@ -8,6 +8,7 @@ use runtime::config::ServiceOptions;
 
 /// Settings of the watcher.
 #[derive(Debug, Clone, clap::Args)]
+#[group(id = "watcher")]
 pub struct Options {
     /// What all services share.
     #[command(flatten)]

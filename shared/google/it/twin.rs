@@ -219,6 +219,15 @@ async fn a_token_that_was_taken_back_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn a_token_endpoint_in_trouble_is_asked_again_when_the_trouble_is_over() {
+    let stage = stage().await;
+    let fault = stage.running.twin.engine.faults.inject(Fault::new("google.token", "*", FaultKind::Unauthorized));
+    assert!(stage.reader.sweep(&Scope::All, &Silent).await.is_err());
+    assert!(stage.running.twin.engine.faults.remove(fault));
+    assert!(stage.sweep().await.is_whole(), "what came in the place of a token is not kept");
+}
+
+#[tokio::test]
 async fn a_subject_that_is_nobody_is_said_in_words_that_help() {
     let stage = stage().await;
     let reader = reader(&stage.running, "nobody@example.com");

@@ -103,8 +103,16 @@ impl ServiceAccount {
         let now = outbound::now(&self.clock);
         let force = refresh && renewed.until(now) > RENEWED_LATELY;
         let signer = self.signer().await?;
-        let fetching =
-            async { if force { signer.force_refreshed_token(&SCOPES).await } else { signer.token(&SCOPES).await } };
+        let fetching = async {
+            if !force {
+                let kept = signer.token(&SCOPES).await?;
+                // An error object in the place of a token comes out as a token without text, and is kept for ever.
+                if kept.token().is_some() {
+                    return Ok(kept);
+                }
+            }
+            signer.force_refreshed_token(&SCOPES).await
+        };
         let answer = tokio::time::timeout(TOKEN_TIMEOUT, fetching)
             .await
             .map_err(|_| TokenError::Unreachable("the token endpoint did not answer within 20 s".to_owned()))?;
@@ -112,7 +120,6 @@ impl ServiceAccount {
         if force {
             *renewed = now;
         }
-        // An error object in the place of a token comes out as a token without text.
         match token.token() {
             Some(text) if !text.is_empty() => Ok(SecretString::from(text)),
             _ => Err(TokenError::Unreachable("the token endpoint answered without a token".to_owned())),
