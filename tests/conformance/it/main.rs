@@ -20,3 +20,23 @@ async fn run(program: &str) {
 async fn googles_own_client_reads_pages_batches_retries_and_writes() {
     run("google_client").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jira_cloud_and_scim_work_with_atlassian_python_api() {
+    run("atlassian_client").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scim_works_with_a_strict_client_of_the_standard() {
+    run("scim_client").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_of_every_operation_is_one_of_the_vendors_documents() {
+    run("documents").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deviations_are_found_and_only_those_allowed_pass() {
+    run("judges").await;
+}

@@ -4,6 +4,7 @@ import collections
 import email
 import fnmatch
 import json
+import re
 import urllib.parse
 
 import jsonschema
@@ -31,7 +32,7 @@ TOKEN = {
 
 
 class Documents:
-    """The judges. Without the folder of documents Google's come from its own client, and Atlassian's are not checked."""
+    """The judges. Without the folder of documents Google's own client has Google's; Atlassian's are not checked."""
 
     def __init__(self, folder):
         self.findings = Findings()
@@ -57,6 +58,8 @@ class Documents:
             self._check_token(exchange)
             return
         exchange = undisguised(exchange)
+        # A Jira site may be one of several behind the same host.
+        exchange.path = re.sub(r"^/(sites/[^/]+|ex/jira/[^/]+)/rest/", "/rest/", exchange.path)
         for judge in self.judges:
             operation = judge.find(exchange.method, exchange.path)
             if operation is not None:
@@ -70,8 +73,14 @@ class Documents:
                 except ValueError as error:
                     report(f"{exchange.status} cannot be read: {error}")
                 return
-        if exchange.status != 404 and self.folder is not None:
+        if exchange.status not in (404, 405) and self.folder is not None:
             self.findings.add(f"{exchange.method} {exchange.path}", f"{exchange.status}, and no document knows this")
+
+    def list(self, verb, path, status):
+        """Whether the document of an operation lists a status; Google's list none, which permits all."""
+        found = (judge.find(verb, path) for judge in self.judges)
+        operation = next((it for it in found if it is not None), None)
+        return operation is not None and (operation.answers is None or str(status) in operation.answers)
 
     def _check_token(self, exchange):
         """RFC 6749 sections 5.1 and 5.2: the document of the token endpoint is the standard."""
@@ -128,7 +137,7 @@ def parts_of(exchange):
     answered = multipart(exchange.headers["content-type"], exchange.body)
     if len(asked) != len(answered):
         raise ValueError(f"{len(asked)} calls, {len(answered)} answers")
-    for (id_asked, request), (id_answered, answer) in zip(asked, answered):
+    for (id_asked, request), (id_answered, answer) in zip(asked, answered, strict=True):
         if id_answered.strip("<>") != "response-" + id_asked.strip("<>"):
             raise ValueError(f"the answer to {id_asked} says {id_answered}")
         line, headers, body = http_message(request)

@@ -1,4 +1,4 @@
-"""Google's official client (google-api-python-client) against the twin: reading, paging, errors, batch, retries, writing."""
+"""Google's official client (google-api-python-client): reading, paging, errors, batch, retries, writing."""
 
 import json
 import uuid
@@ -233,12 +233,12 @@ def writes(session, directory):
 def main():
     session = Session("google_client")
     directory = api(session, READ)
-    reads(session, directory)
-    is_refused(session, directory)
-    signs_in(session)
-    retries(session, directory)
-    batches(session, directory)
-    writes(session, api(session, WRITE))
+    session.part(reads, directory)
+    session.part(is_refused, directory)
+    session.part(signs_in)
+    session.part(retries, directory)
+    session.part(batches, directory)
+    session.part(writes, api(session, WRITE))
     session.end()
 
 

@@ -84,7 +84,7 @@ UNDOCUMENTED = {
 
 
 def converted(schema, name, part=False):
-    """A schema of OpenAPI 3.0 as JSON schema. Objects with declared fields are closed, except as a `part` of another."""
+    """A schema of OpenAPI 3.0 as JSON schema. Objects that declare fields are closed, except as `part` of another."""
     if "$ref" in schema:
         target = schema["$ref"].rsplit("/", 1)[1]
         result = {"$ref": f"urn:{name}#/$defs/{target}{'~part' if part else ''}"}
@@ -191,7 +191,7 @@ class OpenApi:
         """The document shows no body: there is none for success, the family's own words for errors."""
         if exchange.status < 400:
             return None if not exchange.body else report(f"{exchange.status} with a body, and the document has none")
-        if not exchange.headers.get("content-type", "").endswith("json"):
+        if not exchange.headers.get("content-type", "").split(";")[0].endswith("json"):
             # Jira's gateway answers 401 as text or with nothing: atlassian-cloud.md section 12.
             plain = self.family == "jira" and exchange.status == 401
             return None if plain else report(f"{exchange.status} is not JSON", exchange.body[:80].decode())

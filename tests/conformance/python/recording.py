@@ -1,8 +1,8 @@
 """A reverse proxy in front of the twin that keeps what passes through it.
 
-Every client is pointed at the proxy, so that one recording holds what they all said and heard, whatever library they use.
-The proxy changes nothing: the `Host` header stays, so that links in answers lead back through it, and a connection that the
-twin cuts is cut for the client, too.
+Every client is pointed at the proxy, so that one recording holds what was said and heard, whatever library it uses.
+The proxy changes nothing: the `Host` header stays, so that links in answers lead back through it, and a connection that
+the twin cuts is cut for the client, too.
 """
 
 import dataclasses

@@ -5,6 +5,7 @@ import contextlib
 import json
 import pathlib
 import sys
+import traceback
 import urllib.error
 import urllib.request
 
@@ -93,6 +94,14 @@ class Session:
                 self.broken.append(f"{fact}; raised: {error!r:.600}")
         else:
             self.broken.append(f"{fact}; nothing was raised")
+
+    def part(self, work, *arguments):
+        """One part of a program: what it raises breaks the run but not the other parts."""
+        try:
+            return work(self, *arguments)
+        except Exception:
+            self.broken.append(f"{work.__name__} did not get to its end:\n{traceback.format_exc(limit=-4)}")
+            return None
 
     def deviation(self, operation, what):
         """Something an outside judge found: fails unless it is permitted."""
