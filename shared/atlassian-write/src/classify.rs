@@ -43,10 +43,10 @@ pub fn org_delete_group(status: u16, code: &str, _words: &str) -> Disposition {
 /// User provisioning (SCIM): members of a group.
 pub fn scim_members(status: u16, _code: &str, _words: &str) -> Disposition {
     match status {
-        // Group or user, the answer does not say which: a batch is bisected, for a single member a read tells.
-        404 | 400 => Look,
+        // Group or user, or whether it is so already (§15): the answer does not say. A batch is bisected, for a single
+        // member a read tells.
+        400 | 404 | 409 => Look,
         403 => Reject(Rejection::Ownership),
-        409 => Reject(Rejection::Conflict),
         _ => common(status, ""),
     }
 }
@@ -153,9 +153,13 @@ mod tests {
 
     #[test]
     fn every_row_of_user_provisioning() {
-        for (status, expected) in
-            [(404, Look), (400, Look), (403, Reject(Rejection::Ownership)), (413, Reject(Rejection::Validation))]
-        {
+        for (status, expected) in [
+            (404, Look),
+            (400, Look),
+            (409, Look),
+            (403, Reject(Rejection::Ownership)),
+            (413, Reject(Rejection::Validation)),
+        ] {
             assert_eq!(scim_members(status, "", ""), expected, "{status}");
         }
         assert_eq!(scim_create(409, "uniqueness", ""), Look);

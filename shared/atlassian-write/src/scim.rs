@@ -254,6 +254,7 @@ fn put(body: &mut Map<String, Value>, outer: &str, inner: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::indexing_slicing, reason = "tests")]
     use super::*;
 
     #[test]

@@ -23,6 +23,9 @@ use crate::{
     next::{next, seen_member},
 };
 
+/// How long something new may stay invisible to reads (reference/atlassian-cloud.md §13, rule 5).
+const VISIBLE_WITHIN: Span = Span::from_secs(30);
+
 /// How long an admission is believed while the call waits for its turn in the API budget.
 const ADMITTED_FOR: Span = Span::from_secs(2);
 
@@ -249,12 +252,20 @@ impl<L: Ledger> Runner<L> {
         finished: &mut Finished,
     ) -> Result<(), LedgerError> {
         let lane = job.command.lane;
-        let mut may_be_ours = job.begun_before;
+        let (mut may_be_ours, mut taken) = (job.begun_before, None);
         let mut tried = 0;
         loop {
-            if may_be_ours && let Ok(Some(group)) = self.target.find_group(lane, name).await {
-                finished.outcome.group = Some(group);
-                finished.outcome.result = StepResult::AlreadySo;
+            if may_be_ours {
+                let looked = self.looked(taken.is_some(), || self.target.find_group(lane, name)).await;
+                if let Looked::There(group) = looked {
+                    finished.outcome.group = Some(group);
+                    finished.outcome.result = StepResult::AlreadySo;
+                    return Ok(());
+                }
+            }
+            if let Some(answered) = &taken {
+                // Taken, perhaps by ourselves, and not to be seen: the reconciler looks when it is.
+                finish(finished, StepResult::Unknown, answered);
                 return Ok(());
             }
             tried += 1;
@@ -266,30 +277,21 @@ impl<L: Ledger> Runner<L> {
             }
             let answered = self.target.create_group(lane, self.call_by(job), name, description).await;
             self.ledger.answered(&call, &answered).await?;
-            match next(answered.disposition, tried, false, &self.patience) {
-                Next::Settle(result) => {
-                    finished.outcome.group.clone_from(&answered.group);
-                    finish(finished, result, &answered);
-                    return Ok(());
-                }
+            match answered.disposition {
                 // The name is taken. By us only if an attempt of ours may have done it; else it is another's group, and
                 // the reconciler meets it as a conflict.
-                Next::Look if answered.disposition == Disposition::Look && !may_be_ours => {
+                Disposition::Look if !may_be_ours => {
                     finish(finished, StepResult::Rejected(Rejection::Conflict), &answered);
                     return Ok(());
                 }
-                Next::Look => {
-                    may_be_ours = true;
-                    self.wait(self.patience.wait, Span::ZERO).await;
-                }
-                Next::Again { after, at_least } if self.has_time(job, answered.disposition) => {
-                    tried -= u32::from(throttled(answered.disposition));
-                    self.wait(after, at_least).await;
-                }
-                Next::Again { .. } => return Ok(()),
-                Next::Halt => {
-                    finished.halted = true;
-                    return Ok(());
+                Disposition::Look => taken = Some(answered),
+                _ => {
+                    may_be_ours = may_be_ours || answered.disposition == Disposition::Unknown;
+                    finished.outcome.group.clone_from(&answered.group);
+                    // A name is given once: repeating is harmless, it is said to be taken.
+                    if !self.go_on(job, &answered, &mut tried, true, finished).await {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -322,17 +324,31 @@ impl<L: Ledger> Runner<L> {
 
     async fn run_account(&self, job: &Job, wanted: &Wanted<'_>, finished: &mut Finished) -> Result<(), LedgerError> {
         let lane = job.command.lane;
-        let repeatable = matches!(wanted.kind, AccountChange::Update { .. });
-        let mut unclear = job.begun_before;
+        let (mut may_be_ours, mut taken) = (job.begun_before, None);
         let mut tried = 0;
         loop {
-            if unclear
-                && let Ok(Some(found)) =
-                    self.target.find_account(lane, wanted.account, wanted.person, wanted.kind).await
-            {
-                name_account(finished, &found);
-                finish(finished, StepResult::AlreadySo, &found);
-                return Ok(());
+            let mut looked = Looked::NotThere;
+            if may_be_ours || taken.is_some() {
+                let patient = may_be_ours && taken.is_some();
+                let find = || self.target.find_account(lane, wanted.account, wanted.person, wanted.kind);
+                looked = self.looked(patient, find).await;
+            }
+            match (looked, &taken) {
+                (Looked::There(found), _) => {
+                    name_account(finished, &found);
+                    finish(finished, StepResult::AlreadySo, &found);
+                    return Ok(());
+                }
+                // Taken by somebody who is not this person.
+                (Looked::NotThere, Some(answered)) if !may_be_ours => {
+                    finish(finished, StepResult::Rejected(Rejection::Conflict), answered);
+                    return Ok(());
+                }
+                (_, Some(answered)) => {
+                    finish(finished, StepResult::Unknown, answered);
+                    return Ok(());
+                }
+                (_, None) => {}
             }
             tried += 1;
             let what = What::Account {
@@ -349,16 +365,38 @@ impl<L: Ledger> Runner<L> {
             let answered = self.target.change_account(lane, turn_by, wanted.account, wanted.person, wanted.kind).await;
             self.ledger.answered(&call, &answered).await?;
             name_account(finished, &answered);
-            let taken = answered.disposition == Disposition::Look;
-            if taken && tried >= 2 {
-                // Taken by somebody who is not this person.
-                finish(finished, StepResult::Rejected(Rejection::Conflict), &answered);
+            if answered.disposition == Disposition::Look {
+                taken = Some(answered);
+                continue;
+            }
+            // What may have happened is read before it is repeated, at the beginning of the next round.
+            may_be_ours = may_be_ours || answered.disposition == Disposition::Unknown;
+            if !self.go_on(job, &answered, &mut tried, true, finished).await {
                 return Ok(());
             }
-            unclear = taken || answered.disposition == Disposition::Unknown;
-            if !taken && !self.go_on(job, &answered, &mut tried, repeatable || unclear, finished).await {
-                return Ok(());
+        }
+    }
+
+    /// Looks for something; `patient`: it is said to be there, so again and again for as long as a new thing may stay
+    /// invisible.
+    async fn looked<T, F: Future<Output = Result<Option<T>, Answered>>>(
+        &self,
+        patient: bool,
+        look: impl Fn() -> F,
+    ) -> Looked<T> {
+        let until = self.now().plus(if patient { VISIBLE_WITHIN } else { Span::ZERO });
+        let mut pause = self.patience.wait;
+        loop {
+            let looked = match look().await {
+                Ok(Some(found)) => return Looked::There(found),
+                Ok(None) => Looked::NotThere,
+                Err(_) => Looked::Unreadable,
+            };
+            if self.now() >= until {
+                return looked;
             }
+            self.target.client().clock().sleep(pause.to_std()).await;
+            pause = Span(pause.0.saturating_mul(2)).min(self.patience.wait_max);
         }
     }
 
@@ -414,6 +452,13 @@ impl<L: Ledger> Runner<L> {
             self.target.client().clock().sleep(wait).await;
         }
     }
+}
+
+/// What a look came to.
+enum Looked<T> {
+    There(T),
+    NotThere,
+    Unreadable,
 }
 
 /// A change of an account, as its command says it.

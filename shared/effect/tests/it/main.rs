@@ -1,0 +1,9 @@
+//! Commands carried out against a twin, with a ledger in memory. Tests assert on the twin's world.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod fence;
+mod jira;
+mod org;
+mod provisioning;
+mod world;

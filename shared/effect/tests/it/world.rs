@@ -1,0 +1,207 @@
+//! A twin, runners for its three kinds of target, and a ledger that remembers.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use effect::{
+    Admission, Answered, Call, Finished, JiraWriter, Job, Ledger, LedgerError, OrgWriter, Patience, Runner, ScimWriter,
+    Target, What,
+};
+use model::{
+    AccountId, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp, Generation, GroupId, Lane, Span,
+    TenantId, Time,
+};
+use outbound::{Budget, Client, ClientConfig, Clock, Credential};
+use secrecy::SecretString;
+use twin::engine::{
+    credentials::Secret,
+    fault::{Fault, FaultKind},
+};
+use twin::world::atlassian::{BaseKey, DIRECTORY, ORGANIZATION, SCIM_DIRECTORY};
+
+const PEOPLE: usize = 300;
+const SITE: &str = "own";
+const ORG_CALLS: &str = "atlassian.org";
+
+/// A ledger in memory: what was admitted, what it was told, which generations it knows.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) admitted: Mutex<Vec<Call>>,
+    pub(crate) generations: Mutex<BTreeMap<String, Generation>>,
+}
+
+impl Ledger for Memory {
+    async fn admit(&self, call: &Call) -> Result<Admission, LedgerError> {
+        self.admitted.lock().unwrap().push(call.clone());
+        let generations = self.generations.lock().unwrap();
+        let current = |object: String, of: Generation| generations.get(&object).copied().unwrap_or(0) <= of;
+        let allowed = match &call.what {
+            What::Edges { group, generation, edges } => edges
+                .iter()
+                .map(|(account, _, person)| {
+                    current(format!("group/{group}"), *generation) && current(format!("account/{account}"), *person)
+                })
+                .collect(),
+            What::Account { person, generation, .. } => vec![current(format!("person/{person}"), *generation)],
+            What::CreateGroup { .. } | What::DeleteGroup { .. } => vec![true],
+        };
+        Ok(Admission { allowed })
+    }
+
+    async fn answered(&self, _: &Call, _: &Answered) -> Result<(), LedgerError> {
+        Ok(())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) twin: twin::Running,
+    pub(crate) ledger: Arc<Memory>,
+    next: std::sync::atomic::AtomicU64,
+}
+
+impl World {
+    /// Three hundred people with accounts in an organization, a provisioning directory and a site that owns its groups.
+    pub(crate) async fn start() -> Self {
+        let config = twin::Config { quotas: false, ..twin::Config::default() };
+        let twin = twin::Twin::start(config).await.unwrap();
+        let users: Vec<_> = (0..PEOPLE)
+            .map(|n| serde_json::json!({ "id": format!("u{n:03}"), "email": email(n), "given_name": "P", "family_name": "Q" }))
+            .collect();
+        let accounts: Vec<_> = (0..20).map(|n| serde_json::json!({ "email": email(n), "site": SITE })).collect();
+        let world = serde_json::json!({
+            "format": "twin-world/1",
+            "snapshot": { "format": "orgdir-snapshot/1", "users": users, "groups": [] },
+            "atlassian": [
+                { "op": "load", "sites": [{ "name": SITE, "cloud_id": "c-1" }] },
+                { "op": "load", "accounts": accounts },
+            ],
+        });
+        twin.twin.load(world.to_string().as_bytes()).unwrap();
+        twin.twin.engine.credentials().secrets.push(Secret {
+            kind: "jira".to_owned(),
+            realm: SITE.to_owned(),
+            principal: "sync@example.com".to_owned(),
+            secret: "own-token".to_owned(),
+            scopes: std::collections::BTreeSet::new(),
+            expires_at: None,
+            revoked: false,
+        });
+        Self { twin, ledger: Arc::default(), next: 1.into() }
+    }
+
+    fn client(base: &str, credential: Credential) -> Client {
+        let clock = Clock::real();
+        let limits = vec![outbound::Allowance { calls: 1_000_000, per: Span::from_secs(1) }];
+        let budget = Budget::declared("test", limits, 100, 16, clock.clone());
+        let mut config = ClientConfig::new("test", base, credential, budget, clock);
+        config.timeout = Duration::from_secs(5);
+        Client::new(config).unwrap()
+    }
+
+    fn runner(&self, target: Target) -> Runner<Memory> {
+        let patience =
+            Patience { wait: Span::from_millis(20), wait_max: Span::from_millis(200), ..Patience::default() };
+        Runner::new(target, Arc::clone(&self.ledger), patience, |wait| wait)
+    }
+
+    pub(crate) fn org(&self) -> Runner<Memory> {
+        let key = Credential::Bearer(SecretString::from("twin-org-key"));
+        let client = Self::client(&self.twin.atlassian_url(), key);
+        self.runner(Target::Org(OrgWriter::new(client, ORGANIZATION, DIRECTORY)))
+    }
+
+    pub(crate) fn scim(&self) -> Runner<Memory> {
+        let key = Credential::Bearer(SecretString::from("twin-scim-key"));
+        let client = Self::client(&self.twin.atlassian_url(), key);
+        self.runner(Target::Scim(ScimWriter::new(client, SCIM_DIRECTORY)))
+    }
+
+    pub(crate) fn jira(&self) -> Runner<Memory> {
+        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: SecretString::from("own-token") };
+        let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
+        self.runner(Target::Jira(JiraWriter::new(Self::client(&base, token))))
+    }
+
+    pub(crate) fn job(&self, lane: Lane, body: CommandBody) -> Job {
+        let number = self.next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let command = Command {
+            id: CommandId(uuid::Uuid::from_u128(u128::from(number))),
+            tenant: TenantId::new("acme").unwrap(),
+            target: DirectoryId::new("cloud").unwrap(),
+            lane,
+            body,
+        };
+        Job { command, taken_at: Self::now(), begun_before: false }
+    }
+
+    pub(crate) fn edges(&self, group: &GroupId, changes: &[(&str, EdgeOp)]) -> Job {
+        let change = |(account, op): &(&str, EdgeOp)| EdgeChange {
+            account: AccountId::new(account).unwrap(),
+            op: *op,
+            person_generation: 0,
+        };
+        let edges = changes.iter().map(change).collect();
+        self.job(Lane::Normal, CommandBody::Edges { group: group.clone(), generation: 1, edges })
+    }
+
+    pub(crate) fn create(&self, name: &str) -> Job {
+        self.job(Lane::Normal, CommandBody::CreateGroup { name: name.to_owned(), description: String::new() })
+    }
+
+    pub(crate) async fn group(&self, runner: &Runner<Memory>, name: &str) -> GroupId {
+        run(runner, &self.create(name)).await.outcome.group.unwrap()
+    }
+
+    pub(crate) fn fault(&self, family: &str, operation: &str, times: u64, kind: FaultKind) {
+        self.twin.twin.engine.faults.inject(Fault { times: Some(times), ..Fault::new(family, operation, kind) });
+    }
+
+    pub(crate) fn org_fault(&self, operation: &str, times: u64, kind: FaultKind) {
+        self.fault(ORG_CALLS, operation, times, kind);
+    }
+
+    /// Writes of a family are seen by reads only after so long.
+    pub(crate) fn lag(&self, family: &str, milliseconds: i64) {
+        self.twin.twin.engine.lag.set_visibility(family, milliseconds);
+    }
+
+    /// The n-th person's account.
+    pub(crate) fn account(&self, n: usize) -> String {
+        let world = self.twin.twin.world();
+        let accounts = world.atlassian.accounts();
+        let index = accounts.with_email(&email(n))[0];
+        accounts.get(index).unwrap().id.clone()
+    }
+
+    pub(crate) fn members(&self, name: &str) -> Vec<String> {
+        self.members_in(BaseKey::Organization(ORGANIZATION.to_owned()), name)
+    }
+
+    pub(crate) fn members_of_site(&self, name: &str) -> Vec<String> {
+        self.members_in(BaseKey::Site(SITE.to_owned()), name)
+    }
+
+    fn members_in(&self, key: BaseKey, name: &str) -> Vec<String> {
+        self.twin.twin.world().atlassian.memberships(&key).remove(name).unwrap_or_default()
+    }
+
+    /// How often this operation changed the world.
+    pub(crate) fn effects(&self, operation: &str) -> usize {
+        self.twin.twin.world().log.after(0).filter(|change| change.operation == operation).count()
+    }
+
+    pub(crate) fn now() -> Time {
+        outbound::now(&Clock::real())
+    }
+}
+
+pub(crate) async fn run(runner: &Runner<Memory>, job: &Job) -> Finished {
+    runner.run(job).await.unwrap()
+}
+
+pub(crate) fn email(n: usize) -> String {
+    format!("p{n:03}@example.com")
+}
