@@ -19,6 +19,7 @@
 //! | `GET dead-letters?state&target&class`, `GET dead-letters/{id}` | viewer | `DeadLetterList`, `DeadLetterDetail` |
 //! | `POST dead-letters/redrive` (`DeadLetterAction`), `POST dead-letters/{id}/redrive` (`Because`) | operator | `DeadLetterActionAnswer` |
 //! | `POST dead-letters/discard`, `POST dead-letters/{id}/discard` | approver | `DeadLetterActionAnswer` |
+//! | `GET explain?person&group&target` | viewer | `ExplanationList`; who looked at whom is in the chain |
 //! | `POST sync` (`SyncRequest`) | operator | `Accepted` |
 //! | `POST pause`, `POST resume` (`PauseRequest`) | operator | `Accepted` |
 //!
@@ -43,9 +44,11 @@ mod body;
 mod cases;
 mod conflicts;
 mod control;
+mod explain;
 mod failure;
 mod gate;
 mod letters;
+mod memory;
 mod plans;
 mod routes;
 mod state;

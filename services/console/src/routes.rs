@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::gate::{admit, require};
 use crate::state::Api;
 use crate::tokens::Role;
-use crate::{cases, conflicts, control, letters, plans, status};
+use crate::{cases, conflicts, control, explain, letters, plans, status};
 
 /// What every path begins with.
 pub const PREFIX: &str = "/api/v1";
@@ -51,6 +51,7 @@ pub fn routes() -> Vec<Route> {
         act("/dead-letters/discard", Role::Approver, post(letters::discard_many)),
         act("/dead-letters/{id}/redrive", Role::Operator, post(letters::redrive_one)),
         act("/dead-letters/{id}/discard", Role::Approver, post(letters::discard_one)),
+        look("/explain", get(explain::explain)),
         act("/sync", Role::Operator, post(control::sync)),
         act("/pause", Role::Operator, post(control::pause)),
         act("/resume", Role::Operator, post(control::resume)),

@@ -14,6 +14,7 @@ use store::audit::AuditEntry;
 use store::console::Decider;
 use tokio::sync::Mutex;
 
+use crate::explain::Brain;
 use crate::failure::Failure;
 use crate::tokens::{Person, TokenFile};
 
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) policies: BTreeMap<TenantId, Arc<Policy>>,
     /// The newest policy that the reconciler put in force, by tenant.
     in_force: Mutex<BTreeMap<TenantId, (Digest, Arc<Policy>)>>,
+    /// What explaining knows, by tenant.
+    pub(crate) brains: Mutex<BTreeMap<TenantId, Brain>>,
 }
 
 impl Api {
@@ -52,8 +55,8 @@ impl Api {
         hosts: Vec<String>,
         policies: BTreeMap<TenantId, Arc<Policy>>,
     ) -> Self {
-        let in_force = Mutex::default();
-        Self { inner: Arc::new(Inner { store, bus, clock, metrics, tokens, hosts, policies, in_force }) }
+        let (in_force, brains) = (Mutex::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { store, bus, clock, metrics, tokens, hosts, policies, in_force, brains }) }
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod explain;
 mod letters;
 mod status;
 mod verdicts;

@@ -55,6 +55,7 @@ struct Arguments {
 pub(crate) struct World {
     pub api: String,
     pub port: u16,
+    pub watcher: Store,
     pub reconciler: Store,
     pub writer: Store,
     pub owner: tokio_postgres::Client,
@@ -116,6 +117,7 @@ impl World {
         let world = Self {
             api: format!("http://127.0.0.1:{port}/api/v1"),
             port,
+            watcher: Store::connect(&url, Some(store::Role::Watcher), 2).await.unwrap(),
             reconciler,
             writer,
             owner,

@@ -1,0 +1,86 @@
+//! What the reconciler remembers, from its rows, for explaining as it would decide. Nothing here is ever written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{DirectoryId, Time};
+use planner::{Confirmed, ConflictDecision, Memory, Pin, PlanHold, Verdict, WindowEntry, WindowKind};
+use store::plan::{EdgeKey, MemoryRows, Verdicts};
+
+/// The planner's memory of a tenant.
+pub(crate) fn memory(rows: &MemoryRows, verdicts: &Verdicts) -> Memory {
+    let mut memory = from_rows(rows);
+    lay_over(&mut memory, verdicts);
+    memory
+}
+
+fn from_rows(rows: &MemoryRows) -> Memory {
+    let key = |edge: &EdgeKey| (edge.target.clone(), edge.group.clone(), edge.account.clone());
+    let person = |row: &store::plan::PersonLinkRow| (row.source.clone(), row.person.clone(), row.target.clone());
+    let pin = |row: &store::plan::PinRow| Pin {
+        group: row.group.clone(),
+        how: row.how,
+        equal_once: row.equal_once,
+        source: row.source.clone(),
+    };
+    let confirmed = |row: &store::plan::ConfirmedRow| Confirmed { present: row.present, at: row.confirmed_at };
+    let window = |row: &store::plan::WindowRow| WindowEntry {
+        target: row.target.clone(),
+        at: row.at,
+        kind: match row.kind {
+            store::plan::WindowKind::Removals => WindowKind::Removals,
+            store::plan::WindowKind::Deactivations => WindowKind::Deactivations,
+        },
+        count: row.count,
+    };
+    Memory {
+        people: rows.people.iter().map(|row| (person(row), row.account.clone())).collect(),
+        pins: rows.pins.iter().map(|row| ((row.target.clone(), row.name.clone()), pin(row))).collect(),
+        managed: rows.managed.iter().map(|edge| (key(edge), ())).collect(),
+        confirmed: rows.confirmed.iter().map(|row| (key(&row.edge), confirmed(row))).collect(),
+        released: rows.released.iter().map(|row| (key(&row.edge), row.op)).collect(),
+        opening: rows.openings.iter().map(|row| (row.target.clone(), row.name.clone())).collect(),
+        accounts_open: rows
+            .accounts_open
+            .iter()
+            .map(|row| (row.target.clone(), row.source.clone(), row.person.clone()))
+            .collect(),
+        window: rows.windows.iter().map(window).collect(),
+        plan_holds: rows
+            .plan_holds
+            .iter()
+            .map(|row| PlanHold { target: row.target.clone(), name: row.name.clone(), op: row.op })
+            .collect(),
+        leaving: rows
+            .leaving
+            .iter()
+            .map(|row| ((row.target.clone(), row.source.clone(), row.person.clone()), row.since))
+            .collect(),
+        ..Memory::default()
+    }
+}
+
+fn lay_over(memory: &mut Memory, verdicts: &Verdicts) {
+    let said = |approved| if approved { Verdict::Approved } else { Verdict::Rejected };
+    memory.approvals = verdicts.cases.iter().map(|row| (row.digest, said(row.approved))).collect();
+    memory.conflicts = verdicts
+        .conflicts
+        .iter()
+        .filter_map(|row| {
+            let decision = match (row.decision.as_str(), row.until) {
+                ("adopt", _) => ConflictDecision::Adopt,
+                ("add-only", _) => ConflictDecision::AddOnly,
+                ("keep-apart", _) => ConflictDecision::KeepApart,
+                ("ignore", until) => ConflictDecision::Ignore { until: until.unwrap_or(Time(i64::MAX)) },
+                _ => return None,
+            };
+            Some(((row.target.clone(), row.group.clone()), decision))
+        })
+        .collect();
+    memory.dead_letters = verdicts.letters.iter().map(|row| (row.target.clone(), row.id, row.fault.clone())).collect();
+    let mut own: BTreeMap<DirectoryId, BTreeSet<_>> = BTreeMap::new();
+    for (directory, account) in &verdicts.own_accounts {
+        own.entry(directory.clone()).or_default().insert(account.clone());
+    }
+    memory.own_accounts = own;
+    memory.blind = verdicts.blind.iter().map(|(directory, _)| directory.clone()).collect();
+}
