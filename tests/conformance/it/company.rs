@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// With `CI=true` absent data are a failure.
 pub(crate) fn world() -> Result<(Vec<u8>, &'static str)> {
     let Some(shared) = harness::find::shared()? else {
-        return Ok((made_up().to_string().into_bytes(), "the data are absent: a small made-up company instead"));
+        return Ok((made_up().to_string().into_bytes(), "a small made-up company, because the data are absent"));
     };
     let path = shared.join("data/k8s-google-groups/snapshot.json");
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -12,10 +12,10 @@ use twin::{Config, Twin};
 use crate::company;
 
 /// Beyond this a program hangs.
-const LONGEST: Duration = Duration::from_secs(90);
+const LONGEST: Duration = Duration::from_mins(3);
 
 /// Making the environment fetches packages.
-const LONGEST_SETUP: Duration = Duration::from_secs(400);
+const LONGEST_SETUP: Duration = Duration::from_mins(7);
 
 /// Runs `python/<program>.py` against a twin of its own, and gives what it printed.
 ///
@@ -35,8 +35,8 @@ pub(crate) async fn run(program: &str) -> Result<String> {
         Some(specs) => drop(command.arg("--specs").arg(specs)),
         None => eprintln!("the vendors' documents are absent: only Google's own copy is checked"),
     }
-    let printed = output(command, LONGEST).await.with_context(|| format!("{program} on {origin}"))?;
-    Ok(format!("{program} on {origin}\n{printed}"))
+    let printed = output(command, LONGEST).await.with_context(|| format!("{program}, with {origin}"))?;
+    Ok(format!("{program}, with {origin}\n{printed}"))
 }
 
 /// The folder of the vendors' documents.

@@ -81,6 +81,7 @@ def allows(session):
     more = Allowed([*both.entries, Entry("old", "judges", "jira:*", "status 999*", "somewhere")])
     session.holds("what is not needed fails", "'old' is not needed" in more.judge("judges", findings)[0])
     session.same("but only in its own program", more.judge("another", findings), [])
+    session.same("and only where all documents are there", more.judge("judges", findings, complete=False), [])
     documents = session.documents
     documents.account()
     missing = [operation for operation, what in documents.findings.seen if what == "not played"]

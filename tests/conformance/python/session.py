@@ -114,7 +114,7 @@ class Session:
             self.documents.check(exchange)
         if accounted:
             self.documents.account()
-        bad = self.allowed.judge(self.program, self.documents.findings)
+        bad = self.allowed.judge(self.program, self.documents.findings, self.documents.folder is not None)
         print(f"{self.program}: {self.facts} facts, {len(exchanges)} exchanges recorded")
         print(self.documents.summary())
         for broken in self.broken:
