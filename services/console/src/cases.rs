@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Query, State};
 use contract::ops;
-use model::{Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, TenantId, Time};
+use model::{Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GuardName, TenantId, Time};
 use serde::Deserialize;
 use store::StoreError;
 use store::plan::{CaseRow, CaseState, VerdictRow};
@@ -188,7 +188,37 @@ pub(crate) async fn list(
     let expires = api.now().plus(api.policy(&asked.tenant).await?.approval.expires);
     let rows = api.store().cases(&asked.tenant, among).await?;
     let rows = rows.iter().filter(|row| all || beside.state(row) == state);
-    Ok(Json(ops::CaseList { cases: rows.map(|row| row_summary(&asked.tenant, row, &beside, expires)).collect() }))
+    let mut cases: Vec<_> = rows.map(|row| row_summary(&asked.tenant, row, &beside, expires)).collect();
+    let waiting = policy_summary(&api, &asked.tenant, &beside, expires).await?;
+    cases.extend(waiting.filter(|case| all || case.state == state.as_str()));
+    Ok(Json(ops::CaseList { cases }))
+}
+
+/// A policy that would stop managing too much waits like a case; its digest is its hash.
+async fn policy_summary(
+    api: &Api,
+    tenant: &TenantId,
+    beside: &Beside,
+    expires: Time,
+) -> Result<Option<ops::CaseSummary>, Failure> {
+    let Some((hash, reason, since)) = api.store().held_policy(tenant).await? else { return Ok(None) };
+    let state = match beside.verdicts.get(&hash) {
+        Some(verdict) if verdict.approved => CaseState::Approved,
+        Some(_) => CaseState::Rejected,
+        None => CaseState::Held,
+    };
+    Ok(Some(ops::CaseSummary {
+        digest: hash.to_string(),
+        target: "*".to_owned(),
+        kind: "policy".to_owned(),
+        state: state.as_str().to_owned(),
+        held: vec![ops::Guard { guard: GuardName::PolicyShrink.as_str().to_owned(), reason, found: None, limit: None }],
+        since: Some(since.to_string()),
+        expires: Some(expires.to_string()),
+        proposer: POLICY.to_owned(),
+        tenant: tenant.to_string(),
+        ..ops::CaseSummary::default()
+    }))
 }
 
 /// `GET /cases/{digest}`.
@@ -284,6 +314,10 @@ async fn judge(
     reason: &str,
 ) -> Result<ops::VerdictResult, Failure> {
     let reason = body::reason(reason)?;
+    let waiting = api.store().held_policy(&asked.tenant).await?.map(|(hash, ..)| hash);
+    if let Some(hash) = waiting.filter(|hash| names(digest, *hash)) {
+        return record(api, &asked.tenant, &asked.person, hash, POLICY, approved, reason).await;
+    }
     let row = find(api, &asked.tenant, digest).await?;
     let what = format!("{} case/{}", if approved { "approve" } else { "reject" }, row.case.digest);
     match decide(api, &asked.tenant, &asked.person, &row, approved, reason).await {
@@ -309,21 +343,36 @@ async fn decide(
         return Err(Failure::stale(format!("this case is not held any more: {why}")));
     }
     let beside = Beside::load(api, tenant).await?;
+    let proposer = beside.proposer(&row.target, &row.case);
+    tracing::info!(event.name = if approved { "rollcall.plan.approved" } else { "rollcall.plan.rejected" },
+        rollcall.org = %tenant, rollcall.site = %row.target, rollcall.plan.id = row.plan, "a case is decided");
+    record(api, tenant, person, row.case.digest, proposer, approved, reason).await
+}
+
+/// Whether a text is this digest, or enough of its first digits.
+fn names(text: &str, digest: Digest) -> bool {
+    text.len() >= PREFIX_MIN && digest.to_string().starts_with(&text.to_ascii_lowercase())
+}
+
+async fn record(
+    api: &Api,
+    tenant: &TenantId,
+    person: &Person,
+    digest: Digest,
+    proposer: &str,
+    approved: bool,
+    reason: &str,
+) -> Result<ops::VerdictResult, Failure> {
     let approval = api.policy(tenant).await?.approval.clone();
-    let mut proposer = beside.proposer(&row.target, &row.case).to_owned();
-    if !approval.four_eyes {
-        // One person is enough; the row says why.
-        proposer.push_str(" (four_eyes = false)");
-    }
+    // Where one person is enough, the row says why.
+    let proposer = if approval.four_eyes { proposer.to_owned() } else { format!("{proposer} (four_eyes = false)") };
     let decider = api.decider(person, reason);
     let until = decider.at.plus(approval.expires);
-    api.store().decide_case(tenant, row.case.digest, approved, &proposer, &decider, approval.expires).await?;
-    tracing::info!(event.name = if approved { "rollcall.plan.approved" } else { "rollcall.plan.rejected" },
-        rollcall.org = %tenant, rollcall.site = %row.target, rollcall.plan.id = row.plan, "a case was decided");
+    api.store().decide_case(tenant, digest, approved, &proposer, &decider, approval.expires).await?;
     let (result, why) = if approved {
         ("approved", format!("it goes with the next decision; the approval ends {until}"))
     } else {
         ("rejected", "it stays away until it changes".to_owned())
     };
-    Ok(ops::VerdictResult { digest: row.case.digest.to_string(), result: result.to_owned(), why })
+    Ok(ops::VerdictResult { digest: digest.to_string(), result: result.to_owned(), why })
 }

@@ -61,10 +61,10 @@ pub(crate) async fn admit(State(api): State<Api>, mut request: Request, next: Ne
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", otel.name = format!("{method} {route}"), otel.kind = "server");
-    let admitted = if !host_is_ours(&api, &request) {
-        Err(Failure::misdirected())
-    } else {
+    let admitted = if host_is_ours(&api, &request) {
         bearer(&request).and_then(|token| api.inner.tokens.current().find(token)).ok_or_else(Failure::unauthenticated)
+    } else {
+        Err(Failure::misdirected())
     };
     let mut response = match admitted {
         Ok(person) => {
@@ -101,14 +101,12 @@ pub(crate) async fn require(
     }
     let what = format!("{} {}", request.method(), request.uri().path());
     let (mut parts, _) = request.into_parts();
-    match Asked::from_request_parts(&mut parts, &api).await {
-        Ok(asked) => api.refuse(&asked.tenant, &person, &what, failure).await.into_response(),
-        // Which chain it belongs to cannot be said: the log keeps it.
-        Err(_) => {
-            tracing::warn!(event.name = "rollcall.console.refused", "a request was refused");
-            failure.into_response()
-        }
+    if let Ok(asked) = Asked::from_request_parts(&mut parts, &api).await {
+        return api.refuse(&asked.tenant, &person, &what, failure).await.into_response();
     }
+    // Which chain it belongs to cannot be said: the log keeps it.
+    tracing::warn!(event.name = "rollcall.console.refused", "a request was refused");
+    failure.into_response()
 }
 
 /// A path's parts; a part that cannot be read is a usage error in our own words.

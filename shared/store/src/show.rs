@@ -157,6 +157,22 @@ impl Store {
         Ok(proposals)
     }
 
+    /// The policy that waits for a person, since it would stop managing too much: its hash, why, since when. Approving
+    /// its hash puts it in force.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn held_policy(&self, tenant: &TenantId) -> Result<Option<(Digest, String, Time)>, StoreError> {
+        let client = self.client().await?;
+        let select = "select hash, note, loaded_at, state from plan.policy
+                       where tenant = $1 order by loaded_at desc limit 1";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
+        let Some(row) = rows.first().filter(|row| row.try_get::<_, &str>(3).is_ok_and(|state| state == "held")) else {
+            return Ok(None);
+        };
+        Ok(Some((row.digest("plan.policy", 0)?, row.try_get(1)?, row.time(2)?)))
+    }
+
     /// The calls that were made for what attaches to a dead letter of a tenant, the oldest first, 200 at most.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use store::StoreError;
 use store::console::Decider;
+use store::plan::{PolicyRow, PolicyState};
 
 use crate::world::{World, case, cloud, listed, tenant};
 
@@ -146,4 +147,25 @@ async fn conflicts_are_decided_in_bulk_and_for_targets_that_exist() {
     assert!(conflicts.iter().all(|row| row.decision == "ignore" && row.until.is_some()));
     let nowhere = json!({"decision": "keep-apart", "reason": "x"});
     assert_eq!(world.post("admin", "/conflicts/nowhere/g-1", nowhere).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_policy_that_would_shrink_too_much_waits_like_a_case() {
+    let world = World::start().await;
+    let hash = Digest::of(b"the smaller policy");
+    let row = PolicyRow {
+        hash,
+        body: "tenant = \"acme\"".to_owned(),
+        loaded_at: world.now(),
+        state: PolicyState::Held,
+        note: "40 % of the groups would no longer be managed".to_owned(),
+    };
+    world.reconciler.keep_policy(&tenant(), &row).await.unwrap();
+    let shown = listed(&world.get("viewer", "/cases").await.1);
+    assert_eq!((shown.len(), shown[0].kind.as_str(), shown[0].held[0].guard.as_str()), (1, "policy", "policy-shrink"));
+    assert_eq!(world.approve("operator", &hash.to_string()).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(world.approve("approver", &hash.short()).await.0, StatusCode::OK);
+    let verdicts = world.reconciler.load_verdicts(&tenant(), world.now()).await.unwrap().cases;
+    assert_eq!((verdicts[0].digest, verdicts[0].approved), (hash, true));
+    assert!(listed(&world.get("viewer", "/cases").await.1).is_empty());
 }

@@ -111,7 +111,7 @@ impl World {
         let owner = postgres.connect("rollcall_test").await.unwrap();
         let reconciler = Store::connect(&url, Some(store::Role::Reconciler), 2).await.unwrap();
         let writer = Store::connect(&url, Some(store::Role::Writer), 2).await.unwrap();
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let deciding = reconciler.acquire("reconciler/acme", "one", minute, Duration::ZERO).await.unwrap().unwrap();
         let writing = writer.acquire("writer/acme/cloud", "one", minute, Duration::ZERO).await.unwrap().unwrap();
         let world = Self {
