@@ -18,7 +18,7 @@ use twin::google::key;
 use twin::load::Change;
 use twin::{Running, Twin};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, clap::Parser)]
 struct Arguments {

@@ -4,11 +4,11 @@
 //! A message or a request only wakes: what is to be read stands in PostgreSQL. All that waits is read at once and
 //! committed as one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Delivery, Intake, Wake};
+use bus::{Bus, Consumer, Delivery, Intake, Wake};
 use contract::Verify;
 use futures_util::{StreamExt as _, stream};
 use model::{AccountId, Answer, Corroboration, Email, Fact, GroupId, Reading, Time};
@@ -36,33 +36,36 @@ pub(crate) struct Asker {
     pub(crate) clock: Clock,
     pub(crate) wake: Wake,
     pub(crate) report: LoopHandle,
+    /// Facts that could not be read, and when they are tried again.
+    resting: BTreeMap<Fact, Time>,
 }
 
 impl Asker {
+    pub(crate) const fn new(post: Arc<Post>, bus: Bus, clock: Clock, wake: Wake, report: LoopHandle) -> Self {
+        Self { post, bus, clock, wake, report, resting: BTreeMap::new() }
+    }
+
     /// Answers until told to stop.
-    pub(crate) async fn run(self) {
-        let place = &self.post.place;
-        let intake = Intake::verify(place.tenant(), place.id());
-        let mut consumer = loop {
-            match self.bus.consume::<Verify>(intake.clone()).await {
-                Ok(consumer) => break consumer,
-                Err(error) => tracing::warn!(%error, "cannot hear what is to be verified, trying again"),
-            }
-            tokio::select! {
-                () = self.post.stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        };
+    pub(crate) async fn run(mut self) {
+        let intake = Intake::verify(self.post.place.tenant(), self.post.place.id());
+        let mut consumer = None;
         loop {
+            if consumer.is_none() {
+                // Without NATS nobody wakes us, and what is to be read stands in PostgreSQL all the same.
+                match self.bus.consume::<Verify>(intake.clone()).await {
+                    Ok(opened) => consumer = Some(opened),
+                    Err(error) => tracing::warn!(%error, "cannot hear what is to be verified, trying again"),
+                }
+            }
+            let stop = self.post.stop.clone();
             let deliveries = tokio::select! {
-                () = self.post.stop.cancelled() => return,
+                () = stop.cancelled() => return,
                 () = self.wake.woken() => Vec::new(),
-                deliveries = consumer.next_batch(MOST as usize, LOOK_EVERY) => deliveries,
+                deliveries = next_batch(consumer.as_mut()) => deliveries,
             };
-            let round = self.round(&deliveries);
             let ended = tokio::select! {
-                () = self.post.stop.cancelled() => return,
-                ended = round => ended,
+                () = stop.cancelled() => return,
+                ended = self.round(&deliveries) => ended,
             };
             settle(deliveries, ended.is_ok()).await;
             if let Err(error) = ended {
@@ -74,31 +77,22 @@ impl Asker {
     }
 
     /// Reads what waits. Errors are the database's; what a vendor does not answer is left for the next round.
-    async fn round(&self, deliveries: &[Delivery<Verify>]) -> Result<(), StoreError> {
-        let span = |name: &'static str| {
-            let span = tracing::info_span!(
-                "ask",
-                otel.name = name,
-                rollcall.org = self.post.place.tenant().as_str(),
-                rollcall.site = self.post.place.id().as_str(),
-            );
-            for traceparent in deliveries.iter().filter_map(Delivery::traceparent) {
-                runtime::trace::link(&span, traceparent);
-            }
-            span
-        };
+    async fn round(&mut self, deliveries: &[Delivery<Verify>]) -> Result<(), StoreError> {
+        let now = outbound::now(&self.clock);
         let needs = self.post.store.open_needs(&self.post.key, MOST).await?;
-        if !needs.is_empty() {
+        self.resting.retain(|_, until| *until > now);
+        let facts: Vec<Fact> =
+            needs.into_iter().map(|(fact, _)| fact).filter(|fact| !self.resting.contains_key(fact)).collect();
+        if !facts.is_empty() {
             self.report.started("verify");
-            let facts: Vec<Fact> = needs.into_iter().map(|(fact, _)| fact).collect();
-            let said = self.verify(facts).instrument(span("watch verify")).await?;
+            let span = self.span("watch verify", deliveries);
+            let said = self.verify(facts).instrument(span).await?;
             self.report.finished(Ok(said), None);
         }
-        let now = outbound::now(&self.clock);
         let wishes = self.post.store.wishes(&self.post.key, now, MOST).await?;
         if !wishes.is_empty() {
             self.report.started("request");
-            let span = span("watch reread");
+            let span = self.span("watch reread", &[]);
             if let [Wish { traceparent: Some(traceparent), .. }] = wishes.as_slice() {
                 runtime::trace::set_parent(&span, traceparent);
             }
@@ -108,18 +102,39 @@ impl Asker {
         self.walk_what_became_ours(now).await
     }
 
-    async fn verify(&self, facts: Vec<Fact>) -> Result<String, StoreError> {
+    fn span(&self, name: &'static str, deliveries: &[Delivery<Verify>]) -> tracing::Span {
+        let span = tracing::info_span!(
+            "ask",
+            otel.name = name,
+            rollcall.org = self.post.place.tenant().as_str(),
+            rollcall.site = self.post.place.id().as_str(),
+        );
+        for traceparent in deliveries.iter().filter_map(Delivery::traceparent) {
+            runtime::trace::link(&span, traceparent);
+        }
+        span
+    }
+
+    async fn verify(&mut self, facts: Vec<Fact>) -> Result<String, StoreError> {
         let asked = facts.len();
-        let reads = facts.into_iter().map(|fact| self.prove(fact));
+        let this = &*self;
+        let reads = facts.into_iter().map(|fact| async move {
+            let proof = this.prove(&fact).await;
+            (fact, proof)
+        });
         let proofs: Vec<_> = stream::iter(reads).buffer_unordered(PARALLEL).collect().await;
+        let again = outbound::now(&self.clock).plus(AGAIN_AFTER.into());
         let (mut answers, mut readings, mut failed) = (Vec::new(), Vec::new(), None);
-        for proof in proofs {
+        for (fact, proof) in proofs {
             match proof {
                 Ok((answer, reading)) => {
                     answers.push(answer);
                     readings.extend(reading);
                 }
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    self.resting.insert(fact, again);
+                    failed = Some(error);
+                }
             }
         }
         // The order in which answers came is chance; what is committed is not.
@@ -134,105 +149,116 @@ impl Asker {
                 "{} of {asked} facts could not be read, trying again: {error}",
                 asked - answers.len()
             );
-            tokio::time::sleep(AGAIN_AFTER).await;
         }
         Ok(format!("{} of {asked} facts read", answers.len()))
     }
 
     /// Reads one fact. What holds after all was missed by a walk: it is read again, so that it is a row again.
-    async fn prove(&self, fact: Fact) -> Result<(Corroboration, Option<Reading>), ReadError> {
+    async fn prove(&self, fact: &Fact) -> Result<(Corroboration, Option<Reading>), ReadError> {
         let reader = &self.post.place.reader;
         let read_at = outbound::now(&self.clock);
-        let answer = reader.verify(&fact).await?;
-        let reading = match (&fact, answer) {
+        let answer = reader.verify(fact).await?;
+        let reading = match (fact, answer) {
             (Fact::Member { group, .. } | Fact::Nested { group, .. } | Fact::Group { group, .. }, Answer::Holds) => {
                 Some(reader.reread(std::slice::from_ref(group), &[]).await?)
             }
             (Fact::User { user, .. }, Answer::Holds) => Some(reader.reread(&[], std::slice::from_ref(user)).await?),
             _ => None,
         };
-        Ok((Corroboration { fact, answer, read_at }, reading))
+        Ok((Corroboration { fact: fact.clone(), answer, read_at }, reading))
     }
 
-    /// Reads the places that somebody asked for.
+    /// Reads the places that somebody asked for: all at once, and one by one when that goes wrong, so that one place that
+    /// cannot be read keeps nobody waiting.
     async fn grant(&self, wishes: Vec<Wish>) -> Result<String, StoreError> {
-        let ids: Vec<i64> = wishes.iter().map(|wish| wish.id).collect();
-        let places: BTreeSet<String> = wishes.into_iter().map(|wish| wish.place).collect();
+        let places: BTreeSet<String> = wishes.iter().map(|wish| wish.place.clone()).collect();
         if places.contains("all") {
             self.post.sweep.wake();
         }
-        let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
-        let reading = async {
-            for place in &places {
-                self.find(place, &mut users, &mut groups).await?;
-            }
-            let (groups, users) = (groups.into_iter().collect::<Vec<_>>(), users.into_iter().collect::<Vec<_>>());
-            if groups.is_empty() && users.is_empty() {
-                return Ok(None);
-            }
-            self.post.place.reader.reread(&groups, &users).await.map(Some).map_err(Trouble::Read)
-        };
-        let said = match reading.await {
-            Ok(Some(reading)) => {
-                let committed = self.post.commit(Pass::Targeted, &reading).await?;
-                format!("{} people, {} groups read again", committed.users.len(), committed.groups.len())
-            }
-            Ok(None) => format!("{} places asked for, a sweep or nobody there", places.len()),
-            Err(Trouble::Store(error)) => return Err(error),
-            Err(Trouble::Read(error)) => {
-                tracing::warn!(
-                    rollcall.site = self.post.place.id().as_str(),
-                    error.code = error.code.as_str(),
-                    "what was asked for could not be read: {error}"
-                );
-                if error.may_pass() {
-                    // The wishes stay; the sweep is not waited for.
-                    tokio::time::sleep(AGAIN_AFTER).await;
-                    return Ok("not readable now, trying again".to_owned());
+        let (mut done, mut failed) = (Vec::new(), None);
+        match self.reread(places.clone()).await? {
+            Ok(()) => done = wishes.iter().map(|wish| wish.id).collect(),
+            Err(error) if places.len() == 1 => failed = Some(error),
+            Err(_) => {
+                for wish in &wishes {
+                    match self.reread(BTreeSet::from([wish.place.clone()])).await? {
+                        Ok(()) => done.push(wish.id),
+                        Err(error) => failed = Some(error),
+                    }
                 }
-                "not readable: the sweep will say more".to_owned()
             }
-        };
-        self.post.store.wishes_done(&ids, outbound::now(&self.clock)).await?;
+        }
+        if let Some(error) = failed {
+            tracing::warn!(
+                rollcall.site = self.post.place.id().as_str(),
+                error.code = error.code.as_str(),
+                "what was asked for could not be read: {error}"
+            );
+            if !error.may_pass() {
+                // It will not be read by asking again; the sweep says more.
+                done = wishes.iter().map(|wish| wish.id).collect();
+            }
+        }
+        let said = format!("{} of {} requests read", done.len(), wishes.len());
+        self.post.store.wishes_done(&done, outbound::now(&self.clock)).await?;
         Ok(said)
     }
 
+    /// Finds out what places mean, reads that and commits it. The inner error is the vendor's.
+    async fn reread(&self, places: BTreeSet<String>) -> Result<Result<(), ReadError>, StoreError> {
+        let searches = places.into_iter().map(|place| self.find(place));
+        let found: Vec<_> = stream::iter(searches).buffer_unordered(PARALLEL).collect().await;
+        let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
+        for one in found {
+            match one {
+                Ok((more_users, more_groups)) => {
+                    users.extend(more_users);
+                    groups.extend(more_groups);
+                }
+                Err(Trouble::Store(error)) => return Err(error),
+                Err(Trouble::Read(error)) => return Ok(Err(error)),
+            }
+        }
+        if users.is_empty() && groups.is_empty() {
+            return Ok(Ok(()));
+        }
+        let (groups, users) = (groups.into_iter().collect::<Vec<_>>(), users.into_iter().collect::<Vec<_>>());
+        match self.post.place.reader.reread(&groups, &users).await {
+            Ok(reading) => self.post.commit(Pass::Targeted, &reading).await.map(|_| Ok(())),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
     /// Whom and what a place means: a person with all groups that the vendor or the mirror knows them in, or a group.
-    async fn find(
-        &self,
-        place: &str,
-        users: &mut BTreeSet<AccountId>,
-        groups: &mut BTreeSet<GroupId>,
-    ) -> Result<(), Trouble> {
-        let Some((kind, text)) = place.split_once('/') else { return Ok(()) };
+    async fn find(&self, place: String) -> Result<(Vec<AccountId>, Vec<GroupId>), Trouble> {
+        let (mut users, mut groups): (Vec<AccountId>, Vec<GroupId>) = (Vec::new(), Vec::new());
+        let Some((kind, text)) = place.split_once('/') else { return Ok((users, groups)) };
         let reader = &self.post.place.reader;
-        let mut found: Vec<AccountId> = Vec::new();
         match kind {
             "group" => groups.extend(GroupId::new(text).ok()),
             "user" => {
-                let Ok(id) = AccountId::new(text) else { return Ok(()) };
+                let Ok(id) = AccountId::new(text) else { return Ok((users, groups)) };
                 // A group's id may stand here: people ask by id without saying of what.
                 match (reader.read_user(&id).await?, GroupId::new(text)) {
-                    (None, Ok(group)) if reader.read_group(&group).await.ok().flatten().is_some() => {
-                        groups.insert(group);
-                    }
-                    _ => found.push(id),
+                    (None, Ok(group)) if reader.read_group(&group).await.ok().flatten().is_some() => groups.push(group),
+                    _ => users.push(id),
                 }
             }
             "email" => {
-                let Ok(email) = Email::new(text) else { return Ok(()) };
-                found.extend(reader.find_person(&email).await?.map(|user| user.id));
+                let Ok(email) = Email::new(text) else { return Ok((users, groups)) };
+                users.extend(reader.find_person(&email).await?.map(|user| user.id));
                 // Who is no longer found is read by the id that was known.
-                found.extend(self.post.store.people_at(&self.post.key, &email).await?);
+                users.extend(self.post.store.people_at(&self.post.key, &email).await?);
             }
             _ => {}
         }
-        for user in found {
-            groups.extend(reader.groups_of(&user).await?);
+        users.sort_unstable();
+        users.dedup();
+        for user in &users {
+            groups.extend(reader.groups_of(user).await?);
             groups.extend(self.post.store.groups_of(&self.post.key, user.as_str()).await?);
-            users.insert(user);
         }
-        Ok(())
+        Ok((users, groups))
     }
 
     /// Walks groups that a rule can touch and that were never walked: a source group became known or was renamed, or we
@@ -256,10 +282,7 @@ impl Asker {
                 self.post.commit(Pass::Targeted, &reading).await?;
                 Ok(format!("{} groups walked for the first time", groups.len()))
             }
-            Err(error) => {
-                tokio::time::sleep(AGAIN_AFTER).await;
-                Err(error.to_string())
-            }
+            Err(error) => Err(error.to_string()),
         };
         self.report.finished(said, None);
         Ok(())
@@ -282,6 +305,15 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
+}
+
+/// Waits for messages, or for the time when we look by ourselves.
+async fn next_batch(consumer: Option<&mut Consumer<Verify>>) -> Vec<Delivery<Verify>> {
+    if let Some(consumer) = consumer {
+        return consumer.next_batch(MOST as usize, LOOK_EVERY).await;
+    }
+    tokio::time::sleep(LOOK_EVERY).await;
+    Vec::new()
 }
 
 /// The rows are read: the messages have done their work. What still has no answer is a row without one.

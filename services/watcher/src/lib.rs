@@ -33,6 +33,9 @@ use model::TenantId;
 use runtime::{Exit, Fault, Shutdown, fault::without_password, health, metrics};
 use store::{Role, Store, StoreError};
 
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
 pub use options::Options;
 pub use reader::{Reader, ReaderOptions};
 pub use setup::{Place, places};
@@ -57,8 +60,11 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let broker = health.require("nats");
     let store = connect_store(&options).await?;
     let bus = connect_bus(&options).await?;
-    let serving = health::serve(listener, health.clone(), metrics::process().clone(), shutdown.hard().clone());
-    tokio::spawn(async move {
+    let last = CancellationToken::new();
+    let serving = health::serve(listener, health.clone(), metrics::process().clone(), last.clone());
+    // It ends last: until then the process says how it is.
+    let mut outlasting = JoinSet::new();
+    outlasting.spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the health endpoint stopped");
         }
@@ -75,6 +81,9 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
         shutdown.spawn(hear(bus.clone(), tenant, wakes, shutdown.clone()));
     }
     shutdown.finish().await;
+    last.cancel();
+    // Somebody may still be reading a page; that is not waited for.
+    let _ended = tokio::time::timeout(Duration::from_secs(1), outlasting.join_next()).await;
     Ok(())
 }
 
@@ -108,7 +117,10 @@ async fn connect_store(options: &Options) -> Result<Store, Fault> {
     let url = options.service.database_url();
     let role = options.service.role_set.then_some(Role::Watcher);
     Store::connect(url, role, CONNECTIONS).await.map_err(|error| match error {
-        StoreError::Unreachable(cause) => Fault::postgres_unreachable(url, &cause),
+        StoreError::Unreachable(cause) => {
+            let why = cause.source().map_or_else(|| cause.to_string(), ToString::to_string);
+            Fault::postgres_unreachable(url, &why)
+        }
         other => Fault::new("E0131", Exit::Error, format!("{}: {other}", without_password(url)))
             .help("run the migrations (`rollcall up` does), and check that this user may take the watcher's role"),
     })

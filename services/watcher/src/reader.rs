@@ -82,16 +82,7 @@ impl Reader {
         };
         match &directory.settings {
             Settings::Google { customer, auth, .. } => {
-                let auth = match auth {
-                    GoogleAuth::ServiceAccount { key, subject } => {
-                        google::Auth::ServiceAccount { key: secret(key)?, subject: subject.as_written().to_owned() }
-                    }
-                    GoogleAuth::OAuth { client_id, client_secret, refresh_token } => google::Auth::OAuth {
-                        client_id: client_id.clone(),
-                        client_secret: secret(client_secret)?,
-                        refresh_token: secret(refresh_token)?,
-                    },
-                };
+                let auth = google_auth(auth, &secret)?;
                 let budget = budget("google", google::documented_limit());
                 let customer = customer.clone();
                 let config = google::Config { endpoint, customer, auth, budget, clock, timeout, parallel };
@@ -157,6 +148,23 @@ impl Reader {
         }
         .counts()
     }
+}
+
+/// Who we are at Google, with the secrets fetched.
+fn google_auth(
+    auth: &GoogleAuth,
+    secret: &impl Fn(&SecretRef) -> Result<SecretString, Fault>,
+) -> Result<google::Auth, Fault> {
+    Ok(match auth {
+        GoogleAuth::ServiceAccount { key, subject } => {
+            google::Auth::ServiceAccount { key: secret(key)?, subject: subject.as_written().to_owned() }
+        }
+        GoogleAuth::OAuth { client_id, client_secret, refresh_token } => google::Auth::OAuth {
+            client_id: client_id.clone(),
+            client_secret: secret(client_secret)?,
+            refresh_token: secret(refresh_token)?,
+        },
+    })
 }
 
 /// Calls the same method of whichever reader it is.

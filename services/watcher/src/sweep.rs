@@ -24,6 +24,8 @@ pub(crate) struct Sweeper {
     pub(crate) report: LoopHandle,
     /// Sweeps in a row that lacked a list.
     failures: u32,
+    /// Sweeps in a row that were not whole.
+    partial: u32,
     /// When the last sweep ended that had both lists.
     listed_at: Option<Time>,
 }
@@ -31,14 +33,14 @@ pub(crate) struct Sweeper {
 /// How a sweep went.
 enum Swept {
     /// What was seen is committed.
-    Seen(Reading, Committed),
+    Seen(Box<(Reading, Committed)>),
     /// Nothing could be said.
     Nothing(ReadError),
 }
 
 impl Sweeper {
     pub(crate) fn new(post: Arc<Post>, clock: Clock, report: LoopHandle) -> Self {
-        Self { post, clock, report, failures: 0, listed_at: None }
+        Self { post, clock, report, failures: 0, partial: 0, listed_at: None }
     }
 
     /// Sweeps until told to stop.
@@ -78,7 +80,7 @@ impl Sweeper {
         if self.listed_at.is_none() {
             self.know_ourselves().await?;
         }
-        Ok(Swept::Seen(reading, committed))
+        Ok(Swept::Seen(Box::new((reading, committed))))
     }
 
     /// Which accounts the credentials belong to: they are never touched.
@@ -106,7 +108,8 @@ impl Sweeper {
     async fn judge(&mut self, swept: Result<Swept, StoreError>) -> (Result<String, String>, Span) {
         let now = outbound::now(&self.clock);
         let (result, listed, whole, about_us) = match &swept {
-            Ok(Swept::Seen(reading, committed)) => {
+            Ok(Swept::Seen(seen)) => {
+                let (reading, committed) = &**seen;
                 let listed = reading.users.complete && reading.groups.complete;
                 (Ok(summary(reading, committed)), listed, reading.is_whole(), false)
             }
@@ -146,8 +149,9 @@ impl Sweeper {
             tracing::warn!(%error, "cannot write how the directory is, writing it with the next sweep");
         }
         self.post.measure(self.listed_at, now);
+        self.partial = if whole { 0 } else { self.partial.saturating_add(1) };
         let every = self.post.place.directory.sweep_every;
-        let wait = if whole { every } else { Span(backoff(self.failures).0.min(every.0)) };
+        let wait = if whole { every } else { Span(backoff(self.partial).0.min(every.0)) };
         (result, wait)
     }
 }

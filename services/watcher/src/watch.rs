@@ -18,6 +18,9 @@ use crate::tenure::Tenure;
 /// How often we look for the lease while somebody else has it.
 const LOOK_FOR_LEASE: Duration = Duration::from_millis(500);
 
+/// How long we wait after a beginning that failed: the database, or a policy that means another directory than before.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
 /// What all directories of the process share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -33,11 +36,13 @@ pub(crate) async fn serve(shared: Arc<Shared>, place: Place, asked: Wake) {
     let name = format!("watcher/{}/{}", place.tenant(), place.id());
     let holder = ids::uuid().to_string();
     while !shared.shutdown.has_begun() {
+        let mut rest = LOOK_FOR_LEASE;
         match Tenure::acquire(&shared.store, &name, &holder).await {
             Ok(Some(tenure)) => {
                 tracing::info!(lease = name, epoch = tenure.lease().epoch, "this watcher has the directory");
                 if let Err(error) = hold(&shared, &place, &tenure, &asked).await {
-                    tracing::warn!(%error, lease = name, "watching ends, and begins anew");
+                    tracing::error!(%error, lease = name, "cannot watch this directory, beginning anew");
+                    rest = AFTER_FAILURE;
                 }
                 tenure.give_up().await;
             }
@@ -46,14 +51,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, place: Place, asked: Wake) {
         }
         tokio::select! {
             () = shared.shutdown.begun() => {}
-            () = tokio::time::sleep(LOOK_FOR_LEASE) => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 }
 
 /// Watches while the lease is ours.
 async fn hold(shared: &Shared, place: &Place, tenure: &Tenure, asked: &Wake) -> Result<(), StoreError> {
-    let keeping = tokio::spawn({
+    let keeping = shared.shutdown.spawn({
         let tenure = tenure.clone();
         async move { tenure.keep().await }
     });
@@ -63,7 +68,7 @@ async fn hold(shared: &Shared, place: &Place, tenure: &Tenure, asked: &Wake) -> 
     }
     let (relay, sweep, stop) = (Wake::default(), Wake::default(), CancellationToken::new());
     let relay_stop = CancellationToken::new();
-    let relaying = tokio::spawn({
+    let relaying = shared.shutdown.spawn({
         let (bus, store, tenure) = (shared.bus.clone(), shared.store.clone(), tenure.clone());
         let (topic, wake, stop) = (key.topic(), relay.clone(), relay_stop.clone());
         async move {
@@ -81,14 +86,9 @@ async fn hold(shared: &Shared, place: &Place, tenure: &Tenure, asked: &Wake) -> 
     let sweep_report = shared.health.register_loop(&format!("sweep {site}"));
     let ask_report = shared.health.register_loop(&format!("ask {site}"));
     let sweeper = Sweeper::new(Arc::clone(&post), shared.clock.clone(), sweep_report.clone());
-    let asker = Asker {
-        post,
-        bus: shared.bus.clone(),
-        clock: shared.clock.clone(),
-        wake: asked.clone(),
-        report: ask_report.clone(),
-    };
-    let (sweeping, asking) = (tokio::spawn(sweeper.run()), tokio::spawn(asker.run()));
+    let (bus, clock) = (shared.bus.clone(), shared.clock.clone());
+    let asker = Asker::new(post, bus, clock, asked.clone(), ask_report.clone());
+    let (sweeping, asking) = (shared.shutdown.spawn(sweeper.run()), shared.shutdown.spawn(asker.run()));
     tokio::select! {
         () = shared.shutdown.begun() => {}
         () = tenure.over().cancelled() => {}
