@@ -54,6 +54,7 @@ pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> Option<De
             tracing::error!(event.name = "rollcall.plan.refused", rollcall.org = state.tenant.as_str(), %violation,
                 "the second opinion differs: this plan is not carried out");
         }
+        state.swept |= occasion == Occasion::Sweep;
         return None;
     }
     settle::learn(state, &decision, now, turn);

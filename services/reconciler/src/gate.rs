@@ -18,17 +18,20 @@ use crate::{
 /// Who the chain says decided what no person did.
 pub(crate) const ACTOR: &str = "reconciler";
 
-/// Releases what may go: edges wait for a command of theirs, groups and accounts get one at once. `ids` makes ids.
+/// Releases what may go: edges wait for a command of theirs, groups and accounts get one at once. While nothing new is
+/// `due`, only what a person approved goes. `ids` makes ids.
 pub(crate) fn release(
     state: &mut State,
     decision: &Decision,
+    due: bool,
     now: Time,
     turn: &mut Turn,
     ids: &mut impl FnMut() -> CommandId,
 ) {
     let number = decision.plan.number.unwrap_or(0);
     for (target, case) in decision.plan.cases() {
-        if !case.is_released() || state.is_paused(target) {
+        let approved = state.memory.approvals.get(&case.digest) == Some(&Verdict::Approved);
+        if !case.is_released() || state.is_paused(target) || !(due || approved) {
             continue;
         }
         let mut gate = Gate { state: &mut *state, turn: &mut *turn, target, case, number, now, gone: 0 };

@@ -124,14 +124,11 @@ impl State {
         }
         for AccountOpenRow { target, source, person, command } in rows.accounts_open {
             // Its outcome was taken in before we came: read back whatever was done.
-            let done = match state.open.get(&command).map(|open| &open.command.body) {
-                Some(_) => None,
-                None => {
-                    let account = state.memory.people.get(&(source.clone(), person.clone(), target.clone())).cloned();
-                    let lag = state.planner.policy().directories.get(&target).map(|d| d.lag).unwrap_or_default();
-                    Some(Done { account, after: now.plus(lag) })
-                }
-            };
+            let done = (!state.open.contains_key(&command)).then(|| {
+                let account = state.memory.people.get(&(source.clone(), person.clone(), target.clone())).cloned();
+                let lag = state.planner.policy().directories.get(&target).map(|d| d.lag).unwrap_or_default();
+                Done { account, after: now.plus(lag) }
+            });
             state.accounts.insert((target, source, person), AccountOpen { command, done });
         }
         state

@@ -133,7 +133,7 @@ pub(crate) fn audit(at: Time, verb: &str, hash: Digest) -> AuditEntry {
     }
 }
 
-/// Whether something new may be decided now. `asked`: a person asked for it.
+/// Whether something new may go now. `asked`: a person asked for it a short while ago.
 pub(crate) fn is_due(schedule: &Schedule, last: &mut Option<Time>, now: Time, asked: bool) -> bool {
     match schedule {
         Schedule::Continuous => true,

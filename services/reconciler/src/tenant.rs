@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use model::{TenantId, Time};
+use model::{Span, TenantId, Time};
 use planner::Decision;
 use policy::Policy;
 use runtime::{Clock, health::LoopHandle, metrics};
@@ -22,6 +22,8 @@ use crate::{
 
 /// How long to wait before a lease is asked for again, and after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long a request to synchronize lets new decisions go where the schedule alone would not.
+const ASKED_FOR: Span = Span::from_secs(300);
 /// A span links at most so many traces; a batch of thousands is found by its plan.
 const LINKS: usize = 32;
 
@@ -66,8 +68,8 @@ struct Session<'a> {
     watch: PolicyWatch,
     /// When something new was last decided, for schedules.
     decided_at: Option<Time>,
-    /// A person asked for a decision now.
-    asked: bool,
+    /// Until when a person's request to synchronize holds, for schedules: what is read for it takes its time.
+    asked_until: Time,
     last: Option<Decision>,
     /// What loading found out, to be committed with the first turn.
     begun: Turn,
@@ -158,7 +160,7 @@ async fn open<'a>(shared: &'a Shared, lease: &'a Lease, loaded: &Loaded) -> Resu
     let read = mirror::advance(&shared.store, &mut state, now, &mut begun).await?;
     tracing::info!(rollcall.org = tenant.as_str(), rows = read, "the mirrors are in memory");
     let watch = PolicyWatch { seen: hash, waiting };
-    Ok(Session { shared, lease, state, watch, decided_at: None, asked: false, last: None, begun })
+    Ok(Session { shared, lease, state, watch, decided_at: None, asked_until: Time::NEVER, last: None, begun })
 }
 
 fn now(clock: &Clock) -> Time {
@@ -178,7 +180,7 @@ impl Session<'_> {
             "resume" => {
                 self.state.paused.remove(target);
             }
-            "sync" => self.asked = true,
+            "sync" => self.asked_until = now(&self.shared.clock).plus(ASKED_FOR),
             _ => {}
         }
     }
@@ -186,7 +188,7 @@ impl Session<'_> {
     /// One turn within its span: a child of what woke it if that is one trace, else linked to all of them.
     async fn turn(&mut self, woken: &Woken) -> Result<Turned, StoreError> {
         let now = now(&self.shared.clock);
-        let asked = std::mem::take(&mut self.asked);
+        let asked = now < self.asked_until;
         let due = sweep::is_due(&self.state.planner.policy().schedule, &mut self.decided_at, now, asked);
         let begun = std::mem::take(&mut self.begun);
         let traces = woken.traces();

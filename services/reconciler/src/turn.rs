@@ -26,7 +26,7 @@ pub(crate) struct Turned {
     pub(crate) asked: bool,
     /// More outcomes wait than one turn takes in.
     pub(crate) more: bool,
-    /// The decision, for what is shown; `None`: none was due, or the second opinion differed.
+    /// The decision, for what is shown; `None`: the second opinion differed.
     pub(crate) decision: Option<Decision>,
 }
 
@@ -38,7 +38,8 @@ impl Turned {
     }
 }
 
-/// Takes a turn. `begun`: what is to be committed with it anyway. `decides`: the policy's schedule lets something new be decided now.
+/// Takes a turn. `begun`: what is to be committed with it anyway. `due`: the policy's schedule lets something new go now;
+/// otherwise only what a person approved goes, and what was released before.
 ///
 /// # Errors
 /// When the database does not answer, or the lease is lost: the state is then not to be used any more.
@@ -48,18 +49,20 @@ pub(crate) async fn take(
     state: &mut State,
     begun: Turn,
     now: Time,
-    decides: bool,
+    due: bool,
 ) -> Result<Turned, StoreError> {
     let mut turn = Turn { at: now, ..begun };
     let outcomes = store.unapplied_outcomes(&state.tenant, OUTCOMES).await?;
     settle::outcomes(state, &outcomes, &mut turn, metrics::process());
-    let rows = mirror::advance(store, state, now, &mut turn).await?;
     // After the outcomes: the letter of a rejection is committed with it.
-    decide::lay_over(state, store.load_verdicts(&state.tenant, now).await?);
-    let decision = if decides { decide::decide(state, now, &mut turn) } else { None };
+    let tenant = state.tenant.clone();
+    let (rows, verdicts) =
+        tokio::try_join!(mirror::advance(store, state, now, &mut turn), store.load_verdicts(&tenant, now))?;
+    decide::lay_over(state, verdicts);
+    let decision = decide::decide(state, now, &mut turn);
     if let Some(decision) = &decision {
         let mut ids = || CommandId(runtime::ids::uuid());
-        gate::release(state, decision, now, &mut turn, &mut ids);
+        gate::release(state, decision, due, now, &mut turn, &mut ids);
         gate::hold(state, decision, now, &mut turn);
         dispatch::commands(state, now, &mut turn, &mut ids);
         let asked = decide::questions(state, decision, now, &mut turn);

@@ -82,7 +82,7 @@ impl<T: contract::Payload> Source<T> {
         loop {
             match &mut self.consumer {
                 Some(consumer) => {
-                    let batch = consumer.next_batch(MOST, Duration::from_secs(60)).await;
+                    let batch = consumer.next_batch(MOST, Duration::from_mins(1)).await;
                     if !batch.is_empty() {
                         return batch;
                     }

@@ -21,7 +21,7 @@ use store::{Lease, OutboxMessage, Role, Schema, Store};
 use tokio_util::sync::CancellationToken;
 
 pub const WITHIN: Duration = Duration::from_secs(30);
-const LEASE: Duration = Duration::from_secs(600);
+const LEASE: Duration = Duration::from_mins(10);
 
 /// The policy that most tests use; `{more}` is replaced.
 const POLICY: &str = r#"
@@ -124,7 +124,7 @@ impl World {
         let console = Store::connect(&url, Some(Role::Console), 2).await.unwrap();
         let writing = writer.acquire("writer/acme/cloud", "test", LEASE, Duration::ZERO).await.unwrap().unwrap();
         let mut keys = BTreeMap::new();
-        for name in ["workspace", "cloud"] {
+        for name in ["workspace", "cloud", "idp"] {
             let id = DirectoryId::new(name).unwrap();
             keys.insert(name, watcher.directory(&tenant(), &id).await.unwrap());
         }
@@ -227,6 +227,50 @@ impl World {
     pub async fn sweep_target(&mut self) -> Committed {
         let reading = self.reading(&self.target.clone(), "a-");
         self.commit("cloud", Pass::Sweep, reading).await
+    }
+
+    /// Reads the accounts of the provisioning directory.
+    pub async fn sweep_accounts(&mut self, names: &[&str]) -> Committed {
+        let at = self.moment();
+        let mut reading = Reading::begun(at);
+        reading.ended_at = at;
+        reading.users.complete = true;
+        reading.groups.complete = true;
+        for name in names {
+            let email = Email::new(format!("{name}@acme.com")).unwrap();
+            let mut user = User::new(account(&format!("s-{name}")), Some(email));
+            user.external_id = Some(format!("p-{name}"));
+            reading.users.seen.push(user);
+        }
+        self.commit("idp", Pass::Sweep, reading).await
+    }
+
+    /// Commands that wait for the writer of a directory.
+    pub async fn waiting_at(&self, directory: &str) -> Vec<Command> {
+        let id = DirectoryId::new(directory).unwrap();
+        let mut all = Vec::new();
+        for lane in Lane::ALL {
+            let waiting = self.writer.waiting_commands(&tenant(), &id, lane, 1_000).await.unwrap();
+            all.extend(waiting.into_iter().map(|open| open.command));
+        }
+        all
+    }
+
+    /// Reports that an account command was done.
+    pub async fn report_account(&mut self, command: &Command, id: &str) {
+        let outcome = Outcome {
+            command: command.id,
+            tenant: tenant(),
+            target: command.target.clone(),
+            at: self.moment(),
+            result: StepResult::Done,
+            edges: Vec::new(),
+            group: None,
+            account: Some(account(id)),
+            behind: None,
+        };
+        let none = |_: &RecordedOutcomes| Vec::new();
+        self.writer.record_outcomes(&self.writing, &tenant(), &[], &[outcome], &[], &[], none).await.unwrap();
     }
 
     /// Reads one group of the source.

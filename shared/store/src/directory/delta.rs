@@ -117,78 +117,59 @@ async fn fill(
     delta: &mut Delta,
 ) -> Result<(), StoreError> {
     let key = directory.key;
+    let two: [&(dyn ToSql + Sync); 2] = [&key, &since];
     let three: [&(dyn ToSql + Sync); 3] = [&key, &since, &cutoff];
-    each(
-        tx,
-        "select body, gone_at from directory.user_row
-          where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id",
-        &three,
-        |row| {
+    let Delta { users, groups, members, reads, corroborations, .. } = delta;
+    // Sent together, answered one after the other: one round trip for a few rows.
+    futures_util::try_join!(
+        each(tx, USERS, &three, |row| {
             let user: User = row.json("directory.user_row", 0)?;
-            delta.users.push(UserRow { user, gone_at: time(row, 1)? });
+            users.push(UserRow { user, gone_at: time(row, 1)? });
             Ok(())
-        },
-    )
-    .await?;
-    each(
-        tx,
-        "select body, gone_at from directory.group_row
-          where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id",
-        &three,
-        |row| {
+        }),
+        each(tx, GROUPS, &three, |row| {
             let group: Group = row.json("directory.group_row", 0)?;
-            delta.groups.push(GroupRow { group, gone_at: time(row, 1)? });
+            groups.push(GroupRow { group, gone_at: time(row, 1)? });
             Ok(())
-        },
-    )
-    .await?;
-    // What ended and holds again is told by the row that holds.
-    each(
-        tx,
-        "select group_id, kind, member, role, until_at from directory.membership m
-          where dir = $1 and version > $2
-            and (until_at is null
-                 or (until_at > $3 and not exists (
-                        select from directory.membership o
-                         where o.dir = m.dir and o.group_id = m.group_id and o.kind = m.kind
-                           and o.member = m.member and o.until_at is null)))
-          order by group_id, kind, member, until_at",
-        &three,
-        |row| {
-            delta.members.push(MemberRow {
+        }),
+        each(tx, MEMBERS, &three, |row| {
+            members.push(MemberRow {
                 group: row.group("directory.membership", 0)?,
                 member: member_kind(row.try_get(1)?, row.try_get(2)?)?,
                 role: role(row.try_get(3)?)?,
                 gone_at: time(row, 4)?,
             });
             Ok(())
-        },
-    )
-    .await?;
-    let two: [&(dyn ToSql + Sync); 2] = [&key, &since];
-    each(
-        tx,
-        "select kind, group_id, complete_began_at, ended_at, complete, rows_now, rows_before, digest
-           from directory.scope_read where dir = $1 and version > $2 order by kind, group_id",
-        &two,
-        |row| {
-            delta.reads.push(read_row(row)?);
+        }),
+        each(tx, READS, &two, |row| {
+            reads.push(read_row(row)?);
             Ok(())
-        },
-    )
-    .await?;
-    each(
-        tx,
-        "select fact, answer, read_at from directory.corroboration
-          where dir = $1 and version > $2 and read_at > $3 order by fact",
-        &three,
-        |row| {
-            delta.corroborations.push(corroboration(&directory.directory, row)?);
+        }),
+        each(tx, ANSWERS, &three, |row| {
+            corroborations.push(corroboration(&directory.directory, row)?);
             Ok(())
-        },
-    )
-    .await
+        }),
+    )?;
+    Ok(())
 }
+
+const USERS: &str = "select body, gone_at from directory.user_row
+    where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id";
+const GROUPS: &str = "select body, gone_at from directory.group_row
+    where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id";
+/// What ended and holds again is told by the row that holds.
+const MEMBERS: &str = "select group_id, kind, member, role, until_at from directory.membership m
+    where dir = $1 and version > $2
+      and (until_at is null
+           or (until_at > $3 and not exists (
+                  select from directory.membership o
+                   where o.dir = m.dir and o.group_id = m.group_id and o.kind = m.kind
+                     and o.member = m.member and o.until_at is null)))
+    order by group_id, kind, member, until_at";
+const READS: &str = "select kind, group_id, complete_began_at, ended_at, complete, rows_now, rows_before, digest
+    from directory.scope_read where dir = $1 and version > $2 order by kind, group_id";
+const ANSWERS: &str = "select fact, answer, read_at from directory.corroboration
+    where dir = $1 and version > $2 and read_at > $3 order by fact";
 
 /// Streams the rows of a query, so that a million of them are never held twice.
 async fn each(

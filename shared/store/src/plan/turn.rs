@@ -1,6 +1,7 @@
 //! One turn of the reconciler, committed whole.
 
 use deadpool_postgres::Transaction;
+use futures_util::try_join;
 use model::{Canonical as _, CommandId, DirectoryId, Fact, Generation, TenantId, Time};
 
 use super::rows::{
@@ -84,19 +85,22 @@ impl Store {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         settle(&tx, tenant, turn).await?;
-        forget(&tx, tenant, turn).await?;
-        remember(&tx, tenant, turn).await?;
-        link(&tx, tenant, turn).await?;
-        pin(&tx, tenant, turn).await?;
-        holds(&tx, tenant, turn).await?;
-        plan_and_cases(&tx, tenant, turn).await?;
-        release(&tx, tenant, turn).await?;
-        commands(&tx, tenant, turn).await?;
-        objects(&tx, tenant, turn).await?;
-        marks(&tx, tenant, turn).await?;
+        // Statements of one line are sent together and done in this order: a round trip for each line.
+        try_join!(
+            forget(&tx, tenant, turn),
+            link(&tx, tenant, turn),
+            pin(&tx, tenant, turn),
+            holds(&tx, tenant, turn)
+        )?;
+        try_join!(remember(&tx, tenant, turn), plan_and_cases(&tx, tenant, turn), release(&tx, tenant, turn))?;
         let mut messages: Vec<OutboxMessage> = turn.commands.iter().map(|new| new.message.clone()).collect();
         messages.extend(turn.messages.iter().cloned());
-        outbox::put(&tx, Schema::Plan, &messages).await?;
+        try_join!(
+            commands(&tx, tenant, turn),
+            objects(&tx, tenant, turn),
+            marks(&tx, tenant, turn),
+            outbox::put(&tx, Schema::Plan, &messages),
+        )?;
         lease::hold(&tx, held).await?;
         audit::append(&tx, tenant, &turn.audit).await?;
         Ok(tx.commit().await?)

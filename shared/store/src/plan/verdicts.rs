@@ -63,6 +63,19 @@ pub struct Verdicts {
     pub blind: Vec<(DirectoryId, Time)>,
 }
 
+const CASES: &str = "select distinct on (digest) digest, verdict = 'approved', actor, at from console.approval
+     where tenant = $1 and (verdict = 'rejected' or expires_at > $2) order by digest, id desc";
+const CONFLICTS: &str = "select distinct on (target, group_id) target, group_id, decision, until_at
+     from console.conflict_decision where tenant = $1 order by target, group_id, id desc";
+const LETTERS: &str = "select id, target, fault, class, first_at from effect.letter
+     where tenant = $1 and state = 'open' order by id";
+const PAUSED: &str = "select target from (select distinct on (target) target, paused from console.pause
+     where tenant = $1 order by target, id desc) p where paused order by 1";
+const OWN_ACCOUNTS: &str = "select d.directory, o.account from directory.own_account o
+     join directory.directory d on d.key = o.dir where d.tenant = $1 order by 1, 2";
+const BLIND: &str = "select directory, blind_since from directory.directory
+     where tenant = $1 and blind_since is not null order by 1";
+
 impl Store {
     /// What people decided and what stands in the way of a tenant, at `now`.
     ///
@@ -70,20 +83,26 @@ impl Store {
     /// When the database does not answer or holds a row that cannot be read.
     pub async fn load_verdicts(&self, tenant: &TenantId, now: Time) -> Result<Verdicts, StoreError> {
         const LETTER: &str = "effect.dead_letter";
-        let mut client = self.client().await?;
-        let tx = client.build_transaction().read_only(true).start().await?;
+        let client = self.client().await?;
         let name = tenant.as_str();
+        // Sent together, answered one after the other: one round trip. They need not be of one instant.
+        let of_tenant: sql::Params<'_> = &[&name];
+        let at_now: sql::Params<'_> = &[&name, &now.0];
+        let (cases, conflicts, letters, paused, own_accounts, blind) = futures_util::try_join!(
+            sql::query_on(&client, CASES, at_now),
+            sql::query_on(&client, CONFLICTS, of_tenant),
+            sql::query_on(&client, LETTERS, of_tenant),
+            sql::query_on(&client, PAUSED, of_tenant),
+            sql::query_on(&client, OWN_ACCOUNTS, of_tenant),
+            sql::query_on(&client, BLIND, of_tenant),
+        )?;
         let mut verdicts = Verdicts::default();
-        let select = "select distinct on (digest) digest, verdict = 'approved', actor, at from console.approval
-                       where tenant = $1 and (verdict = 'rejected' or expires_at > $2) order by digest, id desc";
-        for row in sql::query(&tx, select, &[&name, &now.0]).await? {
+        for row in cases {
             let digest = row.digest("console.approval", 0)?;
             let (approved, actor, at) = (row.try_get(1)?, row.try_get(2)?, row.time(3)?);
             verdicts.cases.push(VerdictRow { digest, approved, actor, at });
         }
-        let select = "select distinct on (target, group_id) target, group_id, decision, until_at
-                        from console.conflict_decision where tenant = $1 order by target, group_id, id desc";
-        for row in sql::query(&tx, select, &[&name]).await? {
+        for row in conflicts {
             verdicts.conflicts.push(ConflictRow {
                 target: row.directory("console.conflict_decision", 0)?,
                 group: row.group("console.conflict_decision", 1)?,
@@ -91,9 +110,7 @@ impl Store {
                 until: row.try_get::<_, Option<i64>>(3)?.map(Time),
             });
         }
-        let select = "select id, target, fault, class, first_at from effect.letter
-                       where tenant = $1 and state = 'open' order by id";
-        for row in sql::query(&tx, select, &[&name]).await? {
+        for row in letters {
             let class: &str = row.try_get(3)?;
             verdicts.letters.push(LetterRow {
                 id: row.number(0)?,
@@ -104,23 +121,16 @@ impl Store {
                 first_at: row.time(4)?,
             });
         }
-        let select = "select target from (select distinct on (target) target, paused from console.pause
-                                           where tenant = $1 order by target, id desc) p where paused order by 1";
-        for row in sql::query(&tx, select, &[&name]).await? {
+        for row in paused {
             verdicts.paused.push(row.try_get(0)?);
         }
-        let select = "select d.directory, o.account from directory.own_account o
-                        join directory.directory d on d.key = o.dir where d.tenant = $1 order by 1, 2";
-        for row in sql::query(&tx, select, &[&name]).await? {
+        for row in own_accounts {
             let own = (row.directory("directory.own_account", 0)?, row.account("directory.own_account", 1)?);
             verdicts.own_accounts.push(own);
         }
-        let select = "select directory, blind_since from directory.directory
-                       where tenant = $1 and blind_since is not null order by 1";
-        for row in sql::query(&tx, select, &[&name]).await? {
+        for row in blind {
             verdicts.blind.push((row.directory("directory.directory", 0)?, row.time(1)?));
         }
-        tx.commit().await?;
         Ok(verdicts)
     }
 }

@@ -8,6 +8,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("watcher", "directory.*", "SIUD"),
     ("watcher", "plan.need", "S"),
     ("watcher", "plan.progress", "S"),
+    ("watcher", "plan.pin", "S"),
     ("reconciler", "directory.*", "S"),
     ("reconciler", "plan.*", "SIUD"),
     ("reconciler", "effect.*", "S"),

@@ -4,6 +4,9 @@ use store::{Role, Store};
 
 use crate::world::{World, no_messages, sweep};
 
+/// The number of the last step in `migrations`.
+const NEWEST: i64 = 7;
+
 #[tokio::test]
 async fn many_processes_may_migrate_at_once_and_rows_stay() {
     let world = World::start().await;
@@ -12,7 +15,7 @@ async fn many_processes_may_migrate_at_once_and_rows_stay() {
     world.watcher.commit_reading(None, &directory, Pass::Sweep, &reading, no_messages).await.unwrap();
     let tasks: Vec<_> = (0..4).map(|_| tokio::spawn(store_migrate(world.url.clone()))).collect();
     for task in tasks {
-        assert_eq!(task.await.unwrap(), 6);
+        assert_eq!(task.await.unwrap(), NEWEST);
     }
     let delta = world.watcher.delta_since(&directory, 0, Time(20)).await.unwrap();
     assert_eq!((delta.users.len(), delta.members.len()), (1, 1));
@@ -21,7 +24,7 @@ async fn many_processes_may_migrate_at_once_and_rows_stay() {
     let url = world.postgres.database("second").await.unwrap();
     let tasks: Vec<_> = (0..3).map(|_| tokio::spawn(store_migrate(url.clone()))).collect();
     for task in tasks {
-        assert_eq!(task.await.unwrap(), 6);
+        assert_eq!(task.await.unwrap(), NEWEST);
     }
     Store::connect(&url, Some(Role::Writer), 1).await.unwrap();
 }
