@@ -56,8 +56,10 @@ pub(crate) async fn take(
     settle::outcomes(state, &outcomes, &mut turn, metrics::process());
     // After the outcomes: the letter of a rejection is committed with it.
     let tenant = state.tenant.clone();
-    let (rows, verdicts) =
-        tokio::try_join!(mirror::advance(store, state, now, &mut turn), store.load_verdicts(&tenant, now))?;
+    let (rows, verdicts) = tokio::try_join!(
+        Box::pin(mirror::advance(store, state, now, &mut turn)),
+        Box::pin(store.load_verdicts(&tenant, now)),
+    )?;
     decide::lay_over(state, verdicts);
     let decision = decide::decide(state, now, &mut turn);
     if let Some(decision) = &decision {
@@ -166,7 +168,7 @@ pub(crate) async fn commit(store: &Store, lease: &Lease, state: &State, turn: &T
     let mut tries = 0;
     loop {
         tries += 1;
-        match store.commit_turn(lease, &state.tenant, turn).await {
+        match Box::pin(store.commit_turn(lease, &state.tenant, turn)).await {
             Err(StoreError::Conflict(error)) if tries < TRIES => {
                 tracing::debug!(%error, "another transaction got in the way of a turn, trying again");
                 tokio::time::sleep(runtime::ids::jitter(std::time::Duration::from_millis(20))).await;
