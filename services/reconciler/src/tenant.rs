@@ -40,7 +40,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, file: PathBuf, loaded: Loaded) {
                 tracing::info!(rollcall.org = tenant.as_str(), "this reconciler has the tenant");
                 let keeper = tenure.clone();
                 let keeping = tokio::spawn(async move { keeper.keep().await });
-                if let Err(error) = hold(&shared, &tenure, &file, &loaded, &mut paused, &report).await {
+                let held = Box::pin(hold(&shared, &tenure, &file, &loaded, &mut paused, &report));
+                if let Err(error) = held.await {
                     tracing::warn!(%error, rollcall.org = tenant.as_str(), "a turn failed; the tenant is loaded again");
                     report.finished(Err(error.to_string()), None);
                 }
