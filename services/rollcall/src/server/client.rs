@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// How long an answer may take. Explaining reads whole mirrors the first time.
-const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+const ANSWER_WITHIN: Duration = Duration::from_mins(2);
 
 /// How long a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -113,7 +113,7 @@ fn fault(status: StatusCode, failure: ops::Failure) -> Fault {
         401 => ("E0313", Exit::Error),
         403 | 409 => ("E0314", Exit::Held),
         400..=499 => ("E0315", Exit::Usage),
-        503 | 502 | 504 => ("E0317", Exit::TryLater),
+        502..=504 => ("E0317", Exit::TryLater),
         _ => ("E0317", Exit::Error),
     };
     Fault::new(code, exit, message).help(failure.help)

@@ -36,7 +36,7 @@ fn text(explanation: &ops::Explanation) -> String {
         .iter()
         .map(|link| vec![if link.holds { "ok" } else { "x" }.to_owned(), link.link.clone(), link.why.clone()]);
     text.push_str(&table(&["", "LINK", "WHY"], rows));
-    text.push_str(&format!("{}\n", explanation.because));
+    text.extend([format!("{}\n", explanation.because)]);
     text
 }
 

@@ -67,7 +67,7 @@ async fn show(args: &ServerArgs, id: u64) -> Result<Exit, Fault> {
         text.push('\n');
         text.push_str(&table(&["AT", "REQUEST", "STATUS", "ANSWER (REDACTED)"], rows));
         if let Some(trace) = detail.letter.as_ref().and_then(|letter| letter.trace.as_ref()) {
-            text.push_str(&format!("trace {trace}\n"));
+            text.extend([format!("trace {trace}\n")]);
         }
         text
     });

@@ -39,12 +39,12 @@ fn text(cases: &[ops::CaseSummary]) -> String {
     let mut text = table(&["CASE", "TARGET", "KIND", "ABOUT", "CHANGES", "SINCE", "PROPOSED BY", "HELD BY"], rows);
     let removals: u64 = cases.iter().map(|case| case.removals).sum();
     let additions: u64 = cases.iter().map(|case| case.additions).sum();
-    text.push_str(&format!(
+    text.extend([format!(
         "{} held: {}, {}.\nNext: rollcall approve CASE --reason TEXT, or rollcall reject CASE --reason TEXT\n",
         counted(cases.len() as u64, "case", "cases"),
         counted(removals, "removal", "removals"),
         counted(additions, "addition", "additions"),
-    ));
+    )]);
     text
 }
 

@@ -68,17 +68,17 @@ fn tenant(status: &ops::Status) -> String {
     text.push_str(&table(&["TARGET", "STATE", "DRIFTED", "OPEN", "OLDEST", "HELD", "LETTERS", "AS OF"], targets));
     for outbox in status.outboxes.iter().filter(|outbox| outbox.unpublished > 0) {
         let (count, oldest) = (counted(outbox.unpublished, "message", "messages"), seconds(outbox.oldest_seconds));
-        text.push_str(&format!("{}: {count} not published, the oldest for {oldest}\n", outbox.outbox));
+        text.extend([format!("{}: {count} not published, the oldest for {oldest}\n", outbox.outbox)]);
     }
     if status.held > 0 {
-        text.push_str(&format!("{} held: `rollcall review`\n", counted(status.held, "case", "cases")));
+        text.extend([format!("{} held: `rollcall review`\n", counted(status.held, "case", "cases"))]);
     }
     if status.dead_letters > 0 {
         let letters = counted(status.dead_letters, "dead letter", "dead letters");
-        text.push_str(&format!("{letters}: `rollcall dead-letters`\n"));
+        text.extend([format!("{letters}: `rollcall dead-letters`\n")]);
     }
     for why in &status.why_not {
-        text.push_str(&format!("not in sync: {why}\n"));
+        text.extend([format!("not in sync: {why}\n")]);
     }
     text
 }
