@@ -27,7 +27,7 @@ pub(crate) async fn sync(
 ) -> Result<Json<ops::Accepted>, Failure> {
     let policy = api.policy(&asked.tenant).await?;
     let place = place(request.person.as_deref())?;
-    let directories = directories(&policy, request.directory.as_deref(), request.person.is_some())?;
+    let directories = directories(&policy, request.directory.as_deref())?;
     let now = api.now();
     let wish = Wish {
         id: 0,
@@ -81,17 +81,11 @@ fn place(person: Option<&str>) -> Result<String, Failure> {
     Ok(format!("user/{id}"))
 }
 
-/// A person is looked for at the sources, which say who is where; everything is read on both sides.
-fn directories(policy: &Policy, named: Option<&str>, one: bool) -> Result<Vec<DirectoryId>, Failure> {
-    if let Some(name) = named {
-        let found = policy.directories.keys().find(|directory| directory.as_str() == name);
-        return found.map(|directory| vec![directory.clone()]).ok_or_else(|| Failure::not_found("directory"));
-    }
-    let is_source = |directory: &DirectoryId| {
-        policy.rules.iter().any(|rule| &rule.from == directory)
-            || policy.provisions.iter().any(|provision| &provision.from == directory)
-    };
-    Ok(policy.directories.keys().filter(|directory| !one || is_source(directory)).cloned().collect())
+/// Everything is read on both sides, and so is a person: a new hire may be in no mirror yet, at either side.
+fn directories(policy: &Policy, named: Option<&str>) -> Result<Vec<DirectoryId>, Failure> {
+    let Some(name) = named else { return Ok(policy.directories.keys().cloned().collect()) };
+    let found = policy.directories.keys().find(|directory| directory.as_str() == name);
+    found.map(|directory| vec![directory.clone()]).ok_or_else(|| Failure::not_found("directory"))
 }
 
 /// `POST /pause`.

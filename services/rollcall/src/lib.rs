@@ -4,11 +4,15 @@
 //! Data goes to standard output, everything else to standard error. Nothing is changed unless a verb says so.
 
 pub mod args;
+mod demo;
+mod doctor;
 pub mod local;
 mod policy_file;
+pub mod server;
 mod services;
 mod show;
 mod twin_verb;
+mod up;
 
 use clap::CommandFactory as _;
 use runtime::{Exit, Fault};
@@ -41,6 +45,9 @@ async fn asynchronous(verb: Verb, quiet: bool) -> Result<Exit, Fault> {
     match verb {
         Verb::Plan(args) => local::plan::plan(&args, quiet).await,
         Verb::Apply(args) => local::apply::apply(&args, quiet).await,
+        Verb::Up(args) => up::up(&args).await,
+        Verb::Demo(args) => demo::demo(&args, quiet).await,
+        Verb::Doctor(args) => doctor::doctor(&args).await,
         Verb::Twin(args) => twin_verb::twin(&args).await,
         _ => Err(Fault::new("E0199", Exit::Error, "not wired")),
     }

@@ -83,7 +83,8 @@ impl Private {
 
     /// Asks the server to end and waits for it; ends it by force after ten seconds.
     pub async fn stop(mut self) {
-        if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
+        if let Some(pid) =
+            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
         {
             // PostgreSQL's fast stop is SIGINT; nats-server ends on it, too.
             let _gone_already = rustix::process::kill_process(pid, rustix::process::Signal::INT);
@@ -120,8 +121,9 @@ async fn initialise(binaries: &Binaries, data: &Path, owner: Option<&Owner>, log
     let mut child = spawn(command, log, "initdb")?;
     match child.wait().await {
         Ok(status) if status.success() => Ok(()),
-        _ => Err(Fault::new("E0111", Exit::Error, format!("initdb failed{}", tail(log)))
-            .help("see that the folder can be reached and written by an unprivileged user, or give another with --data")),
+        _ => Err(Fault::new("E0111", Exit::Error, format!("initdb failed{}", tail(log))).help(
+            "see that the folder can be reached and written by an unprivileged user, or give another with --data",
+        )),
     }
 }
 
@@ -161,7 +163,8 @@ fn dies_with_us(program: &Path, owner: Option<&Owner>) -> Command {
         command.args(["--reuid", &owner.name, "--regid", &owner.gid.to_string(), "--clear-groups"]);
     }
     command.arg("--").arg(program);
-    command.current_dir("/");
+    // A group of its own: Ctrl-C at the terminal is for us, and we stop servers after the services that need them.
+    command.process_group(0).current_dir("/");
     command
 }
 

@@ -1,0 +1,208 @@
+//! The servers and services of one machine, from start to stop.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use runtime::{Exit, Fault, Shutdown};
+use store::StoreError;
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinHandle,
+};
+
+use super::{
+    binaries::{Binaries, Needs},
+    private::{Private, lock},
+    tokens,
+};
+use crate::services::options;
+
+/// What to start, and with what.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For the private servers' data.
+    pub folder: PathBuf,
+    /// The policy file, or a folder of them.
+    pub policy: PathBuf,
+    /// A running NATS; `None`: a private one.
+    pub nats: Option<String>,
+    /// A running PostgreSQL; `None`: a private one.
+    pub database: Option<String>,
+    /// Where the operators' API listens; port 0 takes a free one.
+    pub console: SocketAddr,
+    /// Who may use it; `None`: a token is made in the folder.
+    pub tokens: Option<PathBuf>,
+    /// Further arguments of the reconciler (how often it looks by itself).
+    pub extra: Vec<String>,
+}
+
+/// Everything that was started. Stop it with [`Stack::stop`].
+#[derive(Debug)]
+pub struct Stack {
+    /// Where the operators' API listens.
+    pub console: SocketAddr,
+    /// Where NATS is.
+    pub nats_url: String,
+    /// Where PostgreSQL is.
+    pub database_url: String,
+    token: Option<PathBuf>,
+    shutdowns: Vec<Shutdown>,
+    running: Vec<JoinHandle<()>>,
+    faults: Mutex<mpsc::Receiver<Fault>>,
+    nats: Option<Private>,
+    postgres: Option<Private>,
+    _lock: std::fs::File,
+}
+
+impl Stack {
+    /// Starts servers, migrates, starts services, in this order.
+    ///
+    /// # Errors
+    /// When one of them cannot be; what was started before is stopped.
+    pub async fn start(settings: Settings) -> Result<Self, Fault> {
+        let lock = lock(&settings.folder)?;
+        let needs = Needs { nats: settings.nats.is_none(), postgres: settings.database.is_none() };
+        let binaries = Binaries::find(needs)?;
+        let postgres = if needs.postgres { Some(Private::postgres(&binaries, &settings.folder).await?) } else { None };
+        let nats = if needs.nats { Some(Private::nats(&binaries, &settings.folder).await?) } else { None };
+        let url = |given: &Option<String>, private: &Option<Private>| {
+            given.clone().or_else(|| private.as_ref().map(|server| server.url.clone())).unwrap_or_default()
+        };
+        let (nats_url, database_url) = (url(&settings.nats, &nats), url(&settings.database, &postgres));
+        migrate(&database_url).await?;
+        let local = tokens::local(&settings.folder)?;
+        let token = settings.tokens.is_none().then(|| local.token.clone());
+        let console = free(settings.console)?;
+        let (report, faults) = mpsc::channel(8);
+        let mut stack = Self {
+            console,
+            nats_url,
+            database_url,
+            token,
+            shutdowns: Vec::new(),
+            running: Vec::new(),
+            faults: Mutex::new(faults),
+            nats,
+            postgres,
+            _lock: lock,
+        };
+        stack.services(&settings, settings.tokens.as_deref().unwrap_or(&local.tokens), &report)?;
+        Ok(stack)
+    }
+
+    /// The file with the token that was made for this machine.
+    pub fn token_shown(&self) -> String {
+        self.token.as_ref().map_or_else(|| "your own file".to_owned(), |path| path.display().to_string())
+    }
+
+    /// The file with the token that was made for this machine, if one was.
+    pub fn token(&self) -> Option<&Path> {
+        self.token.as_deref()
+    }
+
+    /// Returns when a service could not begin or go on.
+    pub async fn failed(&self) -> Fault {
+        match self.faults.lock().await.recv().await {
+            Some(fault) => fault,
+            None => Fault::new("E0129", Exit::Error, "all services have ended"),
+        }
+    }
+
+    /// Stops services first, then NATS, then PostgreSQL.
+    pub async fn stop(self) {
+        for shutdown in &self.shutdowns {
+            shutdown.begin();
+        }
+        for running in self.running {
+            // A service that panicked has ended, too.
+            let _ended = running.await;
+        }
+        if let Some(nats) = self.nats {
+            nats.stop().await;
+        }
+        if let Some(postgres) = self.postgres {
+            postgres.stop().await;
+        }
+    }
+
+    fn services(&mut self, settings: &Settings, tokens: &Path, report: &mpsc::Sender<Fault>) -> Result<(), Fault> {
+        let text = |path: &Path| path.display().to_string();
+        let shared = vec![
+            format!("--nats={}", self.nats_url),
+            format!("--database={}", self.database_url),
+            format!("--policy={}", text(&settings.policy)),
+        ];
+        let with = |more: &[String]| shared.iter().chain(more).cloned().collect::<Vec<_>>();
+        let watching = options::<watcher::Options>(&shared)?;
+        let reconciling = options::<reconciler::Options>(&with(&settings.extra))?;
+        let writing = options::<writer::Options>(&shared)?;
+        let api = [format!("--api={}", self.console), format!("--tokens={}", text(tokens))];
+        let consoling = options::<console::ConsoleOptions>(&with(&api))?;
+        self.spawn(report, move |shutdown| watcher::run(watching.clone(), shutdown));
+        self.spawn(report, move |shutdown| reconciler::run(reconciling.clone(), shutdown));
+        self.spawn(report, move |shutdown| writer::run(writing.clone(), shutdown));
+        self.spawn(report, move |shutdown| console::run(consoling.clone(), shutdown));
+        Ok(())
+    }
+
+    /// Runs a service, and again after a while when what it needs was out of reach.
+    fn spawn<Run, Ended>(&mut self, report: &mpsc::Sender<Fault>, run: Run)
+    where
+        Run: Fn(Shutdown) -> Ended + Send + Sync + 'static,
+        Ended: Future<Output = Result<(), Fault>> + Send + 'static,
+    {
+        let end = Shutdown::manual();
+        self.shutdowns.push(end.clone());
+        let report = report.clone();
+        self.running.push(tokio::spawn(async move {
+            while !end.has_begun() {
+                match run(end.clone()).await {
+                    Ok(()) => {}
+                    Err(fault) if fault.exit == Exit::TryLater => {
+                        tracing::warn!(%fault, "a service cannot go on now, trying again");
+                        tokio::select! {
+                            () = end.begun() => {}
+                            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                        }
+                    }
+                    Err(fault) => {
+                        // Whoever listens stops everything; nobody listens when everything stops already.
+                        let _stopping = report.send(fault).await;
+                        return;
+                    }
+                }
+            }
+        }));
+    }
+}
+
+/// Brings the schema up to date; a private server may take a moment before it lets anybody in.
+async fn migrate(url: &str) -> Result<(), Fault> {
+    let until = runtime::clock::deadline(Duration::from_secs(20));
+    loop {
+        match store::migrate(url).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Unreachable(_)) if runtime::clock::deadline(Duration::ZERO) < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(StoreError::Unreachable(cause)) => return Err(Fault::postgres_unreachable(url, &cause)),
+            Err(error) => {
+                let message = format!("the database cannot be brought up to date: {error}");
+                return Err(Fault::new("E0131", Exit::Error, message)
+                    .help("check that this user may create schemas and roles there"));
+            }
+        }
+    }
+}
+
+/// The address itself; for port 0 one that is free now.
+fn free(address: SocketAddr) -> Result<SocketAddr, Fault> {
+    if address.port() != 0 {
+        return Ok(address);
+    }
+    let listener = std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    listener.map_err(|cause| Fault::cannot_listen(&address, &cause))
+}
