@@ -106,7 +106,8 @@ pub fn check(plan: &Plan, planner: &Planner, memory: &Memory) -> Result<(), Vec<
     let mut found = BTreeSet::new();
     for target in &plan.body.targets {
         let Some(mirror) = planner.mirror(&target.target) else { continue };
-        let opinion = Opinion { plan: target, planner, mirror, memory, never: never(planner, mirror, memory) };
+        let never = never(planner, mirror, memory);
+        let opinion = Opinion { plan: target, planner, mirror, memory, never, ours: ours(target, memory) };
         opinion.look(&mut found);
     }
     if found.is_empty() { Ok(()) } else { Err(found.into_iter().collect()) }
@@ -118,6 +119,19 @@ struct Opinion<'a> {
     mirror: &'a Mirror,
     memory: &'a Memory,
     never: BTreeSet<AccountId>,
+    /// The groups of the plan that are pinned, or are being pinned by it.
+    ours: BTreeSet<&'a GroupId>,
+}
+
+fn ours<'a>(plan: &'a TargetPlan, memory: &'a Memory) -> BTreeSet<&'a GroupId> {
+    let named: BTreeSet<&GroupId> =
+        plan.cases.iter().flat_map(Case::edges).filter_map(|edge| edge.group.as_ref()).collect();
+    let pins = memory.pins.iter().filter(|((target, _), _)| target == &plan.target).map(|(_, pin)| &pin.group);
+    let links = plan.links.iter().filter_map(|link| match link {
+        model::Link::Group { group, .. } => Some(group),
+        model::Link::Person { .. } => None,
+    });
+    pins.chain(links).filter(|group| named.contains(group)).collect()
 }
 
 /// The accounts that no step may name: our own, and those with an address of a protected person.
@@ -126,10 +140,8 @@ fn never(planner: &Planner, mirror: &Mirror, memory: &Memory) -> BTreeSet<Accoun
     let owner = policy.directories.get(mirror.directory()).and_then(|directory| directory.owner.as_ref());
     let addresses: Vec<&model::Email> = policy.guard.protected_people.iter().chain(owner).collect();
     let mut never: BTreeSet<AccountId> = memory.own_accounts.get(mirror.directory()).cloned().unwrap_or_default();
-    for row in mirror.users().filter(|row| row.gone_at.is_none()) {
-        if row.user.email.as_ref().is_some_and(|email| addresses.contains(&email)) {
-            never.insert(row.user.id.clone());
-        }
+    for row in addresses.into_iter().flat_map(|email| mirror.users_with(email)) {
+        never.insert(row.user.id.clone());
     }
     never
 }
@@ -236,11 +248,7 @@ impl Opinion<'_> {
     }
 
     fn look_at_released_edge(&self, case: &Case, edge: &Edge, group: &GroupId, found: &mut BTreeSet<Violation>) {
-        let pinned =
-            self.memory.pins.iter().any(|((target, _), pin)| target == &self.plan.target && &pin.group == group);
-        let linking =
-            self.plan.links.iter().any(|link| matches!(link, model::Link::Group { group: g, .. } if g == group));
-        if !pinned && !linking {
+        if !self.ours.contains(group) {
             found.insert(Violation::NotPinned { target: self.target(), group: group.clone() });
         }
         let leaver = matches!(case.kind, CaseKind::Leaver { .. });

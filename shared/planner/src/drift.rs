@@ -127,14 +127,13 @@ fn keep_ours(
 ) {
     match (mode, bound) {
         (MembersMode::Exact, _) => {}
-        (MembersMode::AddOnly, _) => removes.clear(),
         (MembersMode::Managed, Bound::Pinned(slot)) => removes.retain(|account| {
             let key = mirror.group_at(slot).zip(mirror.person(*account));
             key.is_some_and(|(group, person)| {
                 memory.managed.contains_key(&(target.clone(), group.id.clone(), person.id.clone()))
             })
         }),
-        (MembersMode::Managed, _) => removes.clear(),
+        (MembersMode::Managed | MembersMode::AddOnly, _) => removes.clear(),
     }
 }
 

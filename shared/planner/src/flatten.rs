@@ -1,6 +1,6 @@
 //! Who is in a group once its nested groups are opened: by id, each group once, whatever the shape of the nesting.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
 use model::{GroupId, Role};
 use policy::Nested;
@@ -131,7 +131,11 @@ pub(crate) fn path(
     opening: Opening<'_>,
     graph: Graph,
 ) -> Option<Vec<GroupId>> {
-    let mut came_from: std::collections::BTreeMap<u32, u32> = [(root, root)].into();
+    let top = mirror.group_at(root)?;
+    if holds(top, person, true, opening.roles, mirror, graph) {
+        return Some(vec![top.id.clone()]);
+    }
+    let mut came_from: BTreeMap<u32, u32> = [(root, root)].into();
     let mut queue = VecDeque::from([root]);
     while let Some(slot) = queue.pop_front() {
         let group = mirror.group_at(slot)?;
@@ -150,8 +154,8 @@ pub(crate) fn path(
         }
         below.sort_by(|a, b| id(mirror, *a).cmp(&id(mirror, *b)));
         for next in below {
-            if !came_from.contains_key(&next) {
-                came_from.insert(next, slot);
+            if let Entry::Vacant(place) = came_from.entry(next) {
+                place.insert(slot);
                 queue.push_back(next);
             }
         }
@@ -176,7 +180,7 @@ fn holds(group: &GroupSlot, person: u32, is_root: bool, roles: &BTreeSet<Role>, 
     (group.holds_everyone() || (graph == Graph::WithLost && group.lost_everyone.is_some())) && listed()
 }
 
-fn trace(mirror: &Mirror, came_from: &std::collections::BTreeMap<u32, u32>, root: u32, end: u32) -> Vec<GroupId> {
+fn trace(mirror: &Mirror, came_from: &BTreeMap<u32, u32>, root: u32, end: u32) -> Vec<GroupId> {
     let mut path = Vec::new();
     let mut at = end;
     loop {

@@ -55,7 +55,7 @@ use std::{
     sync::Arc,
 };
 
-use model::{AccountId, Delta, DirectoryId, EdgeOp, GroupId};
+use model::{AccountId, Delta, DirectoryId, EdgeOp, GroupId, Span, Time};
 use policy::Policy;
 
 pub use decision::{Decision, Occasion};
@@ -158,6 +158,19 @@ impl Planner {
             };
             list.binary_search(&account).is_ok()
         })
+    }
+
+    /// Drops from a memory what no decision can need any more: confirmed facts that newer reads have taken the place
+    /// of, and what left every window.
+    pub fn prune(&self, memory: &mut Memory, now: Time) {
+        let superseded = |(target, group, _): &EdgeKey, confirmed: &Confirmed| {
+            let lag = self.policy.directories.get(target).map_or(Span::ZERO, |directory| directory.lag);
+            let read = self.mirror(target).and_then(|mirror| mirror.group_at(mirror.group_slot(group)?));
+            drift::yields(*confirmed, read.and_then(|group| group.read.complete_began_at), lag)
+        };
+        memory.confirmed.retain(|key, confirmed| !superseded(key, confirmed));
+        let oldest = now.minus(Span::from_secs(8 * 24 * 60 * 60));
+        memory.window.retain(|entry| entry.at > oldest);
     }
 
     /// The sources that a target's groups are filled from.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, Digest, DirectoryId, EdgeOp, Fault, GroupId, Link, LinkHow, Time};
+use model::{AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, Link, LinkHow, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Tracked};
@@ -137,6 +137,17 @@ pub struct PlanHold {
     pub op: EdgeOp,
 }
 
+impl WindowEntry {
+    /// What releasing this case counts in the windows. What a person approved counts nothing.
+    pub fn of(target: &DirectoryId, case: &Case, verdict: Option<Verdict>, at: Time) -> Option<Self> {
+        let (kind, count) = match case.kind {
+            CaseKind::Leaver { .. } => (WindowKind::Deactivations, 1),
+            _ => (WindowKind::Removals, case.count(EdgeOp::Remove) as u64),
+        };
+        (verdict != Some(Verdict::Approved) && count > 0).then(|| Self { target: target.clone(), at, kind, count })
+    }
+}
+
 impl Memory {
     /// Takes in what a decision found out: links, pins, which groups are equal, what `per_plan` holds, since when
     /// leavers' accounts wait. Learning the same decision twice changes nothing.
@@ -176,6 +187,27 @@ impl Memory {
         if self.pins.get(&key) != Some(&pin) {
             self.pins.insert(key, pin);
         }
+    }
+
+    /// Notes that a command of ours made a group: from now on it is what we mean by the name. Only for a group that the
+    /// target says it has just made; one that was found under the name is somebody's, and is met as such.
+    pub fn created(&mut self, target: &DirectoryId, folded_name: &str, group: &GroupId) {
+        let pin = Pin { group: group.clone(), how: LinkHow::Created, equal_once: false, source: None };
+        self.pins.insert((target.clone(), folded_name.to_owned()), pin);
+        self.opening.remove(&(target.clone(), folded_name.to_owned()));
+    }
+
+    /// Takes in what a writer confirmed about a membership: what stands over the mirror, what is ours, and that the
+    /// edge is no longer under way.
+    pub fn confirm(&mut self, edge: &EdgeKey, op: EdgeOp, at: Time) {
+        let present = op == EdgeOp::Add;
+        self.confirmed.insert(edge.clone(), Confirmed { present, at });
+        if present {
+            self.managed.insert(edge.clone(), ());
+        } else {
+            self.managed.remove(edge);
+        }
+        self.released.remove(edge);
     }
 
     /// How much was released without approval at a target since some time.

@@ -221,7 +221,8 @@ impl Pairing {
         }
     }
 
-    /// Looks at these persons again, and gives back whose place changed, these or their rivals'.
+    /// Looks at these persons again, and gives back whose place changed, these or their rivals'; and those of them who
+    /// have no account, for what could be theirs may have changed.
     pub(crate) fn refresh(&mut self, look: Look<'_>, persons: &[u32]) -> Vec<u32> {
         let known = self.raw.len();
         for person in known..look.source.people.len() {
@@ -245,7 +246,12 @@ impl Pairing {
                 self.claimants.add(account, person);
             }
         }
-        again.into_iter().filter(|person| self.settle(look, *person)).collect()
+        let mut changed: Vec<u32> = again.into_iter().filter(|person| self.settle(look, *person)).collect();
+        let open = |person: &&u32| matches!(self.place(**person).found, Found::Nobody | Found::Doubt);
+        changed.extend(persons.iter().filter(open));
+        changed.sort_unstable();
+        changed.dedup();
+        changed
     }
 
     /// The persons whose account may be another since these accounts changed.
@@ -275,6 +281,10 @@ impl Pairing {
 
     fn raw(&self, look: Look<'_>, person: u32) -> Raw {
         let Some(slot) = look.source.person(person) else { return Raw::Nobody };
+        // A directory that fills its own groups: everybody is who they are.
+        if look.source.directory() == look.target.directory() {
+            return Raw::At(person, Strength::Link);
+        }
         if look.policy.people.match_by.contains(&MatchBy::Link)
             && let Some(account) = self.links.get(&person)
         {

@@ -12,7 +12,7 @@ use crate::{
     claims::{self, Route},
     drift,
     judge::accounts::is_pending,
-    mirror::{Changes, Mirror, number},
+    mirror::{Changes, GroupSlot, Mirror, number},
     people::{Look, Pairing},
     state::{Bound, Target},
     tracked::Mark,
@@ -95,13 +95,20 @@ impl Planner {
         let Some(mirror) = self.mirrors.get_mut(at) else { return };
         let changes = mirror.apply(delta);
         self.reach_people(at, &changes);
+        if !changes.users.is_empty() {
+            let everyone = self.mirrors.get(at).map(|mirror| mirror.everyone_in().to_vec()).unwrap_or_default();
+            for slot in everyone {
+                self.reach_up(at, slot);
+            }
+        }
         for change in &changes.groups {
             self.stale_claims.push((at, change.slot));
             self.reach_up(at, change.slot);
         }
         for slot in changes.members.iter().chain(&changes.reads) {
             // A group that turned unreadable keeps or loses its claims by whether it was ever read.
-            let opaque = self.mirrors.get(at).and_then(|mirror| mirror.group_at(*slot)).is_some_and(|g| g.is_opaque());
+            let group = self.mirrors.get(at).and_then(|mirror| mirror.group_at(*slot));
+            let opaque = group.is_some_and(GroupSlot::is_opaque);
             if opaque {
                 self.stale_claims.push((at, *slot));
                 self.reach_up(at, *slot);
@@ -273,7 +280,13 @@ impl Planner {
                     target.pinned_sources.insert((directory.clone(), group.clone()), key.clone());
                     let source = self.names.get(directory).copied();
                     let slot = source.and_then(|at| self.mirrors.get(at)?.group_slot(group));
-                    self.stale_claims.extend(source.zip(slot));
+                    let place = source.zip(slot);
+                    // Only a group that fills another name so far changes its place by being pinned.
+                    let claims = place.and_then(|(at, slot)| self.claims_of.get(at)?.get(slot as usize));
+                    let stands = claims.is_some_and(|claims| {
+                        claims.iter().any(|(_, group)| target.at(*group).is_some_and(|group| group.key == key))
+                    });
+                    self.stale_claims.extend(place.filter(|_| !stands));
                 }
             }
             if let Some(at) = target.group_of_key(&key) {
@@ -386,7 +399,7 @@ impl Planner {
     /// Marks every target group that is filled by a group that holds one of these persons.
     fn reach_holders(&mut self, source: usize, persons: &[u32]) {
         let Some(mirror) = self.mirrors.get(source) else { return };
-        let holds = |group: &crate::mirror::GroupSlot| {
+        let holds = |group: &GroupSlot| {
             if persons.len() < 16 {
                 persons.iter().any(|person| group.people.binary_search_by_key(person, |packed| packed.slot()).is_ok())
             } else {

@@ -1,6 +1,6 @@
 //! A small company for tests: a source and a target that start equal, and verbs that change one thing.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,13 +8,12 @@ use std::{
 };
 
 use model::{
-    AccountChange, AccountId, Answer, Case, CaseKind, Corroboration, Delta, DirectoryId, EdgeOp, Email, Fact, Group,
-    GroupId, Lane, Member, MemberKind, MembersRead, Reading, Role, Snapshot, Span, Standing, Step, Time, User,
-    UserState,
+    AccountChange, AccountId, Answer, Case, Corroboration, Delta, DirectoryId, EdgeOp, Email, Fact, Group, GroupId,
+    Member, MemberKind, MembersRead, Reading, Role, Snapshot, Span, Standing, Step, Time, User, UserState,
 };
 use policy::Policy;
 
-use crate::{Decision, Memory, Occasion, Planner, WindowEntry, WindowKind};
+use crate::{Decision, Memory, Occasion, Planner, WindowEntry};
 
 /// One directory as it really is.
 #[derive(Debug, Clone)]
@@ -312,22 +311,15 @@ impl World {
         for plan in &decision.plan.body.targets {
             for case in plan.cases.iter().filter(|case| case.is_released()) {
                 done += case.steps.len();
-                self.carry_out_case(case, decision);
+                self.carry_out_case(case);
             }
         }
         done
     }
 
-    fn carry_out_case(&mut self, case: &Case, decision: &Decision) {
-        let removals = case.count(EdgeOp::Remove) as u64;
-        let approved = self.memory.approvals.contains_key(&case.digest);
-        let (kind, count) = match case.kind {
-            CaseKind::Leaver { .. } => (WindowKind::Deactivations, 1),
-            _ => (WindowKind::Removals, removals),
-        };
-        if !approved && count > 0 && case.lane != Lane::Bulk {
-            self.memory.window.push(WindowEntry { target: self.target.id.clone(), at: self.now, kind, count });
-        }
+    fn carry_out_case(&mut self, case: &Case) {
+        let verdict = self.memory.approvals.get(&case.digest).copied();
+        self.memory.window.extend(WindowEntry::of(&self.target.id, case, verdict, self.now));
         let mut made = None;
         for step in &case.steps {
             match step {
@@ -336,13 +328,7 @@ impl World {
                     let id = grp(&format!("made-{}", self.made));
                     self.target.groups.insert(id.clone(), Group::new(id.clone(), name.clone()));
                     self.target.members.entry(id.clone()).or_default();
-                    self.memory.pin(
-                        &self.target.id,
-                        &name.to_ascii_lowercase(),
-                        &id,
-                        model::LinkHow::Created,
-                        decision,
-                    );
+                    self.memory.created(&self.target.id, &name.to_ascii_lowercase(), &id);
                     made = Some(id);
                 }
                 Step::DeleteGroup { group, .. } => {

@@ -22,7 +22,8 @@ pub(crate) fn untouchable(
 ) -> Option<RefusalWhy> {
     let group = row.map(|row| &row.group);
     let actual = group.map_or(name, |group| group.name.as_str());
-    if policy.guard.protected_groups.matches(name) || policy.guard.protected_groups.matches(actual) {
+    let protected = &policy.guard.protected_groups;
+    if protected.matches(actual) || (name != actual && protected.matches(name)) {
         return Some(RefusalWhy::ProtectedGroup);
     }
     let group = group?;

@@ -75,9 +75,8 @@ fn on_leave(provision: &Provision, row: &model::UserRow) -> LeaveAction {
     match row.user.state {
         UserState::Suspended | UserState::Deactivated => provision.on_leave.suspended,
         UserState::Archived => provision.on_leave.archived,
-        UserState::Deleted => provision.on_leave.deleted,
-        // Gone without a state, or out of scope.
-        UserState::Active | UserState::Pending => provision.on_leave.deleted,
+        // Who has no such state is gone from the list or out of scope: that is as good as deleted.
+        UserState::Deleted | UserState::Active | UserState::Pending => provision.on_leave.deleted,
     }
 }
 
@@ -208,11 +207,8 @@ impl Judge<'_> {
     fn deactivate(&mut self, provision: &Provision, source: usize, person: u32, account: u32) {
         let (Some(mirror), Some(id)) = (self.mirrors.get(source), self.account(account).cloned()) else { return };
         let Some(person_id) = mirror.person(person).map(|person| person.id.clone()) else { return };
-        let (reason, fact) = match self.leaver(source, person) {
-            Some(Cause::Leaver { reason, fact, .. }) => (reason, fact),
-            // Works and is within some scope, though not this entry's: another entry may keep the account.
-            _ => return,
-        };
+        // Who works and is within some scope, though not this entry's, keeps the account: by another entry.
+        let Some(Cause::Leaver { reason, fact, .. }) = self.leaver(source, person) else { return };
         let step = Step::Account {
             account: Some(id),
             person: Some(person_id.clone()),

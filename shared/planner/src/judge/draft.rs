@@ -6,6 +6,9 @@ use model::{Case, CaseKind, Digest, EdgeOp, Fact, GuardName, GuardVerdict, Held,
 
 use crate::Verdict;
 
+/// So many questions are asked at once about a case that is held anyway.
+const MOST_QUESTIONS: usize = 100;
+
 /// A case in the making.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -113,11 +116,11 @@ impl Draft {
         }
     }
 
-    /// What is to be asked now. Of a case that a person has to release first, one fact of each group suffices: if it
-    /// holds after all the whole read is void and the case with it, and nobody has asked ten thousand questions.
+    /// What is to be asked now. Of a large case that a person has to release first, one fact of each group suffices: if
+    /// it holds after all the whole read is void and the case with it, and nobody has asked ten thousand questions.
     pub(crate) fn questions(&self) -> Vec<Fact> {
         let waits = !self.held.is_empty() && self.verdict != Some(Verdict::Approved);
-        if !waits {
+        if !waits || self.ask.len() <= MOST_QUESTIONS {
             return self.ask.iter().cloned().collect();
         }
         let mut asked = BTreeSet::new();
@@ -129,6 +132,17 @@ impl Draft {
         };
         self.ask.iter().filter(|fact| asked.insert(holder(fact))).cloned().collect()
     }
+}
+
+/// The canonical order of cases. Drafts are large, so their places are sorted and each is moved once.
+pub(super) fn sorted(drafts: Vec<Draft>) -> Vec<Draft> {
+    let mut order: Vec<usize> = (0..drafts.len()).collect();
+    order.sort_by(|a, b| {
+        let input = |at: &usize| drafts.get(*at).map(|draft| (&draft.kind, &draft.steps));
+        input(a).cmp(&input(b))
+    });
+    let mut drafts: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| drafts.get_mut(at)?.take()).collect()
 }
 
 /// The order of steps: what makes a group, removals, additions, accounts, what deletes a group.

@@ -9,6 +9,7 @@ use super::{Draft, Judge};
 use crate::{
     Pin,
     guard::{self, protect},
+    mirror::Mirror,
     state::{Bound, TargetGroup},
 };
 
@@ -91,7 +92,7 @@ impl Judge<'_> {
 
     fn blind_source(&self, group: &TargetGroup) -> Option<model::DirectoryId> {
         let directories = group.claims.iter().filter_map(|claim| self.mirrors.get(claim.source));
-        directories.map(|mirror| mirror.directory()).filter(|id| self.memory.blind.contains(*id)).min().cloned()
+        directories.map(Mirror::directory).filter(|id| self.memory.blind.contains(*id)).min().cloned()
     }
 
     /// Another source group came to the name of the one that the target group was pinned for.

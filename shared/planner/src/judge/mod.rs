@@ -78,7 +78,7 @@ impl Judge<'_> {
             draft.seal();
             draft.verdict = self.memory.approvals.get(&draft.digest()).copied();
         }
-        self.out.drafts.sort_by(|a, b| (&a.kind, &a.steps).cmp(&(&b.kind, &b.steps)));
+        self.out.drafts = draft::sorted(std::mem::take(&mut self.out.drafts));
         let seats = guard::whole_target(&mut self);
         self.finish(seats)
     }

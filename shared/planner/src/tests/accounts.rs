@@ -1,6 +1,6 @@
 //! Accounts that are made, kept up to date, taken away and given back.
 
-#![expect(clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use model::{AccountChange, CaseKind, GuardName, RefusalWhy, Step, UserState, WaitWhy};
 

@@ -1,4 +1,4 @@
-#![expect(clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use model::{CaseKind, EdgeOp, Lane};
 
@@ -131,7 +131,6 @@ fn a_dead_letter_keeps_its_edges_back_and_nothing_else() {
 #[test]
 fn unmapping_is_not_removing() {
     let mut world = World::converged("", "");
-    world.planner.set_policy(crate::testing::policy("", "").into());
     let text = r#"except = ["eng@acme.com"]"#;
     world.planner.set_policy(crate::testing::policy(text, ""));
     let decision = world.decide();
@@ -175,4 +174,50 @@ fn in_sync_is_said_only_when_digests_are_equal_and_nothing_waits() {
     assert_eq!(after.drifted, ["eng".to_owned()].into());
     world.memory.blind.insert(crate::testing::dir("workspace"));
     assert!(state(&mut world).why_not.contains(&WhyNot::Blind));
+}
+
+#[test]
+fn a_directory_may_fill_its_own_groups() {
+    let text = r#"
+tenant = "acme"
+[directory.cloud]
+kind = "atlassian-org"
+org = "o"
+directory = "d"
+api_key = "file:key"
+[people]
+domains = ["acme.com"]
+[[sync]]
+name = "product access"
+from = "cloud"
+groups = ["scim-all-staff"]
+to = "cloud"
+into = "jira-users-acme"
+default_access_group = true
+members = "managed"
+on_conflict = "adopt"
+"#;
+    let mut world = World::new("", "");
+    world.planner = crate::Planner::new(std::sync::Arc::new(policy::Policy::parse(text).unwrap()));
+    world.person("ann");
+    world.target.user("a-ann").email = None;
+    world.existing("staff", "scim-all-staff", &["a-ann"]);
+    world.existing("jira", "jira-users-acme", &[]);
+    world.target.group("jira").default_access = true;
+    world.sweep_target();
+    let decision = world.decide();
+    assert_eq!(edges(&decision), ["+jira-users-acme a-ann"], "even where addresses are hidden");
+    assert_eq!(only(&decision).held[0].guard, model::GuardName::DefaultAccessGroup);
+}
+
+#[test]
+fn what_newer_reads_have_taken_the_place_of_is_forgotten() {
+    let mut world = World::converged("", "");
+    let key = (crate::testing::dir("cloud"), world.group_named("eng"), acc("a-eve"));
+    world.memory.confirm(&key, EdgeOp::Add, world.now);
+    world.planner.prune(&mut world.memory, world.now);
+    assert!(world.memory.confirmed.contains_key(&key) && world.memory.managed.contains_key(&key));
+    world.sweep_target();
+    world.planner.prune(&mut world.memory, world.now);
+    assert!(world.memory.confirmed.is_empty());
 }

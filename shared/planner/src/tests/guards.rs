@@ -1,6 +1,6 @@
 //! Budgets, protection, approvals.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::indexing_slicing, reason = "tests")]
 
 use model::{Case, CaseKind, EdgeOp, GuardName, Lane, MemberKind, RefusalWhy};
 
@@ -40,10 +40,9 @@ fn i03_removals_of_one_group_above_the_budget_wait_for_a_person() {
     let digest = case.digest;
     world.memory.approvals.insert(digest, Verdict::Approved);
     let decision = world.decide();
-    assert!(
-        only(&decision).is_released() && only(&decision).lane == Lane::Normal,
-        "approved, it goes after the urgent"
-    );
+    let case = only(&decision);
+    assert!(case.is_released(), "approved and proven: {case:#?}");
+    assert_eq!(case.lane, Lane::Normal, "it goes after the urgent");
     // One more leaver is another case: the approval does not stretch.
     world.leave("big", "p010");
     world.sweep_source();
@@ -265,4 +264,17 @@ fn a_default_access_group_is_refused_unless_the_rule_says_so() {
     assert!(cases(&decision).is_empty());
     assert_eq!(decision.plan.body.targets[0].refusals[0].why, RefusalWhy::DefaultAccessGroup);
     let _ = grp("t");
+}
+
+#[test]
+fn a_large_case_that_is_held_asks_one_question_a_group_until_it_is_approved() {
+    let mut world = large(150, "");
+    for at in 0..120 {
+        world.leave("big", &format!("p{at:03}"));
+    }
+    world.sweep_source();
+    let decision = world.decide();
+    assert_eq!((decision.needs.len(), only(&decision).needs.len()), (1, 120));
+    world.memory.approvals.insert(only(&decision).digest, Verdict::Approved);
+    assert_eq!(world.decide().needs.len(), 120);
 }
