@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Canonical as _, Digest, Fact, ReadScope, Span, Time, WaitWhy};
+use model::{Canonical as _, Case, Digest, Fact, Plan, PlanBody, ReadScope, Span, TargetPlan, Time, WaitWhy};
 use planner::{ConflictDecision, Decision, Occasion, Verdict};
 use store::plan::{PlanRow, Turn, Verdicts};
 
@@ -63,9 +63,11 @@ pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> Option<De
     Some(decision)
 }
 
-/// Stores the plan where it says something else than the last one.
+/// Stores the plan where it says something else than the last one. Steps are stored once, by the digests of their
+/// cases, which bind them: a first import shows the same million steps in plan after plan.
 fn keep_plan(state: &mut State, decision: &mut Decision, now: Time, turn: &mut Turn) {
-    let digest = Digest::of(&decision.plan.body.canonical_bytes());
+    let outline = outline(&decision.plan);
+    let digest = Digest::of(&outline.body.canonical_bytes());
     if let Some((number, last)) = state.last_plan
         && last == digest
     {
@@ -74,16 +76,39 @@ fn keep_plan(state: &mut State, decision: &mut Decision, now: Time, turn: &mut T
     }
     let number = state.next_plan();
     decision.plan.number = Some(number);
-    let summary = summary(decision);
-    turn.plan = Some(PlanRow {
-        number,
-        made_at: now,
-        policy: decision.plan.policy,
-        digest,
-        body: serde_json::to_vec(&decision.plan).unwrap_or_default(),
-        summary,
-    });
+    let body = serde_json::to_vec(&Plan { number: Some(number), ..outline }).unwrap_or_default();
+    let (policy, summary) = (decision.plan.policy, summary(decision));
+    turn.plan = Some(PlanRow { number, made_at: now, policy, digest, body, summary });
+    for (_, case) in decision.plan.cases().filter(|(_, case)| !state.stored_cases.contains(&case.digest)) {
+        turn.case_steps.push((case.digest, serde_json::to_vec(&case.steps).unwrap_or_default()));
+    }
+    state.stored_cases = decision.plan.cases().map(|(_, case)| case.digest).collect();
     state.last_plan = Some((number, digest));
+}
+
+/// The plan with its cases named by their digests alone.
+fn outline(plan: &Plan) -> Plan {
+    let case = |case: &Case| Case {
+        digest: case.digest,
+        kind: case.kind.clone(),
+        lane: case.lane,
+        steps: Vec::new(),
+        guards: case.guards.clone(),
+        held: case.held.clone(),
+        needs: case.needs.clone(),
+    };
+    let target = |of: &TargetPlan| TargetPlan {
+        target: of.target.clone(),
+        cases: of.cases.iter().map(case).collect(),
+        refusals: of.refusals.clone(),
+        waits: of.waits.clone(),
+        links: of.links.clone(),
+        seats: of.seats.clone(),
+    };
+    let PlanBody { schema, tenant, targets } = &plan.body;
+    let targets = targets.iter().map(target).collect();
+    let body = PlanBody { schema: schema.clone(), tenant: tenant.clone(), targets };
+    Plan { number: None, made_at: plan.made_at, policy: plan.policy, calls: plan.calls.clone(), body }
 }
 
 /// Counts for lists of plans.

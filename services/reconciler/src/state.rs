@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) verdicts: Verdicts,
     pub(crate) held: BTreeMap<Digest, CaseState>,
     pub(crate) last_plan: Option<(u64, Digest)>,
+    /// Cases of the last stored plan: their steps are stored.
+    pub(crate) stored_cases: BTreeSet<Digest>,
     pub(crate) pace: BTreeMap<(DirectoryId, Lane), Pace>,
     /// Open letters that nothing waits for, and since when.
     pub(crate) idle_letters: BTreeMap<u64, Time>,
@@ -104,6 +106,7 @@ impl State {
             verdicts: Verdicts::default(),
             held: rows.held.iter().copied().collect(),
             last_plan: rows.last_plan,
+            stored_cases: BTreeSet::new(),
             pace: BTreeMap::new(),
             idle_letters: BTreeMap::new(),
             paused: BTreeSet::new(),

@@ -116,6 +116,7 @@ pub(crate) fn says_something(turn: &Turn) -> bool {
         plan_holds,
         leaving,
         plan,
+        case_steps: _,
         held,
         released_cases,
         released,

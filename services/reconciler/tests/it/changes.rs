@@ -30,6 +30,16 @@ async fn a_first_import_makes_groups_fills_them_and_then_is_quiet() {
     world.counts("select count(*) from plan.released_edge", 0).await;
     world.counts("select count(*) from plan.opening", 0).await;
     world.counts("select count(*) from plan.sync_state where body like '%\"in_sync\":true%'", 1).await;
+    // Every plan reads back with the steps that it was decided with.
+    let mut steps = 0;
+    for summary in world.console.plans(&crate::world::tenant(), None, 100).await.unwrap() {
+        let plan = world.console.plan(&crate::world::tenant(), summary.number).await.unwrap().unwrap();
+        for (_, case) in plan.cases() {
+            assert_eq!(case.digest, model::Case::digest_of(&case.kind, &case.steps));
+            steps += case.steps.len();
+        }
+    }
+    assert!(steps > 0);
     running.stop().await;
 }
 

@@ -1,6 +1,8 @@
 //! What is shown of plans and cases, and the policies that they were made from.
 
-use model::{Case, CommandId, Digest, DirectoryId, Outcome, Plan, TenantId, Time};
+use std::collections::BTreeMap;
+
+use model::{Case, CommandId, Digest, DirectoryId, Outcome, Plan, Step, TenantId, Time};
 
 use super::rows::{CaseState, PolicyRow, PolicyState};
 use crate::sql::Columns as _;
@@ -86,7 +88,20 @@ impl Store {
         let client = self.client().await?;
         let select = "select body from plan.plan where tenant = $1 and number = $2";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &sql::big(number)]).await?;
-        rows.first().map(|row| row.json("plan.plan", 0)).transpose()
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut plan: Plan = row.json("plan.plan", 0)?;
+        let digests: Vec<Vec<u8>> = plan.cases().map(|(_, case)| case.digest.0.to_vec()).collect();
+        let select = "select digest, steps from plan.case_body where tenant = $1 and digest = any($2)";
+        let mut steps: BTreeMap<Digest, Vec<Step>> = BTreeMap::new();
+        for row in sql::query_on(&client, select, &[&tenant.as_str(), &digests]).await? {
+            steps.insert(row.digest("plan.case_body", 0)?, row.json("plan.case_body", 1)?);
+        }
+        for case in plan.body.targets.iter_mut().flat_map(|target| &mut target.cases) {
+            if let Some(known) = steps.get(&case.digest) {
+                case.steps.clone_from(known);
+            }
+        }
+        Ok(Some(plan))
     }
 
     /// Cases of a tenant in one of these states, the longest held first.

@@ -153,9 +153,9 @@ pub struct PlanRow {
     pub made_at: Time,
     /// The policy that it was made from.
     pub policy: Digest,
-    /// The digest of its canonical bytes.
+    /// The digest of what is stored of it: cases by their digests, and everything else.
     pub digest: Digest,
-    /// The JSON of `model::Plan`.
+    /// The JSON of `model::Plan`, its cases without steps: those are kept by the cases' digests.
     pub body: Vec<u8>,
     /// Counts for lists, as JSON.
     pub summary: String,

@@ -40,6 +40,8 @@ pub struct Turn {
     pub leaving: Option<Vec<LeavingRow>>,
     /// The plan, where it differs from the last one.
     pub plan: Option<PlanRow>,
+    /// Steps of cases that the last plan did not hold, as JSON by the cases' digests.
+    pub case_steps: Vec<(model::Digest, Vec<u8>)>,
     /// Every case that the decision holds; `None`: nothing was decided. Others that were held become void, or released
     /// where `released_cases` names them.
     pub held: Option<Vec<HeldRow>>,
@@ -285,6 +287,17 @@ async fn plan_and_cases(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) ->
         )
         .await?;
     }
+    if !turn.case_steps.is_empty() {
+        let digests: Vec<&[u8]> = turn.case_steps.iter().map(|(digest, _)| digest.0.as_slice()).collect();
+        let steps: Vec<&[u8]> = turn.case_steps.iter().map(|(_, steps)| steps.as_slice()).collect();
+        let insert = "insert into plan.case_body (tenant, digest, steps)
+                      select $1, r.* from unnest($2::bytea[], $3::bytea[]) as r on conflict do nothing";
+        sql::execute(tx, insert, &[&tenant.as_str(), &digests, &steps]).await?;
+    }
+    hold(tx, tenant, turn).await
+}
+
+async fn hold(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<(), StoreError> {
     let Some(held) = &turn.held else { return Ok(()) };
     let released: Vec<&[u8]> = turn.released_cases.iter().map(|(digest, _)| digest.0.as_slice()).collect();
     let by: Vec<&str> = turn.released_cases.iter().map(|(_, by)| by.as_str()).collect();
