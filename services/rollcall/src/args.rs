@@ -101,8 +101,10 @@ pub struct JournalArgs {
 /// `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
+    /// Which policy.
     #[command(flatten)]
     pub policy: PolicyFile,
+    /// What is remembered.
     #[command(flatten)]
     pub journal: JournalArgs,
     /// End with 2 when there are changes.
@@ -117,6 +119,7 @@ pub struct PlanArgs {
     /// Show every step, not the first few of each case.
     #[arg(long)]
     pub full: bool,
+    /// Whom to ask.
     #[command(flatten)]
     pub server: OptionalServer,
 }
@@ -126,8 +129,10 @@ pub struct PlanArgs {
 pub struct ApplyArgs {
     /// A plan that `plan --out` saved.
     pub planfile: Option<PathBuf>,
+    /// Which policy.
     #[command(flatten)]
     pub policy: PolicyFile,
+    /// What is remembered.
     #[command(flatten)]
     pub journal: JournalArgs,
     /// Do not ask. Never answers a guard.
@@ -147,6 +152,7 @@ pub struct ApplyArgs {
 /// `up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
+    /// Which policy.
     #[command(flatten)]
     pub policy: PolicyFile,
     /// The folder for private servers' data [default: $XDG_STATE_HOME/rollcall/up].
@@ -225,6 +231,7 @@ pub struct OptionalServer {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// Whom to ask.
     #[command(flatten)]
     pub server: ServerArgs,
     /// End with 1 unless everything is healthy.
@@ -240,6 +247,7 @@ pub struct VerdictArgs {
     /// Why.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+    /// Whom to ask.
     #[command(flatten)]
     pub server: ServerArgs,
 }
@@ -250,6 +258,7 @@ pub struct DeadLettersArgs {
     /// What about them.
     #[command(subcommand)]
     pub verb: Option<DeadLettersVerb>,
+    /// Whom to ask.
     #[command(flatten)]
     pub server: ServerArgs,
 }
@@ -284,6 +293,7 @@ pub enum DeadLettersVerb {
 pub struct RedriveArgs {
     /// Their numbers; all open ones when none is given.
     pub ids: Vec<u64>,
+    /// Whom to ask.
     #[command(flatten)]
     pub server: ServerArgs,
 }
@@ -296,10 +306,13 @@ pub struct ExplainArgs {
     /// The group at the target, by name.
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
+    /// Which policy.
     #[command(flatten)]
     pub policy: PolicyFile,
+    /// What is remembered.
     #[command(flatten)]
     pub journal: JournalArgs,
+    /// Whom to ask.
     #[command(flatten)]
     pub server: OptionalServer,
     /// How to print.
@@ -312,6 +325,7 @@ pub struct ExplainArgs {
 pub struct SyncArgs {
     /// A person's or a group's address at the source; everything when none is given.
     pub address: Option<String>,
+    /// Whom to ask.
     #[command(flatten)]
     pub server: ServerArgs,
 }
@@ -319,6 +333,7 @@ pub struct SyncArgs {
 /// `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Which policy.
     #[command(flatten)]
     pub policy: PolicyFile,
     /// NATS to look at.

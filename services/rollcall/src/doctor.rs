@@ -84,6 +84,8 @@ fn print(findings: &[Finding], output: Output) {
     if output == Output::Json {
         show::json(&json!({ "schema": "rollcall.doctor/1", "findings": found }), true);
     } else {
-        found.iter().for_each(|finding| show::json(finding, false));
+        for finding in &found {
+            show::json(finding, false);
+        }
     }
 }

@@ -4,15 +4,15 @@
 //! Data goes to standard output, everything else to standard error. Nothing is changed unless a verb says so.
 
 pub mod args;
-mod demo;
-mod doctor;
+pub mod demo;
+pub mod doctor;
 pub mod local;
-mod policy_file;
+pub mod policy_file;
 pub mod server;
-mod services;
-mod show;
-mod twin_verb;
-mod up;
+pub mod services;
+pub mod show;
+pub mod twin_verb;
+pub mod up;
 
 use clap::CommandFactory as _;
 use runtime::{Exit, Fault};
@@ -43,13 +43,23 @@ pub fn run(cli: Cli) -> Result<Exit, Fault> {
 
 async fn asynchronous(verb: Verb, quiet: bool) -> Result<Exit, Fault> {
     match verb {
+        Verb::Plan(args) if args.server.server.is_some() => server::plan(&args).await,
         Verb::Plan(args) => local::plan::plan(&args, quiet).await,
         Verb::Apply(args) => local::apply::apply(&args, quiet).await,
+        Verb::Explain(args) => local::explain::explain(&args, quiet).await,
+        Verb::Doctor(args) => doctor::doctor(&args).await,
         Verb::Up(args) => up::up(&args).await,
         Verb::Demo(args) => demo::demo(&args, quiet).await,
-        Verb::Doctor(args) => doctor::doctor(&args).await,
         Verb::Twin(args) => twin_verb::twin(&args).await,
-        _ => Err(Fault::new("E0199", Exit::Error, "not wired")),
+        Verb::Status(args) => server::status(&args).await,
+        Verb::Review(args) => server::review(&args).await,
+        Verb::Approve(args) => server::approve(&args).await,
+        Verb::Reject(args) => server::reject(&args).await,
+        Verb::DeadLetters(args) => server::dead_letters(&args).await,
+        Verb::Redrive(args) => server::redrive(&args).await,
+        Verb::Sync(args) => server::sync(&args).await,
+        // These need no runtime and were done before.
+        Verb::Policy(_) | Verb::Completions { .. } | Verb::Man => Ok(Exit::Done),
     }
 }
 

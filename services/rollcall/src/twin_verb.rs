@@ -54,10 +54,8 @@ pub async fn start(google: SocketAddr, atlassian: SocketAddr, world: Option<&Pat
 /// When the folder cannot be written.
 pub fn write_secrets(running: &Running, folder: &Path, host: Option<&str>) -> Result<(), Fault> {
     let mut key = running.service_account_key();
-    if let Some(host) = host {
-        if let Some(place) = key.get_mut("token_uri") {
-            *place = format!("http://{host}:{}/token", running.google.port()).into();
-        }
+    if let (Some(host), Some(place)) = (host, key.get_mut("token_uri")) {
+        *place = format!("http://{host}:{}/token", running.google.port()).into();
     }
     let written = std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(folder.join("google.json"), key.to_string()))

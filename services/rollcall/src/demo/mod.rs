@@ -1,8 +1,8 @@
 //! `rollcall demo`: a made-up company at a played Google and Atlassian, on real NATS and PostgreSQL. Somebody joins,
 //! moves and leaves; each change is shown as it arrives.
 
-mod story;
-mod worlds;
+pub mod story;
+pub mod worlds;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -29,7 +29,7 @@ const COMPANY: &str = include_str!("company.json");
 const POLICY: &str = include_str!("policy.toml");
 
 /// How long the first import may take.
-const IMPORT_WITHIN: Duration = Duration::from_secs(120);
+const IMPORT_WITHIN: Duration = Duration::from_mins(2);
 
 /// Shows it; without `--once` goes on until it is told to stop.
 ///

@@ -12,7 +12,7 @@ use crate::{show, up::Stack};
 pub const CHANGES: usize = 3;
 
 /// How long one change may take.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 struct Change {
     text: &'static str,

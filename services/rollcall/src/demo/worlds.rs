@@ -72,10 +72,10 @@ impl Worlds {
             let (wanted, found) =
                 (google.get(name).cloned().unwrap_or_default(), atlassian.get(name).cloned().unwrap_or_default());
             for missing in wanted.difference(&found) {
-                text.push_str(&format!("  {name}: {missing} is missing at Atlassian\n"));
+                text.extend([format!("  {name}: {missing} is missing at Atlassian\n")]);
             }
             for stray in found.difference(&wanted) {
-                text.push_str(&format!("  {name}: {stray} is at Atlassian only\n"));
+                text.extend([format!("  {name}: {stray} is at Atlassian only\n")]);
             }
         }
         text

@@ -172,13 +172,13 @@ fn report(applied: &Applied, plan: &Plan, output: Output) {
     }
     let mut line = format!("Applied {}", counted(applied.holds, "change", "changes"));
     if applied.open > 0 {
-        line.push_str(&format!("; {} not finished, the next run goes on", applied.open));
+        line.extend([format!("; {} not finished, the next run goes on", applied.open)]);
     }
     if !applied.rejected.is_empty() {
-        line.push_str(&format!("; {} refused by a target", applied.rejected.len()));
+        line.extend([format!("; {} refused by a target", applied.rejected.len())]);
     }
     if totals.held > 0 {
-        line.push_str(&format!("; {} held for a person", counted(totals.held, "case", "cases")));
+        line.extend([format!("; {} held for a person", counted(totals.held, "case", "cases"))]);
     }
     show::data(&(line + ".\n"));
     for (target, class, what, words) in &applied.rejected {

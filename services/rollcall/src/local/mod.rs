@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod execute;
+pub mod explain;
 pub mod journal;
 pub mod ledger;
 pub mod plan;

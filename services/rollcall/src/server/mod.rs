@@ -3,6 +3,7 @@
 mod client;
 mod explain;
 mod letters;
+mod plan;
 mod review;
 mod status;
 mod sync;
@@ -16,6 +17,7 @@ use crate::show;
 
 pub use explain::explain;
 pub use letters::{dead_letters, redrive};
+pub use plan::plan;
 pub use review::review;
 pub use status::status;
 pub use sync::sync;

@@ -173,7 +173,8 @@ fn write_waits(out: &mut String, target: &TargetPlan, full: bool) {
     }
 }
 
-fn waits_for(why: &WaitWhy) -> String {
+/// What a wait is for, in words.
+pub fn waits_for(why: &WaitWhy) -> String {
     match why {
         WaitWhy::CompleteRead { directory, group: Some(group) } => {
             format!("a complete read of group {group} in {directory}")

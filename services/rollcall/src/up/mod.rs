@@ -3,8 +3,8 @@
 
 pub mod binaries;
 pub mod private;
-mod stack;
-mod tokens;
+pub mod stack;
+pub mod tokens;
 
 use std::path::PathBuf;
 
