@@ -4,6 +4,7 @@ mod accounts;
 mod basic;
 mod contact;
 mod guards;
+mod history;
 mod identity;
 mod properties;
 mod reads;
