@@ -86,12 +86,13 @@ pub(crate) async fn sweep<S: Source>(source: &S, scope: &Scope, progress: &dyn P
     let mut reading = Reading::begun(source.client().now());
     let (users, groups) = tokio::join!(source.users(progress), source.groups(progress));
     let nothing = users.rows.is_empty() && groups.rows.is_empty();
-    let mut about_us = false;
     for error in [&users.error, &groups.error].into_iter().flatten() {
+        if error.is_refusal() {
+            return Err(error.clone().about_us());
+        }
         if nothing {
             return Err(error.clone());
         }
-        about_us |= error.is_about_us();
         progress.trouble(error);
     }
     let plausible = !users.rows.is_empty() || source.may_be_empty();
@@ -101,12 +102,7 @@ pub(crate) async fn sweep<S: Source>(source: &S, scope: &Scope, progress: &dyn P
     reading.users.seen = by_id.into_values().collect();
     let listed: BTreeMap<GroupId, Listed> =
         groups.rows.into_iter().map(|listed| (listed.group.id.clone(), listed)).collect();
-    if about_us {
-        reading.groups.seen = listed.into_values().map(|listed| listed.group).collect();
-    } else {
-        about_us = take_members(source, &mut reading, listed, scope, progress).await;
-    }
-    if about_us {
+    if take_members(source, &mut reading, listed, scope, progress).await {
         // What is refused to us looks like what is gone: a pass that met a refusal proves nothing.
         reading.users.complete = false;
         reading.groups.complete = false;

@@ -311,3 +311,11 @@ async fn we_know_who_we_are_and_find_people_by_any_address() {
     assert!(found("nobody@example.com").await.is_none());
     assert!(found("eng@example.com").await.is_none(), "a group is nobody");
 }
+
+#[tokio::test]
+async fn i02_rights_that_were_narrowed_are_the_credentials_fault_and_nobodys_absence() {
+    let stage = stage().await;
+    stage.break_it("groups.list", FaultKind::Forbidden);
+    let error = stage.reader.sweep(&Scope::All, &Silent).await.unwrap_err();
+    assert!(error.is_about_us() && error.message.contains("administrator role"), "{error}");
+}

@@ -59,18 +59,16 @@ impl GoogleReader {
         take_users(&mut reading, users.rows, deleted);
         reading.users.complete = users.complete && self.plausible(&reading, progress);
         reading.groups.complete = groups.complete && !reading.groups.seen.is_empty();
-        let mut about_us = false;
         for error in [users.error, groups.error].into_iter().flatten() {
+            if error.is_refusal() {
+                return Err(error.about_us());
+            }
             if reading.users.seen.is_empty() && reading.groups.seen.is_empty() {
                 return Err(error);
             }
-            about_us |= error.is_about_us();
             progress.trouble(&error);
         }
-        if !about_us {
-            about_us = self.take_members(&mut reading, &counts, scope, progress).await;
-        }
-        if about_us {
+        if self.take_members(&mut reading, &counts, scope, progress).await {
             // What is refused to us looks like what is gone: a pass that met a refusal proves nothing.
             reading.users.complete = false;
             reading.groups.complete = false;

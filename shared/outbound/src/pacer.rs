@@ -79,6 +79,8 @@ const LEARN_FLOOR: f64 = 0.5;
 const RECOVERY_CALLS: f64 = 300.0;
 /// And at least so many times the wait that the refusal cost: it bounds the share of time that is lost to waits.
 const RECOVERY_WAITS: f64 = 30.0;
+/// How much faster each call goes than the one before while we feel our way up: one per cent in a hundred calls.
+const FEELING: f64 = 0.0001;
 /// First wait after a refusal that names none (failure mode 37).
 const BARE_WAIT: Span = Span::from_secs(2);
 /// Longest wait after refusals that name none.
@@ -118,10 +120,12 @@ struct Bucket {
 struct Learning {
     /// Calls per second.
     rate: f64,
-    /// Where the vendor refused last; `None` while it never has.
-    ceiling: Option<f64>,
+    /// The rate that a refusal taught, to be kept for a while.
+    aim: f64,
+    /// Whether the vendor ever refused.
+    refused: bool,
     step: f64,
-    /// Calls after which the step doubles, once the ceiling is passed.
+    /// Calls for which the aim is kept, and after which the step doubles.
     recovery: f64,
     calls_since: f64,
     cycle_from: Time,
@@ -222,7 +226,11 @@ impl Pacer {
         }
         let seconds = seconds(left).max(0.001);
         if let Some(learning) = &mut self.learning {
-            learning.rate = learning.rate.min((to_f64(remaining) * 0.98 / seconds).max(LEARN_FLOOR));
+            let told = (to_f64(remaining) * 0.98 / seconds).max(LEARN_FLOOR);
+            if told < learning.rate {
+                (learning.rate, learning.aim, learning.refused) = (told, told, true);
+                learning.step = told * FEELING;
+            }
             let rate = learning.rate;
             self.set_rate(now, rate);
         }
@@ -273,7 +281,7 @@ impl Pacer {
         self.refused_at = now;
         self.scale = (self.scale * 0.99).max(0.25);
         if let Some(learning) = &mut self.learning {
-            learning.throttled(wait, resume);
+            learning.throttled(wait, after.is_some(), resume);
             let rate = learning.rate;
             self.set_rate(now, rate);
         }
@@ -327,40 +335,50 @@ impl Bucket {
 
 impl Learning {
     fn new(share: f64, now: Time) -> Self {
-        Self {
-            rate: LEARN_FROM * share,
-            ceiling: None,
-            step: 0.0,
-            recovery: RECOVERY_CALLS,
-            calls_since: 0.0,
-            cycle_from: now,
-        }
+        let rate = LEARN_FROM * share;
+        Self { rate, aim: rate, refused: false, step: 0.0, recovery: RECOVERY_CALLS, calls_since: 0.0, cycle_from: now }
     }
 
-    /// Until the first refusal the rate doubles with every second's worth of calls. After it, it climbs back to a
-    /// little above that, and beyond that in steps that double as often.
+    /// Until the first refusal the rate doubles with every second's worth of calls. After it, it nears its aim, stays
+    /// there for `recovery` calls, and then feels its way up in steps that double as often.
     fn answered(&mut self) {
         self.calls_since += 1.0;
-        match self.ceiling {
-            None => self.rate = (self.rate + 1.0).min(LEARN_TO),
-            Some(ceiling) => {
-                if self.rate > ceiling && self.calls_since % self.recovery < 1.0 {
-                    self.step *= 2.0;
-                }
-                self.rate = (self.rate + self.step).min(LEARN_TO);
+        if !self.refused {
+            self.rate += 1.0;
+        } else if self.rate < self.aim {
+            self.rate = (self.rate + (self.aim - self.rate) / 100.0 + self.rate * 1e-5).min(self.aim);
+        } else if self.calls_since > self.recovery {
+            if self.calls_since > self.recovery * 2.0 && self.calls_since % self.recovery < 1.0 {
+                self.step *= 2.0;
             }
+            self.rate += self.step;
         }
+        self.rate = self.rate.min(LEARN_TO);
     }
 
-    /// The vendor let `calls_since` pass between the last resumption and this one: that, and not our guess, is its rate.
-    fn throttled(&mut self, wait: Span, resume: Time) {
+    /// A vendor that says how long to wait let `calls_since` pass between the last resumption and this one: that, and not
+    /// our guess, is its rate. If it let us go for longer than it makes us wait, its rate is just below what we had felt
+    /// our way up to. A vendor that does not say leaves us to guess: a little below where it refused, or far below it
+    /// after the first refusal, when we had come up fast.
+    fn throttled(&mut self, wait: Span, told: bool, resume: Time) {
         let cycle = seconds(self.cycle_from.until(resume)).max(0.001);
         let measured = (self.calls_since / cycle) * 0.97;
         let before = self.rate;
-        self.rate = measured.clamp(before * 0.1, before * 0.97).max(LEARN_FLOOR);
-        self.ceiling = Some(before.min(self.rate * 1.1));
-        self.recovery = (self.rate * seconds(wait) * RECOVERY_WAITS).max(RECOVERY_CALLS);
-        self.step = ((self.ceiling.unwrap_or(self.rate) - self.rate) / self.recovery).max(self.rate * 1e-6);
+        let went_well = self.refused && cycle >= seconds(wait) * 2.0;
+        if told && went_well {
+            self.rate = before * 0.92;
+            self.aim = self.rate;
+        } else if told {
+            self.rate = measured.clamp(before * 0.1, before * 0.97).max(LEARN_FLOOR);
+            self.aim = self.rate;
+        } else {
+            let (least, aim) = if self.refused { (0.8, 0.93) } else { (0.5, 0.7) };
+            self.rate = measured.clamp(before * least, before * 0.9).max(LEARN_FLOOR);
+            self.aim = (before * aim).max(self.rate);
+        }
+        self.refused = true;
+        self.recovery = (self.aim * seconds(wait) * RECOVERY_WAITS).max(RECOVERY_CALLS);
+        self.step = self.aim * FEELING;
         self.calls_since = 0.0;
         self.cycle_from = resume;
     }

@@ -49,7 +49,7 @@ impl Vendor {
 }
 
 /// Sixteen callers that always have work, against a vendor whose answers take 30 ms and arrive out of step.
-fn run(mut pacer: Pacer, vendor: &mut Vendor, lasts: Span) -> (u64, u64) {
+fn run(mut pacer: Pacer, vendor: &mut Vendor, tells: bool, lasts: Span) -> (u64, u64) {
     let end = Time(0).plus(lasts);
     let mut now = Time(0);
     let mut flying: Vec<(Time, Time, End)> = Vec::new();
@@ -67,7 +67,8 @@ fn run(mut pacer: Pacer, vendor: &mut Vendor, lasts: Span) -> (u64, u64) {
                 let answer = if let Some(wait) = vendor.call(arrives) {
                     refused += 1;
                     // Vendors speak in whole seconds.
-                    End::Throttled { after: Some(Span::from_secs(wait.0.div_ceil(1_000_000).max(1))) }
+                    let told = Span::from_secs(wait.0.div_ceil(1_000_000).max(1));
+                    End::Throttled { after: tells.then_some(told) }
                 } else {
                     good += 1;
                     End::Answered
@@ -104,7 +105,7 @@ fn a_declared_limit_is_used_to_95_per_cent_with_next_to_no_refusal() {
         for (kind, mut vendor) in vendors(calls, per).into_iter().enumerate() {
             let limit = Limit::Declared(vec![Allowance { calls, per }]);
             let lasts = Span::from_secs(600);
-            let (good, refused) = run(pacer(limit), &mut vendor, lasts);
+            let (good, refused) = run(pacer(limit), &mut vendor, true, lasts);
             let allowed = calls * lasts.0 / per.0;
             assert!(good * 100 >= allowed * 95, "{calls} per {per:?}, vendor {kind}: {good} of {allowed}");
             assert!(refused * 1000 <= good, "{calls} per {per:?}, vendor {kind}: {refused} refused of {good}");
@@ -117,7 +118,7 @@ fn a_limit_that_nobody_declared_is_found_and_used_to_90_per_cent() {
     for (calls, per) in [(200, Span::from_secs(60)), (100, Span::from_secs(1)), (2_400, Span::from_secs(60))] {
         for (kind, mut vendor) in vendors(calls, per).into_iter().enumerate() {
             let lasts = Span::from_secs(7_200);
-            let (good, refused) = run(pacer(Limit::Learned), &mut vendor, lasts);
+            let (good, refused) = run(pacer(Limit::Learned), &mut vendor, true, lasts);
             let allowed = calls * lasts.0 / per.0;
             assert!(good * 100 >= allowed * 90, "{calls} per {per:?}, vendor {kind}: {good} of {allowed}");
             assert!(refused * 100 <= good, "{calls} per {per:?}, vendor {kind}: {refused} refused of {good}");
@@ -126,9 +127,22 @@ fn a_limit_that_nobody_declared_is_found_and_used_to_90_per_cent() {
 }
 
 #[test]
+fn a_limit_that_is_enforced_without_a_word_is_found_all_the_same() {
+    for (calls, per) in [(100, Span::from_secs(1)), (2_400, Span::from_secs(60))] {
+        for (kind, mut vendor) in vendors(calls, per).into_iter().enumerate() {
+            let lasts = Span::from_secs(7_200);
+            let (good, refused) = run(pacer(Limit::Learned), &mut vendor, false, lasts);
+            let allowed = calls * lasts.0 / per.0;
+            assert!(good * 100 >= allowed * 80, "{calls} per {per:?}, vendor {kind}: {good} of {allowed}");
+            assert!(refused * 100 <= good, "{calls} per {per:?}, vendor {kind}: {refused} refused of {good}");
+        }
+    }
+}
+
+#[test]
 fn where_there_is_no_limit_learning_is_soon_out_of_the_way() {
     let mut vendor = Vendor::Bucket { rate: 1e9, burst: 1e9, level: 1e9, at: Time(0) };
-    let (good, refused) = run(pacer(Limit::Learned), &mut vendor, Span::from_secs(20));
+    let (good, refused) = run(pacer(Limit::Learned), &mut vendor, true, Span::from_secs(20));
     assert_eq!(refused, 0);
     // Sixteen callers of 30 ms are 533 calls a second at most.
     assert!(good > 533 * 15, "{good}");
@@ -166,7 +180,7 @@ fn the_share_of_a_watcher_is_a_fifth() {
     let limit = Limit::Declared(vec![Allowance { calls: 1_000, per: Span::from_secs(60) }]);
     let pacer = Pacer::new(&PacerConfig { limit, share_percent: 20, concurrency: 16 }, Time(0));
     let mut vendor = Vendor::Bucket { rate: 1e9, burst: 1e9, level: 1e9, at: Time(0) };
-    let (good, _) = run(pacer, &mut vendor, Span::from_secs(600));
+    let (good, _) = run(pacer, &mut vendor, true, Span::from_secs(600));
     assert!((1_900..=2_000).contains(&good), "{good} of 2,000 in ten minutes");
 }
 
@@ -216,8 +230,8 @@ fn what_the_vendor_says_is_left_is_spread_until_its_reset() {
     let mut pacer = pacer(Limit::Learned);
     pacer.learn(Time(0), 100, Time::from_secs(100));
     let mut vendor = Vendor::Bucket { rate: 1e9, burst: 1e9, level: 1e9, at: Time(0) };
-    pacer.learning.as_mut().map(|learning| learning.ceiling = Some(1.0)).unwrap_or_default();
-    let (good, _) = run(pacer.clone(), &mut vendor, Span::from_secs(90));
+    pacer.learning.as_mut().map(|learning| learning.refused = true).unwrap_or_default();
+    let (good, _) = run(pacer.clone(), &mut vendor, true, Span::from_secs(90));
     assert!(good <= 100, "{good}");
     pacer.learn(Time(5), 0, Time::from_secs(100));
     assert_eq!(pacer.poll(Time(6), Lane::Urgent), Poll::WaitUntil(Time::from_secs(100)));

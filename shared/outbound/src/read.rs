@@ -108,6 +108,17 @@ impl ReadError {
         matches!(self.disposition, Disposition::Halt)
     }
 
+    /// Whether the vendor does not let us read this: the credentials are at fault, or their rights.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self.disposition, Disposition::Halt | Disposition::Reject(model::Rejection::Auth))
+    }
+
+    /// The same error as one of the credentials: a listing that is refused is not about one object.
+    #[must_use]
+    pub fn about_us(self) -> Self {
+        Self { disposition: Disposition::Halt, ..self }
+    }
+
     /// Whether a later try may go well by itself.
     pub const fn may_pass(&self) -> bool {
         matches!(self.disposition, Disposition::Retry { .. } | Disposition::Throttled { .. } | Disposition::Unknown)
