@@ -13,7 +13,7 @@ use crate::{args::TwinArgs, show};
 /// When a port is taken or the world cannot be loaded.
 pub async fn twin(args: &TwinArgs) -> Result<Exit, Fault> {
     let shutdown = Shutdown::on_signals()
-        .map_err(|cause| Fault::new("E0124", Exit::Error, format!("signals cannot be caught: {cause}")))?;
+        .map_err(|cause| Fault::new("E0130", Exit::Error, format!("signals cannot be caught: {cause}")))?;
     let running = start(args.google, args.atlassian, args.world.as_deref()).await?;
     let host = args.advertise.as_deref();
     if let Some(folder) = &args.secrets {

@@ -37,7 +37,7 @@ const IMPORT_WITHIN: Duration = Duration::from_mins(2);
 /// When something that is needed cannot be started.
 pub async fn demo(args: &DemoArgs, quiet: bool) -> Result<Exit, Fault> {
     let shutdown = Shutdown::on_signals()
-        .map_err(|cause| Fault::new("E0124", Exit::Error, format!("signals cannot be caught: {cause}")))?;
+        .map_err(|cause| Fault::new("E0130", Exit::Error, format!("signals cannot be caught: {cause}")))?;
     // Services log only when asked to: the story is what is to be read here.
     let telemetry = match runtime::config::env("ROLLCALL_LOG") {
         Some(_) => {

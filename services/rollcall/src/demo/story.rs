@@ -82,7 +82,7 @@ fn make(worlds: &Worlds, changes: &Value) -> Result<(), Fault> {
 /// *Sync this person now*, over the operators' API and the control subject behind it.
 async fn ask(stack: &Stack, address: &str) -> Result<(), Fault> {
     let unheard =
-        |cause: String| Fault::new("E0130", Exit::TryLater, format!("the operators' API does not answer: {cause}"));
+        |cause: String| Fault::new("E0312", Exit::TryLater, format!("the operators' API does not answer: {cause}"));
     let token = stack.token().map(std::fs::read_to_string).transpose().map_err(|cause| unheard(cause.to_string()))?;
     let url = format!("http://{}/api/v1/sync", stack.console);
     let body = json!({ "person": address });

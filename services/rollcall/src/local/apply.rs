@@ -29,7 +29,7 @@ pub async fn apply(args: &ApplyArgs, quiet: bool) -> Result<Exit, Fault> {
     let loaded = policy_file::load(&args.policy)?;
     let mut journal = plan::open_journal(&loaded, &super::journal_args(args))?;
     let shutdown = Shutdown::on_signals()
-        .map_err(|cause| Fault::new("E0124", Exit::Error, format!("signals cannot be caught: {cause}")))?;
+        .map_err(|cause| Fault::new("E0130", Exit::Error, format!("signals cannot be caught: {cause}")))?;
     let progress = Progress::new(quiet);
     let mut world = World::read(&loaded, &mut journal, &progress).await?;
     recover_creations(&world, &mut journal)?;

@@ -23,7 +23,7 @@ pub async fn up(args: &UpArgs) -> Result<Exit, Fault> {
     policy_file::load(&args.policy)?;
     let telemetry = telemetry::init("up", &crate::services::options::<telemetry::Options>(&[])?)?;
     let shutdown = Shutdown::on_signals()
-        .map_err(|cause| Fault::new("E0124", Exit::Error, format!("signals cannot be caught: {cause}")))?;
+        .map_err(|cause| Fault::new("E0130", Exit::Error, format!("signals cannot be caught: {cause}")))?;
     let settings = Settings {
         folder: args.data.clone().unwrap_or_else(default_folder),
         policy: args.policy.path.clone(),
