@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
     written: Box<str>,
-    key: Box<str>,
+    /// Only where it differs from what was written: nearly nowhere, and there are millions of addresses in memory.
+    key: Option<Box<str>>,
 }
 
 /// Why a text is not an address.
@@ -42,12 +43,13 @@ impl Email {
         if local.is_empty() || domain.is_empty() || local.contains('@') || text.len() > 320 || !clean {
             return Err(EmailError);
         }
-        Ok(Self { written: text.into(), key: text.to_ascii_lowercase().into() })
+        let folds = text.bytes().any(|byte| byte.is_ascii_uppercase());
+        Ok(Self { written: text.into(), key: folds.then(|| text.to_ascii_lowercase().into()) })
     }
 
     /// What addresses are compared by: the ASCII lower case.
     pub fn key(&self) -> &str {
-        &self.key
+        self.key.as_deref().unwrap_or(&self.written)
     }
 
     /// The address as the vendor wrote it.
@@ -57,17 +59,17 @@ impl Email {
 
     /// The domain, in ASCII lower case.
     pub fn domain(&self) -> &str {
-        self.key.rsplit_once('@').map_or("", |(_, domain)| domain)
+        self.key().rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
     /// The part before the `@`, in ASCII lower case.
     pub fn local(&self) -> &str {
-        self.key.rsplit_once('@').map_or("", |(local, _)| local)
+        self.key().rsplit_once('@').map_or("", |(local, _)| local)
     }
 
     /// What makes the address unfit to find an account by itself, if anything.
     pub fn doubt(&self) -> Option<EmailDoubt> {
-        if !self.key.is_ascii() {
+        if !self.key().is_ascii() {
             Some(EmailDoubt::NotAscii)
         } else if self.domain().split('.').any(|label| label.starts_with("xn--")) {
             Some(EmailDoubt::Punycode)
@@ -79,7 +81,7 @@ impl Email {
 
 impl PartialEq for Email {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.key() == other.key()
     }
 }
 impl Eq for Email {}
@@ -91,12 +93,12 @@ impl PartialOrd for Email {
 }
 impl Ord for Email {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key.cmp(&other.key)
+        self.key().cmp(other.key())
     }
 }
 impl std::hash::Hash for Email {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+        self.key().hash(state);
     }
 }
 
