@@ -12,6 +12,10 @@ use crate::{
     state::{Claim, TargetGroup},
 };
 
+/// Reads younger than this are never too old: where sweeps follow each other in seconds, one takes longer than two
+/// intervals.
+const PATIENCE: Span = Span::from_secs(60);
+
 /// A fact that is gone, and who was in by it.
 #[derive(Debug, Clone)]
 pub(crate) struct LostFact {
@@ -182,7 +186,7 @@ pub(crate) fn gap(
         let oldest = policy
             .directories
             .get(directory)
-            .map_or(Time::NEVER, |directory| now.minus(Span(directory.sweep_every.0.saturating_mul(2))));
+            .map_or(Time::NEVER, |directory| now.minus(Span(directory.sweep_every.0.saturating_mul(2)).max(PATIENCE)));
         let whole = |group: Option<GroupId>| WaitWhy::CompleteRead { directory: directory.clone(), group };
         let lists = mirror.groups_read();
         if !lists.is_sound() || lists.is_older_than(oldest) {
