@@ -56,6 +56,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Read a person, a group or everything again, now.
     Sync(SyncArgs),
+    /// Bring the database's schema up to date. `up` does it by itself.
+    Migrate(MigrateArgs),
     /// Are the policy, the credentials and the servers in order?
     Doctor(DoctorArgs),
     /// Work on the policy file.
@@ -198,9 +200,9 @@ pub struct TwinArgs {
     /// Write the secrets that a policy needs to reach this twin into this folder.
     #[arg(long, value_name = "FOLDER")]
     pub secrets: Option<PathBuf>,
-    /// The host name by which others reach the twin, for the key file's token endpoint [default: the address].
-    #[arg(long, value_name = "HOST")]
-    pub advertise: Option<String>,
+    /// The administrator in whose name a policy reads.
+    #[arg(long, default_value = "sync@example.com", value_name = "ADDRESS")]
+    pub administrator: String,
 }
 
 /// Where the operators' API is, and who asks.
@@ -328,6 +330,14 @@ pub struct SyncArgs {
     /// Whom to ask.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+/// `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// The PostgreSQL database; its user must be able to create schemas and roles.
+    #[arg(long, env = "ROLLCALL_DATABASE", hide_env_values = true, value_name = "URL")]
+    pub database: String,
 }
 
 /// `doctor`.

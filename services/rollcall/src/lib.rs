@@ -50,6 +50,7 @@ async fn asynchronous(verb: Verb, quiet: bool) -> Result<Exit, Fault> {
         Verb::Doctor(args) => doctor::doctor(&args).await,
         Verb::Up(args) => up::up(&args).await,
         Verb::Demo(args) => demo::demo(&args, quiet).await,
+        Verb::Migrate(args) => up::migrate(&args.database).await,
         Verb::Twin(args) => twin_verb::twin(&args).await,
         Verb::Status(args) => server::status(&args).await,
         Verb::Review(args) => server::review(&args).await,

@@ -1,6 +1,6 @@
 //! `rollcall twin`: Google and Atlassian, played from a file.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
 use runtime::{Exit, Fault, Shutdown};
 use twin::{Running, Twin};
@@ -14,10 +14,9 @@ use crate::{args::TwinArgs, show};
 pub async fn twin(args: &TwinArgs) -> Result<Exit, Fault> {
     let shutdown = Shutdown::on_signals()
         .map_err(|cause| Fault::new("E0130", Exit::Error, format!("signals cannot be caught: {cause}")))?;
-    let running = start(args.google, args.atlassian, args.world.as_deref()).await?;
-    let host = args.advertise.as_deref();
+    let running = start(args).await?;
     if let Some(folder) = &args.secrets {
-        write_secrets(&running, folder, host)?;
+        write_secrets(&running, folder)?;
     }
     show::note(&format!(
         "Google at {}, Atlassian at {}, the operator's endpoint at {}",
@@ -36,10 +35,11 @@ pub async fn twin(args: &TwinArgs) -> Result<Exit, Fault> {
 ///
 /// # Errors
 /// When a port is taken or the world cannot be loaded.
-pub async fn start(google: SocketAddr, atlassian: SocketAddr, world: Option<&Path>) -> Result<Running, Fault> {
-    let world = world.map(Path::to_path_buf);
-    Twin::start(twin::Config { google, atlassian, world, ..twin::Config::default() }).await.map_err(|error| match error
-    {
+pub async fn start(args: &TwinArgs) -> Result<Running, Fault> {
+    let options = twin::load::Options { administrator: args.administrator.clone(), ..twin::load::Options::default() };
+    let (google, atlassian, world) = (args.google, args.atlassian, args.world.clone());
+    let started = Twin::start(twin::Config { google, atlassian, world, options, ..twin::Config::default() }).await;
+    started.map_err(|error| match error {
         twin::Error::Listen { .. } => Fault::new("E0103", Exit::Error, error.to_string())
             .help("stop the other process, or choose other ports with --google and --atlassian"),
         _ => Fault::new("E0128", Exit::Usage, error.to_string())
@@ -52,11 +52,8 @@ pub async fn start(google: SocketAddr, atlassian: SocketAddr, world: Option<&Pat
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn write_secrets(running: &Running, folder: &Path, host: Option<&str>) -> Result<(), Fault> {
-    let mut key = running.service_account_key();
-    if let (Some(host), Some(place)) = (host, key.get_mut("token_uri")) {
-        *place = format!("http://{host}:{}/token", running.google.port()).into();
-    }
+pub fn write_secrets(running: &Running, folder: &Path) -> Result<(), Fault> {
+    let key = running.service_account_key();
     let written = std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(folder.join("google.json"), key.to_string()))
         .and_then(|()| std::fs::write(folder.join("org-key"), "twin-org-key"))

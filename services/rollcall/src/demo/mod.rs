@@ -127,7 +127,7 @@ fn write_policy(folder: &Path, twin: &Running) -> Result<PathBuf, Fault> {
     let policy = folder.join("policy.toml");
     let text = POLICY.replace("{google}", &twin.google_url()).replace("{atlassian}", &twin.atlassian_url());
     std::fs::write(&policy, text).map_err(|cause| cannot(&policy, &cause))?;
-    write_secrets(twin, &folder.join("secrets"), None)?;
+    write_secrets(twin, &folder.join("secrets"))?;
     Ok(policy)
 }
 

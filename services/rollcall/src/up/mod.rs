@@ -54,3 +54,13 @@ fn default_folder() -> PathBuf {
         state_home().join("rollcall/up")
     }
 }
+
+/// `rollcall migrate`.
+///
+/// # Errors
+/// When the database cannot be reached or refuses.
+pub async fn migrate(database: &str) -> Result<Exit, Fault> {
+    stack::migrate(database).await?;
+    show::note("The database's schema is up to date.");
+    Ok(Exit::Done)
+}

@@ -180,7 +180,10 @@ impl Stack {
 }
 
 /// Brings the schema up to date; a private server may take a moment before it lets anybody in.
-async fn migrate(url: &str) -> Result<(), Fault> {
+///
+/// # Errors
+/// When the database cannot be reached within twenty seconds, or refuses.
+pub async fn migrate(url: &str) -> Result<(), Fault> {
     let until = runtime::clock::deadline(Duration::from_secs(20));
     loop {
         match store::migrate(url).await {
