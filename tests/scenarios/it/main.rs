@@ -1,1 +1,14 @@
-//! End-to-end scenarios on real parts.
+//! End-to-end scenarios on real parts. Each asserts on the twin's *world*, not on calls.
+
+mod flow;
+mod import;
+mod letters;
+mod oneshot;
+mod reads;
+mod refusals;
+mod replay;
+
+use std::time::Duration;
+
+/// How long anything may take before a scenario has failed. Debug builds on a busy machine are slow.
+const WITHIN: Duration = Duration::from_secs(90);

@@ -1,1 +1,13 @@
-//! End-to-end scenarios on real parts. The tests are in `it/`.
+//! A whole deployment for tests: both vendors played by the twin, real NATS and PostgreSQL, our own binaries.
+//!
+//! [`Outside`] is the vendors and a policy file that points at them; enough for `rollcall plan` and `apply`. [`World`]
+//! adds the servers and the running services. What the two sides *should* hold is worked out here from the twin's own
+//! state ([`Outside::wanted`]), in code that shares nothing with the planner.
+
+mod company;
+mod outside;
+mod world;
+
+pub use company::{Company, real};
+pub use outside::{Members, Outside, Said};
+pub use world::{Options, World};

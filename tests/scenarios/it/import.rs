@@ -1,0 +1,37 @@
+//! The first import.
+
+use anyhow::Result;
+use scenarios::{Company, Options, World, real};
+
+use crate::WITHIN;
+
+/// The real organization, or a made-up one where the data are absent.
+#[tokio::test(flavor = "multi_thread")]
+async fn i10_the_real_organization_fills_every_mapped_group() -> Result<()> {
+    let (snapshot, policy, least) = match real()? {
+        Some((snapshot, policy, _)) => (snapshot, policy, 1_000),
+        None => (made_up().snapshot(), made_up().policy(), 50),
+    };
+    let world = World::start(&snapshot, &policy, &Options::default()).await?;
+    world.until_equal(WITHIN).await?;
+    let memberships: usize = world.found().values().map(|people| people.len()).sum();
+    assert!(memberships >= least, "{memberships} memberships");
+    assert_eq!(world.found(), world.wanted(), "every mapped group has exactly its flattened members");
+    world.until_in_sync(WITHIN).await?;
+    // I10: converged means that nothing more is written.
+    let before = world.sequence();
+    for _ in 0..3 {
+        world.sweep().await?;
+    }
+    world.until_in_sync(WITHIN).await?;
+    assert_eq!(world.sequence(), before, "{:?}", world.effects(before));
+    // I6: as many effects as there are memberships and groups; nothing was done twice.
+    let groups = world.wanted().len();
+    assert_eq!(world.effects(0).len(), memberships + groups);
+    Ok(())
+}
+
+fn made_up() -> Company {
+    let company = Company::of(40).group("all-staff", 0..30).group("readers", 5..20);
+    company.group("writers", [1, 2, 3]).with_nested("readers").group("empty", [])
+}
