@@ -72,11 +72,12 @@ impl Shape {
         let readable = |group: &&Value| group.get("external").and_then(Value::as_bool) != Some(true);
         let members = |group: &Value| group.get("members").and_then(Value::as_array).map_or(0, Vec::len) as u64;
         let groups = list("groups");
+        let accounts = stack.twin.twin.world().atlassian.accounts().len() as u64;
         Self {
             users: list("users").len() as u64,
             direct: groups.iter().filter(readable).map(members).collect(),
             groups: groups.iter().filter(readable).count() as u64,
-            accounts: stack.twin.twin.world().atlassian.accounts().len() as u64,
+            accounts,
             filled: stack.wanted().values().map(|members| members.len() as u64).collect(),
         }
     }
