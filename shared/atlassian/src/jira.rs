@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::error::{is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_read, twice};
-use crate::names::{says_administrator, says_default_access};
+use crate::names::says_default_access;
 
 const USERS: &str = "/rest/api/3/users/search";
 const GROUPS: &str = "/rest/api/3/group/bulk";
@@ -370,7 +370,6 @@ fn group(row: Value, defaults: &BTreeSet<String>) -> Option<Group> {
     let row: WireGroup = serde_json::from_value(row).ok()?;
     Some(Group {
         default_access: defaults.contains(&row.name) || says_default_access(&row.name),
-        grants_admin: says_administrator(&row.name),
         ..Group::new(row.group_id, row.name)
     })
 }

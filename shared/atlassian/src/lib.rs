@@ -8,8 +8,9 @@
 //! * accounts that are deactivated are seen too (Jira leaves them out unless it is asked for them).
 //!
 //! Caveats: the organization API does not tell which groups give product access by default or make administrators
-//! without one call a group; until role assignments are read, [`names::says_administrator`] and
-//! [`names::says_default_access`] go by name, on the safe side. A Jira site may hide addresses.
+//! without one call a group. Until role assignments are read, [`names::says_default_access`] goes by name, on the safe
+//! side, and nothing is said about administrators: whether a name alone makes a group untouchable depends on who made
+//! it, which only the planner knows. A Jira site may hide addresses.
 //!
 //! Sources: `reference/atlassian-cloud.md` §1 (organization), §3 (SCIM), §4 (Jira), §7 (default and administrator
 //! groups), §9 (limits).

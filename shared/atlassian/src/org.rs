@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::error::{is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_read, twice};
-use crate::names::{says_administrator, says_default_access};
+use crate::names::says_default_access;
 
 const SEARCH_USERS: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/search";
 const SEARCH_GROUPS: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/search";
@@ -138,7 +138,6 @@ impl WireGroup {
         Group {
             ownership,
             default_access: says_default_access(&self.name),
-            grants_admin: says_administrator(&self.name),
             description: self.description.unwrap_or_default(),
             ..Group::new(self.id, self.name)
         }

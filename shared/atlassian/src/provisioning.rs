@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::error::{is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_read, twice};
-use crate::names::{says_administrator, says_default_access};
+use crate::names::says_default_access;
 
 const USERS: &str = "/scim/directory/{directoryId}/Users";
 const GROUPS: &str = "/scim/directory/{directoryId}/Groups";
@@ -370,10 +370,6 @@ fn group(row: Value) -> Option<(String, Found)> {
         let ids: Vec<_> = members.iter().filter_map(|member| AccountId::new(&member.value).ok()).collect();
         Members { unreadable: all - ids.len(), ids }
     });
-    let group = Group {
-        default_access: says_default_access(&read.display_name),
-        grants_admin: says_administrator(&read.display_name),
-        ..Group::new(id, read.display_name)
-    };
+    let group = Group { default_access: says_default_access(&read.display_name), ..Group::new(id, read.display_name) };
     Some((read.id, Found { group, members }))
 }

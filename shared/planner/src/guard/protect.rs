@@ -46,7 +46,9 @@ pub(crate) fn untouchable(
 pub(crate) fn says_administrator(name: &str) -> bool {
     let words = name.split(|c: char| !c.is_alphanumeric());
     words.into_iter().any(|word| {
-        ["admin", "admins", "administrator", "administrators"].iter().any(|said| word.eq_ignore_ascii_case(said))
+        ["admin", "admins", "administrator", "administrators", "sysadmin", "sysadmins"]
+            .iter()
+            .any(|said| word.eq_ignore_ascii_case(said))
     })
 }
 
