@@ -249,6 +249,10 @@ impl Asker {
                 users.extend(reader.find_person(&email).await?.map(|user| user.id));
                 // Who is no longer found is read by the id that was known.
                 users.extend(self.post.store.people_at(&self.post.key, &email).await?);
+                // It may be a group's: Google reads groups by their address as well as by their id.
+                if let (true, Ok(address)) = (users.is_empty(), GroupId::new(text)) {
+                    groups.extend(reader.read_group(&address).await.ok().flatten().map(|group| group.id));
+                }
             }
             _ => {}
         }
