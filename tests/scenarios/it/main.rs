@@ -4,9 +4,11 @@ mod flow;
 mod import;
 mod letters;
 mod oneshot;
+mod readme;
 mod reads;
 mod refusals;
 mod replay;
+mod secrets;
 
 use std::time::Duration;
 

@@ -70,7 +70,6 @@ async fn i03_a_source_that_shrank_holds_every_removal_and_lets_additions_pass() 
         Ok(Some(()))
     })
     .await?;
-    world.sweep().await?;
     world.until_decided().await?;
     assert_eq!(world.removals(before), 0, "held is held, for every group");
     let held = world.held().await?;

@@ -1,19 +1,12 @@
 //! A slice of the real organization's history, while the services run.
 
 use anyhow::Result;
-use scenarios::{Options, World, real};
+use scenarios::{Options, WIDE, World, real};
 use serde_json::{Value, json};
 
 use crate::WITHIN;
 
 const LINES: usize = 60;
-
-/// Budgets of 100 %: what the guards hold is measured elsewhere.
-const WIDE: &str = "\n[guard]\nemptied_group_from = 100000\nsource_shrink_percent = 100\n\
-    per_group = { removals = { count = 100000, percent = 100 }, additions = { count = 100000, percent = 100 } }\n\
-    per_plan = { removals = { count = 100000, percent = 100 }, additions = { count = 100000, percent = 100 } }\n\
-    per_day = { removals = { count = 100000, percent = 100 }, deactivations = { count = 100000, percent = 100 } }\n\
-    per_week = { removals = { count = 100000, percent = 100 } }\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slice_of_the_real_history_ends_equal() -> Result<()> {

@@ -77,6 +77,13 @@ impl Company {
     }
 }
 
+/// Budgets of 100 %: a section of the policy for tests of something else than guards.
+pub const WIDE: &str = "\n[guard]\nemptied_group_from = 100000\nsource_shrink_percent = 100\n\
+    per_group = { removals = { count = 100000, percent = 100 }, additions = { count = 100000, percent = 100 } }\n\
+    per_plan = { removals = { count = 100000, percent = 100 }, additions = { count = 100000, percent = 100 } }\n\
+    per_day = { removals = { count = 100000, percent = 100 }, deactivations = { count = 100000, percent = 100 } }\n\
+    per_week = { removals = { count = 100000, percent = 100 } }\n";
+
 const POLICY: &str = r#"tenant = "acme"
 
 [directory.workspace]

@@ -181,6 +181,7 @@ impl World {
             Ok((self.one(&read).await? >= 2).then_some(()))
         })
         .await
+        .with_context(|| format!("the watcher printed last:\n{}", self.watcher.lines().tail(12)))
     }
 
     /// Waits until everything that the watchers have committed is part of a decision, and every question that a decision

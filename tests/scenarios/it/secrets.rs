@@ -1,0 +1,81 @@
+//! I11: what nobody may see is in no log, no answer, no metric and no row outside the mirror.
+
+use anyhow::Result;
+use harness::eventually;
+use scenarios::{Company, World};
+use serde_json::json;
+use twin::engine::fault::FaultKind;
+
+use crate::WITHIN;
+
+/// Rows of everything but the mirror itself, whose business people are; its outbox is on the bus, and so looked at.
+const TABLES: &str = "select format('%I.%I', table_schema, table_name) from information_schema.tables \
+    where table_type = 'BASE TABLE' and (table_schema in ('plan', 'effect', 'console', 'common') \
+    or (table_schema, table_name) = ('directory', 'outbox')) order by 1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i11_secrets_and_people_are_in_no_log_no_metric_and_no_row_outside_the_mirror() -> Result<()> {
+    let world = World::of(&Company::of(12).group("staff", 0..8).group("readers", 3..9)).await?;
+    world.until_in_sync(WITHIN).await?;
+    // Things go wrong, so that there is something to say: reads, refusals, a poisoned group, a leaver.
+    for (family, kind) in [
+        ("google.directory", FaultKind::Fail { status: 503, after: false, plain: true }),
+        ("google.directory", FaultKind::Html { after: false }),
+        ("atlassian.org", FaultKind::Reset { after: true }),
+        ("atlassian.org", FaultKind::Fail { status: 400, after: false, plain: false }),
+    ] {
+        world.fault(family, "*", kind, |fault| fault.times = Some(3));
+        world
+            .at_google(json!([{ "op": "user_suspended", "id": Company::id(5), "suspended": true },
+            { "op": "member_added", "group": "grp_readers", "id": Company::id(11), "type": "USER", "role": "MEMBER" }]))
+            .or_else(|_| {
+                world.at_google(json!([{ "op": "member_removed", "group": "grp_readers", "id": Company::id(11) }]))
+            })?;
+        world.sync(Some(&Company::email(5))).await?;
+        world.sync(None).await?;
+        eventually(WITHIN, "the fault to be met", async || {
+            Ok(world.twin.twin.engine.faults.all().iter().any(|fault| fault.hits > 0).then_some(()))
+        })
+        .await?;
+    }
+    world.no_faults();
+    world.sweep().await?;
+    world.until_decided().await?;
+    let key = world.twin.service_account_key();
+    let key = key["private_key"].as_str().unwrap_or_default().lines().nth(1).unwrap_or_default().to_owned();
+    assert!(key.len() > 40);
+    let mut canaries = vec![
+        "twin-org-key".to_owned(),
+        "operator-token-kim".to_owned(),
+        key,
+        "Given5".to_owned(),
+        "Family3".to_owned(),
+    ];
+    canaries.extend((0..12).map(Company::email));
+    let mut seen: Vec<(String, String)> = world.logs().into_iter().map(|line| ("log".to_owned(), line)).collect();
+    for address in &world.health {
+        for page in ["metrics", "readyz"] {
+            let text = harness::http()?.get(format!("{address}/{page}")).send().await?.text().await?;
+            assert!(!text.is_empty());
+            seen.push((format!("{address}/{page}"), text));
+        }
+    }
+    let sql = world.sql().await?;
+    let mut rows_seen = 0;
+    for table in sql.query(TABLES, &[]).await? {
+        let table: String = table.get(0);
+        for row in sql.query(&format!("select t::text from {table} t"), &[]).await? {
+            rows_seen += 1;
+            seen.push((table.clone(), row.get(0)));
+        }
+    }
+    assert!(rows_seen > 50, "{rows_seen} rows");
+    for canary in canaries {
+        // Bytes are shown in hexadecimal.
+        let bytes: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for (place, text) in &seen {
+            assert!(!text.contains(&canary) && !text.contains(&bytes), "{canary} is in {place}: {text}");
+        }
+    }
+    Ok(())
+}
