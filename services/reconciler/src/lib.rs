@@ -73,8 +73,11 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let store = connect_store(&options).await?;
     let url = options.service.nats_url();
     let bus = Bus::connect(url, "reconciler").await.map_err(|error| Fault::nats_unreachable(url, &error))?;
-    let serving = health::serve(listener, health.clone(), metrics::process().clone(), shutdown.hard().clone());
-    tokio::spawn(async move {
+    // These two end last: until then the process says how it is, and what the last turns committed still goes out.
+    let last = tokio_util::sync::CancellationToken::new();
+    let serving = health::serve(listener, health.clone(), metrics::process().clone(), last.clone());
+    let mut outlasting = tokio::task::JoinSet::new();
+    outlasting.spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the health endpoint stopped");
         }
@@ -88,17 +91,15 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
         wake: wake.clone(),
         options: RelayOptions { republish_after: options.republish, ..RelayOptions::default() },
     };
-    // The relay ends last: what the last turns committed still has to go out.
-    let relay_stop = tokio_util::sync::CancellationToken::new();
-    let relaying = tokio::spawn(relay.run(relay_stop.clone()));
+    outlasting.spawn(relay.run(last.clone()));
     let holder = runtime::ids::uuid().to_string();
     let shared = Arc::new(Shared { store, bus, wake, clock, health, options, shutdown: shutdown.clone(), holder });
     for (file, policy) in tenants {
         shutdown.spawn(tenant::serve(Arc::clone(&shared), file, policy));
     }
     shutdown.finish().await;
-    relay_stop.cancel();
-    if tokio::time::timeout(LAST_WORDS, relaying).await.is_err() {
+    last.cancel();
+    if tokio::time::timeout(LAST_WORDS, async { while outlasting.join_next().await.is_some() {} }).await.is_err() {
         tracing::warn!("the outbox could not be emptied in time; what is left goes out when a reconciler starts again");
     }
     Ok(())

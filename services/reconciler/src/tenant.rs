@@ -39,7 +39,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, file: PathBuf, loaded: Loaded) {
             Ok(Some(tenure)) => {
                 tracing::info!(rollcall.org = tenant.as_str(), "this reconciler has the tenant");
                 let keeper = tenure.clone();
-                let keeping = tokio::spawn(async move { keeper.keep().await });
+                let keeping = shared.shutdown.spawn(async move { keeper.keep().await });
                 let held = Box::pin(hold(&shared, &tenure, &file, &loaded, &mut paused, &report));
                 if let Err(error) = held.await {
                     tracing::warn!(%error, rollcall.org = tenant.as_str(), "a turn failed; the tenant is loaded again");
