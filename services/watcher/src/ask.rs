@@ -38,11 +38,13 @@ pub(crate) struct Asker {
     pub(crate) report: LoopHandle,
     /// Facts that could not be read, and when they are tried again.
     resting: BTreeMap<Fact, Time>,
+    /// Requests that could not be read yet.
+    unread: Vec<Wish>,
 }
 
 impl Asker {
     pub(crate) const fn new(post: Arc<Post>, bus: Bus, clock: Clock, wake: Wake, report: LoopHandle) -> Self {
-        Self { post, bus, clock, wake, report, resting: BTreeMap::new() }
+        Self { post, bus, clock, wake, report, resting: BTreeMap::new(), unread: Vec::new() }
     }
 
     /// Answers until told to stop.
@@ -89,15 +91,28 @@ impl Asker {
             let said = self.verify(facts).instrument(span).await?;
             self.report.finished(Ok(said), None);
         }
-        let wishes = self.post.store.wishes(&self.post.key, now, MOST).await?;
-        if !wishes.is_empty() {
+        let asked = self.post.store.wishes(&self.post.key, now, MOST).await?;
+        // Done before they are read: who asks again while we read asks for another read. What cannot be read is kept here,
+        // and a watcher that takes over begins with reading everything.
+        let ids: Vec<i64> = asked.iter().map(|wish| wish.id).collect();
+        if !ids.is_empty() {
+            self.post.store.wishes_done(&ids, now).await?;
+        }
+        for wish in asked {
+            if self.unread.iter().all(|unread| unread.place != wish.place) {
+                self.unread.push(wish);
+            }
+        }
+        if !self.unread.is_empty() {
+            let wishes = self.unread.clone();
             self.report.started("request");
             let span = self.span("watch reread", &[]);
             if let [Wish { traceparent: Some(traceparent), .. }] = wishes.as_slice() {
                 runtime::trace::set_parent(&span, traceparent);
             }
-            let said = self.grant(wishes).instrument(span).await?;
-            self.report.finished(Ok(said), None);
+            let (total, read) = (wishes.len(), self.grant(&wishes).instrument(span).await?);
+            self.unread.retain(|wish| !read.contains(&wish.id));
+            self.report.finished(Ok(format!("{} of {total} requests read", read.len())), None);
         }
         self.walk_what_became_ours(now).await
     }
@@ -169,20 +184,21 @@ impl Asker {
     }
 
     /// Reads the places that somebody asked for: all at once, and one by one when that goes wrong, so that one place that
-    /// cannot be read keeps nobody waiting.
-    async fn grant(&self, wishes: Vec<Wish>) -> Result<String, StoreError> {
+    /// cannot be read keeps nobody waiting. Gives which were.
+    async fn grant(&self, wishes: &[Wish]) -> Result<BTreeSet<i64>, StoreError> {
         let places: BTreeSet<String> = wishes.iter().map(|wish| wish.place.clone()).collect();
         if places.contains("all") {
             self.post.sweep.wake();
         }
-        let (mut done, mut failed) = (Vec::new(), None);
+        let all = || wishes.iter().map(|wish| wish.id).collect();
+        let (mut read, mut failed) = (BTreeSet::new(), None);
         match self.reread(places.clone()).await? {
-            Ok(()) => done = wishes.iter().map(|wish| wish.id).collect(),
+            Ok(()) => read = all(),
             Err(error) if places.len() == 1 => failed = Some(error),
             Err(_) => {
-                for wish in &wishes {
+                for wish in wishes {
                     match self.reread(BTreeSet::from([wish.place.clone()])).await? {
-                        Ok(()) => done.push(wish.id),
+                        Ok(()) => drop(read.insert(wish.id)),
                         Err(error) => failed = Some(error),
                     }
                 }
@@ -196,12 +212,10 @@ impl Asker {
             );
             if !error.may_pass() {
                 // It will not be read by asking again; the sweep says more.
-                done = wishes.iter().map(|wish| wish.id).collect();
+                read = all();
             }
         }
-        let said = format!("{} of {} requests read", done.len(), wishes.len());
-        self.post.store.wishes_done(&done, outbound::now(&self.clock)).await?;
-        Ok(said)
+        Ok(read)
     }
 
     /// Finds out what places mean, reads that and commits it. The inner error is the vendor's.
