@@ -92,7 +92,7 @@ pub struct ConsoleOptions {
     #[arg(long, value_name = "ADDR", env = "ROLLCALL_API", default_value = "127.0.0.1:7400")]
     pub api: SocketAddr,
 
-    /// Who may ask: a file of [[token]] entries with person, role and sha256
+    /// Who may ask: a file of `[[token]]` entries with person, role and sha256
     #[arg(long, value_name = "FILE", env = "ROLLCALL_TOKENS")]
     pub tokens: PathBuf,
 

@@ -11,7 +11,7 @@
 //!   a deactivation);
 //! * throttling is never anybody's fault: it ends as *not tried*, never as a rejection.
 //!
-//! What to do with an answer is [`next`], a plain function. The runner only carries it out.
+//! What to do with an answer is [`next()`], a plain function. The runner only carries it out.
 
 mod job;
 mod ledger;

@@ -1,7 +1,7 @@
 //! Who may act, by database time.
 //!
 //! A lease has an epoch that rises with each new holder. Everything that must not be done twice checks name and epoch
-//! in the transaction that commits it ([`hold`]), so a holder that was paused and replaced commits nothing.
+//! in the transaction that commits it (`hold`), so a holder that was paused and replaced commits nothing.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What the reconciler decided and what it remembers: links, pins, released edges, commands, cases, windows, progress.
 //!
-//! One turn of the reconciler is one transaction ([`Store::commit_turn`]): the outcomes it took in, the plan it came to,
+//! One turn of the reconciler is one transaction ([`crate::Store::commit_turn`]): the outcomes it took in, the plan it came to,
 //! the commands with their messages, and how far it has read. A crash before the commit changes nothing; after it,
 //! everything is there.
 
