@@ -102,7 +102,7 @@ impl Stack {
                     anyhow::bail!(
                         "{name} should have {} members: {:?}",
                         members.len(),
-                        observed.get(name).map(|m| m.len())
+                        observed.get(name).map(std::collections::BTreeSet::len)
                     )
                 }
             }

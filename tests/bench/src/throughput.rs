@@ -29,7 +29,7 @@ const COMPANY: Company = Company { people: 600, groups: 1_000 };
 /// Before counting begins, so that every part is warm and the line is full.
 const WARM: Duration = Duration::from_secs(5);
 /// No effect for so long: the pipeline stands.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 
 pub(crate) async fn measure(report: &mut Report, seconds: u32) -> Result<()> {
     let mut stack = Stack::start(&company::policy(Target::Provisioning), &COMPANY.world(), false).await?;
