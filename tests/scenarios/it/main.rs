@@ -1,5 +1,7 @@
 //! End-to-end scenarios on real parts. Each asserts on the twin's *world*, not on calls.
 
+#![expect(clippy::indexing_slicing, reason = "tests")]
+
 mod flow;
 mod import;
 mod letters;
