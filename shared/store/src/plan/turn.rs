@@ -1,5 +1,7 @@
 //! One turn of the reconciler, committed whole.
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::Transaction;
 use futures_util::try_join;
 use model::{Canonical as _, CommandId, DirectoryId, Fact, Generation, TenantId, Time};
@@ -109,6 +111,11 @@ impl Store {
     }
 }
 
+/// The last row of each key: one turn may learn of a thing twice, and one statement may write its row once only.
+fn last_of<'a, Row, Key: Ord>(rows: &'a [Row], key: impl Fn(&'a Row) -> Key) -> Vec<&'a Row> {
+    rows.iter().map(|row| (key(row), row)).collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
 /// Columns of edges, for arrays.
 fn columns<'a>(edges: impl Iterator<Item = &'a EdgeKey>) -> (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>) {
     let (mut targets, mut groups, mut accounts) = (Vec::new(), Vec::new(), Vec::new());
@@ -174,9 +181,10 @@ async fn remember(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Resul
         .await?;
     }
     if !turn.confirmed.is_empty() {
-        let (targets, groups, accounts) = columns(turn.confirmed.iter().map(|row| &row.edge));
-        let present: Vec<bool> = turn.confirmed.iter().map(|row| row.present).collect();
-        let at: Vec<i64> = turn.confirmed.iter().map(|row| row.confirmed_at.0).collect();
+        let confirmed = last_of(&turn.confirmed, |row| (&row.edge.target, &row.edge.group, &row.edge.account));
+        let (targets, groups, accounts) = columns(confirmed.iter().map(|row| &row.edge));
+        let present: Vec<bool> = confirmed.iter().map(|row| row.present).collect();
+        let at: Vec<i64> = confirmed.iter().map(|row| row.confirmed_at.0).collect();
         sql::execute(
             tx,
             "insert into plan.confirmed_edge as c (tenant, target, group_id, account, present, confirmed_at)
@@ -195,14 +203,14 @@ async fn remember(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Resul
 
 async fn link(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<(), StoreError> {
     if !turn.links.is_empty() {
-        let source: Vec<&str> = turn.links.iter().map(|l| l.source.as_str()).collect();
-        let person: Vec<&str> = turn.links.iter().map(|l| l.person.as_str()).collect();
-        let target: Vec<&str> = turn.links.iter().map(|l| l.target.as_str()).collect();
-        let account: Vec<&str> = turn.links.iter().map(|l| l.account.as_str()).collect();
-        let behind: Vec<Option<&str>> =
-            turn.links.iter().map(|l| l.behind.as_ref().map(model::AccountId::as_str)).collect();
-        let how: Vec<&str> = turn.links.iter().map(|l| l.how.as_str()).collect();
-        let at: Vec<i64> = turn.links.iter().map(|l| l.linked_at.0).collect();
+        let links = last_of(&turn.links, |link| (&link.source, &link.person, &link.target));
+        let source: Vec<&str> = links.iter().map(|l| l.source.as_str()).collect();
+        let person: Vec<&str> = links.iter().map(|l| l.person.as_str()).collect();
+        let target: Vec<&str> = links.iter().map(|l| l.target.as_str()).collect();
+        let account: Vec<&str> = links.iter().map(|l| l.account.as_str()).collect();
+        let behind: Vec<Option<&str>> = links.iter().map(|l| l.behind.as_ref().map(model::AccountId::as_str)).collect();
+        let how: Vec<&str> = links.iter().map(|l| l.how.as_str()).collect();
+        let at: Vec<i64> = links.iter().map(|l| l.linked_at.0).collect();
         sql::execute(
             tx,
             "insert into plan.person_link (tenant, source, person, target, account, behind, how, linked_at)
@@ -220,15 +228,17 @@ async fn link(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<()
 
 async fn pin(tx: &Transaction<'_>, tenant: &TenantId, turn: &Turn) -> Result<(), StoreError> {
     if !turn.pins.is_empty() {
-        let target: Vec<&str> = turn.pins.iter().map(|p| p.target.as_str()).collect();
-        let name: Vec<String> = turn.pins.iter().map(|p| sql::clean(&p.name)).collect();
-        let group: Vec<&str> = turn.pins.iter().map(|p| p.group.as_str()).collect();
-        let how: Vec<&str> = turn.pins.iter().map(|p| p.how.as_str()).collect();
-        let equal: Vec<bool> = turn.pins.iter().map(|p| p.equal_once).collect();
-        let at: Vec<i64> = turn.pins.iter().map(|p| p.pinned_at.0).collect();
-        let of = |p: &PinRow| p.source.clone().unzip();
+        // A group that was made and found equal in one turn: its outcome's pin, then what the decision made of it.
+        let pins = last_of(&turn.pins, |pin| (&pin.target, &pin.name));
+        let target: Vec<&str> = pins.iter().map(|p| p.target.as_str()).collect();
+        let name: Vec<String> = pins.iter().map(|p| sql::clean(&p.name)).collect();
+        let group: Vec<&str> = pins.iter().map(|p| p.group.as_str()).collect();
+        let how: Vec<&str> = pins.iter().map(|p| p.how.as_str()).collect();
+        let equal: Vec<bool> = pins.iter().map(|p| p.equal_once).collect();
+        let at: Vec<i64> = pins.iter().map(|p| p.pinned_at.0).collect();
+        let of = |p: &&PinRow| p.source.clone().unzip();
         let (source, source_group): (Vec<Option<String>>, Vec<Option<String>>) =
-            turn.pins.iter().map(of).map(|(source, group)| (source.map(String::from), group.map(String::from))).unzip();
+            pins.iter().map(of).map(|(source, group)| (source.map(String::from), group.map(String::from))).unzip();
         sql::execute(
             tx,
             "insert into plan.pin (tenant, target, name, group_id, how, equal_once, pinned_at, source, source_group)
