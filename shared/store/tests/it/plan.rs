@@ -93,6 +93,23 @@ fn full_turn() -> Turn {
 }
 
 #[tokio::test]
+async fn of_what_a_turn_learns_twice_the_last_is_kept() {
+    let world = World::start().await;
+    let lease = world.lease(&world.reconciler, "reconciler/acme").await;
+    let mut turn = full_turn();
+    // A group whose making is reported is found equal in the same turn; somebody joins and leaves in one.
+    let (pin, confirmed) = (turn.pins[0].clone(), turn.confirmed[0].clone());
+    turn.pins.push(PinRow { equal_once: true, ..pin });
+    turn.confirmed.push(ConfirmedRow { present: false, ..confirmed });
+    turn.links.push(PersonLinkRow { account: account("b"), ..turn.links[0].clone() });
+    world.reconciler.commit_turn(&lease, &tenant(), &turn).await.unwrap();
+    let memory = world.reconciler.load_memory(&tenant(), Time(10)).await.unwrap();
+    assert_eq!(memory.pins, turn.pins[1..]);
+    assert_eq!(memory.confirmed, turn.confirmed[1..]);
+    assert_eq!(memory.people, turn.links[1..]);
+}
+
+#[tokio::test]
 async fn a_turn_is_remembered_whole_and_its_end_too() {
     let world = World::start().await;
     let lease = world.lease(&world.reconciler, "reconciler/acme").await;
