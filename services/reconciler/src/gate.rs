@@ -122,7 +122,7 @@ impl Gate<'_> {
         if !self.may_open(&object) {
             return;
         }
-        if let (AccountChange::Deactivate, Some(account)) = (change, account) {
+        if let (true, Some(account)) = (change.revokes(), account) {
             self.revoke(account);
         }
         let generation = self.raise(object);

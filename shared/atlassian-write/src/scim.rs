@@ -112,7 +112,10 @@ impl ScimWriter {
                     .collect();
                 self.patch_user(account, &operations)
             }
-            (AccountChange::Deactivate, Some(account)) => self.patch_user(account, &[active(false)]),
+            // Nobody leads anything here.
+            (AccountChange::Deactivate | AccountChange::HandOver { .. }, Some(account)) => {
+                self.patch_user(account, &[active(false)])
+            }
             (AccountChange::Restore, Some(account)) => self.patch_user(account, &[active(true)]),
         };
         let judge =

@@ -115,7 +115,7 @@ impl Target {
             (AccountChange::Create { .. }, _) => writer.find_account(lane, person).await,
             // Setting the same attributes again is setting them.
             (AccountChange::Update { .. }, _) | (_, None) => Ok(None),
-            (AccountChange::Deactivate | AccountChange::Restore, Some(account)) => {
+            (AccountChange::Deactivate | AccountChange::Restore | AccountChange::HandOver { .. }, Some(account)) => {
                 let wanted = matches!(change, AccountChange::Restore);
                 let found = writer.is_active(lane, account).await?;
                 Ok((found == Some(wanted)).then(|| Answered {

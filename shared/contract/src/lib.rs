@@ -16,7 +16,7 @@ pub use messages::{DeadLetterNotice, DirectoryEvent, EventKind, Verify};
 pub use payload::Payload;
 
 /// The number of the contracts that this release speaks; sent in [`headers::CONTRACT`]. It rises with each addition.
-pub const CONTRACT_VERSION: u32 = 1;
+pub const CONTRACT_VERSION: u32 = 2;
 
 /// The generated messages. Everything but the operators' API is used through [`Payload`].
 pub mod wire {

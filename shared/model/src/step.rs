@@ -110,6 +110,17 @@ pub enum AccountChange {
     Deactivate,
     /// Give the sign-in back.
     Restore,
+    /// Make others the lead of what the account leads, then take away its sign-in: Jira Data Center deactivates nobody
+    /// who leads a project (reference/atlassian-dc.md §2.1). What is already handed over stays so: after a crash in the
+    /// middle the rest is found by reading and done.
+    HandOver {
+        /// User name of who takes over projects; without one, somebody who leads a project is not deactivated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project: Option<String>,
+        /// User name of who takes over components; without one, they keep their lead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<String>,
+    },
 }
 
 impl AccountChange {
@@ -120,7 +131,13 @@ impl AccountChange {
             Self::Update { .. } => "update",
             Self::Deactivate => "deactivate",
             Self::Restore => "restore",
+            Self::HandOver { .. } => "hand-over",
         }
+    }
+
+    /// Whether it takes the sign-in away.
+    pub const fn revokes(&self) -> bool {
+        matches!(self, Self::Deactivate | Self::HandOver { .. })
     }
 }
 

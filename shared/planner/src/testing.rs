@@ -371,7 +371,7 @@ impl World {
                     user.display_name = Some(name.clone());
                 }
             }
-            AccountChange::Deactivate => user.state = UserState::Deactivated,
+            AccountChange::Deactivate | AccountChange::HandOver { .. } => user.state = UserState::Deactivated,
             AccountChange::Restore => user.state = UserState::Active,
         }
         self.target.users.insert(id, user);

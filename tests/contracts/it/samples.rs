@@ -111,7 +111,8 @@ pub(crate) fn commands() -> BTreeMap<&'static str, Command> {
             "command_account_deactivate",
             command(6, Lane::Urgent, of_account(known.clone(), AccountChange::Deactivate, 3)),
         ),
-        ("command_account_restore", command(7, Lane::Normal, of_account(known, AccountChange::Restore, 4))),
+        ("command_account_restore", command(7, Lane::Normal, of_account(known.clone(), AccountChange::Restore, 4))),
+        ("command_account_hand_over", command(8, Lane::Urgent, of_account(known, hand_over(), 5))),
     ])
 }
 
@@ -238,6 +239,10 @@ fn steps() -> Vec<Step> {
         reason: drift(),
     }));
     steps
+}
+
+fn hand_over() -> AccountChange {
+    AccountChange::HandOver { project: Some("jdoe".to_owned()), component: None }
 }
 
 fn kinds() -> Vec<CaseKind> {

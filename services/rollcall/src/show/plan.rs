@@ -222,7 +222,7 @@ pub fn line(step: &Step, target: &DirectoryId, names: &dyn Names) -> String {
             let sign = match change {
                 AccountChange::Create { .. } | AccountChange::Restore => '+',
                 AccountChange::Update { .. } => '~',
-                AccountChange::Deactivate => '-',
+                AccountChange::Deactivate | AccountChange::HandOver { .. } => '-',
             };
             let who = account.as_ref().map(|id| names.person(target, id.as_str()));
             let who = who.or_else(|| person.as_ref().map(ToString::to_string)).unwrap_or_default();

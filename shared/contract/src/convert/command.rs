@@ -12,6 +12,11 @@ use crate::{
 words!(Lane, wire::Lane, [Urgent, Normal, Bulk]);
 words!(EdgeOp, wire::EdgeOp, [Remove, Add]);
 
+/// Who takes over projects, among the attributes of a hand-over.
+const LEAD_PROJECT: &str = "lead.project";
+/// Who takes over components.
+const LEAD_COMPONENT: &str = "lead.component";
+
 /// A command's id from its bytes.
 pub(super) fn command_id(text: &[u8], field: &'static str) -> Result<CommandId, ContractError> {
     Ok(CommandId(Uuid::from_bytes(bytes(text, field)?)))
@@ -122,6 +127,11 @@ impl From<&AccountChange> for wire::AccountChange {
             AccountChange::Update { attributes } => (AccountVerb::Update, attributes.clone()),
             AccountChange::Deactivate => (AccountVerb::Deactivate, std::collections::BTreeMap::new()),
             AccountChange::Restore => (AccountVerb::Restore, std::collections::BTreeMap::new()),
+            AccountChange::HandOver { project, component } => {
+                let leads = [(LEAD_PROJECT, project), (LEAD_COMPONENT, component)];
+                let named = leads.into_iter().filter_map(|(key, name)| Some((key.to_owned(), name.clone()?)));
+                (AccountVerb::HandOver, named.collect())
+            }
         };
         Self { verb: verb.into(), attributes }
     }
@@ -130,13 +140,17 @@ impl From<&AccountChange> for wire::AccountChange {
 impl TryFrom<wire::AccountChange> for AccountChange {
     type Error = ContractError;
 
-    fn try_from(change: wire::AccountChange) -> Result<Self, ContractError> {
+    fn try_from(mut change: wire::AccountChange) -> Result<Self, ContractError> {
         let field = "AccountChange.verb";
         match AccountVerb::try_from(change.verb) {
             Ok(AccountVerb::Create) => Ok(Self::Create { attributes: change.attributes }),
             Ok(AccountVerb::Update) => Ok(Self::Update { attributes: change.attributes }),
             Ok(AccountVerb::Deactivate) => Ok(Self::Deactivate),
             Ok(AccountVerb::Restore) => Ok(Self::Restore),
+            Ok(AccountVerb::HandOver) => Ok(Self::HandOver {
+                project: change.attributes.remove(LEAD_PROJECT),
+                component: change.attributes.remove(LEAD_COMPONENT),
+            }),
             Ok(AccountVerb::Unspecified) => Err(ContractError::Missing { field }),
             Err(_) => Err(ContractError::UnknownValue { field, value: change.verb }),
         }
