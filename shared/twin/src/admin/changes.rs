@@ -10,6 +10,7 @@ use crate::load::{Change, Error};
 use crate::server::Shared;
 use crate::world::atlassian::edit::Edit;
 use crate::world::atlassian::{Act, AtlassianSwitches};
+use crate::world::dc::edit::Edit as DcEdit;
 use crate::world::{Cause, Mutation};
 
 pub(super) async fn load(State(twin): State<Shared>, request: Request) -> Outcome {
@@ -89,6 +90,17 @@ pub(super) async fn atlassian(State(twin): State<Shared>, request: Request) -> O
     Ok(changed(&twin, 0, None))
 }
 
+pub(super) async fn dc(State(twin): State<Shared>, request: Request) -> Outcome {
+    let batch: Batch<DcEdit> = batch(&body(request).await?)?;
+    for (applied, edit) in batch.changes.into_iter().enumerate() {
+        let cause = cause(&twin, "edit");
+        if let Err(error) = twin.world().edit_dc(edit, &cause) {
+            return Ok(Answer::json(409, json!({"error": error, "applied": applied})));
+        }
+    }
+    Ok(changed(&twin, 0, None))
+}
+
 fn changed(twin: &Shared, applied: usize, error: Option<String>) -> Answer {
     let world = twin.world();
     let status = if error.is_some() { 409 } else { 200 };
@@ -133,6 +145,7 @@ pub(super) async fn world(State(twin): State<Shared>) -> Outcome {
         "sequence": world.log.sequence(),
         "google": world.google.dump(),
         "atlassian": world.atlassian.dump(),
+        "dc": world.dc.dump(),
     })))
 }
 
@@ -141,7 +154,8 @@ pub(super) async fn side(State(twin): State<Shared>, Path(side): Path<String>) -
     match side.as_str() {
         "google" => Ok(ok(world.google.dump())),
         "atlassian" => Ok(ok(world.atlassian.dump())),
-        _ => Err(refuse(404, &"the sides are google and atlassian")),
+        "dc" => Ok(ok(world.dc.dump())),
+        _ => Err(refuse(404, &"the sides are google, atlassian and dc")),
     }
 }
 

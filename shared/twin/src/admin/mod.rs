@@ -26,6 +26,7 @@ pub fn router() -> Router<Shared> {
         .route("/_twin/reset", post(changes::reset))
         .route("/_twin/changes", post(changes::google))
         .route("/_twin/atlassian", post(changes::atlassian))
+        .route("/_twin/dc", post(changes::dc))
         .route("/_twin/atlassian/switches", get(changes::switches).put(changes::set_switches))
         .route("/_twin/world", get(changes::world))
         .route("/_twin/world/{side}", get(changes::side))

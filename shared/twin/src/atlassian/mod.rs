@@ -8,6 +8,7 @@
 //! (visibility of `atlassian.org`, and of `atlassian.scim` and `atlassian.jira` for what they write), up to 30 s for roles
 //! (switch `role_lag_ms`, on top); how far a site's view lags behind its organization is unknown (switch `site_lag_ms`).
 
+pub mod dc;
 mod incoming;
 pub mod jira;
 pub mod org;
@@ -44,6 +45,7 @@ pub fn router() -> Router<Shared> {
         .route("/rest/api/{*rest}", any(serve_jira))
         .route("/ex/jira/{cloud}/rest/api/{*rest}", any(serve_jira))
         .route("/sites/{site}/rest/api/{*rest}", any(serve_jira))
+        .route("/dc/{instance}/{*rest}", any(dc::serve))
 }
 
 /// The documented or observed limits, by the name that their buckets use.
@@ -76,14 +78,13 @@ pub fn sample_credentials(owner_email: &str) -> Credentials {
         expires_at: None,
         revoked: false,
     };
-    Credentials {
-        secrets: vec![
-            secret("atlassian-org", ORGANIZATION, "org-key", "twin-org-key"),
-            secret("scim", SCIM_DIRECTORY, "scim-key", "twin-scim-key"),
-            secret("jira", SITE, owner_email, "twin-api-token"),
-        ],
-        ..Credentials::default()
-    }
+    let mut secrets = vec![
+        secret("atlassian-org", ORGANIZATION, "org-key", "twin-org-key"),
+        secret("scim", SCIM_DIRECTORY, "scim-key", "twin-scim-key"),
+        secret("jira", SITE, owner_email, "twin-api-token"),
+    ];
+    secrets.extend(dc::sample_credentials());
+    Credentials { secrets, ..Credentials::default() }
 }
 
 async fn serve_org(State(twin): State<Shared>, request: Request) -> Answer {

@@ -23,6 +23,9 @@ impl World {
             let mut act = Act { cause: &cause, log: &mut world.log };
             world.atlassian.edit(edit, &mut act).map_err(|reason| Error::Atlassian { reason })?;
         }
+        for edit in file.dc {
+            world.edit_dc(edit, &cause).map_err(|reason| Error::Atlassian { reason })?;
+        }
         world.log = MutationLog::default();
         Ok(world)
     }

@@ -284,6 +284,8 @@ pub struct WorldFile {
     pub changes: Vec<Change>,
     /// What Atlassian has beside the accounts: organizations, groups, drift.
     pub atlassian: Vec<Edit>,
+    /// What the Data Center instances have.
+    pub dc: Vec<crate::world::dc::edit::Edit>,
     /// Who may call, beside the defaults.
     pub credentials: Credentials,
     /// Faults to begin with.

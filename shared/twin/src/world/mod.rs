@@ -1,6 +1,7 @@
 //! The one in-memory world: both sides, and the log of every effective change.
 
 pub mod atlassian;
+pub mod dc;
 pub mod google;
 
 use serde::Serialize;
@@ -16,6 +17,8 @@ pub struct World {
     pub google: google::GoogleSide,
     /// Atlassian Cloud.
     pub atlassian: atlassian::AtlassianSide,
+    /// Atlassian Data Center.
+    pub dc: dc::DcSide,
     /// Every effective change since the world was loaded.
     pub log: MutationLog,
     /// What the world was made with; later changes of the operator go by it.
