@@ -51,6 +51,8 @@ const PLAIN: &[&str] = &[
     "create",
     "update",
     "org_units",
+    "except_people",
+    "where",
     "attributes",
     "department",
     "title",

@@ -140,6 +140,11 @@ impl NameMatcher {
         self.patterns.iter().find(|pattern| pattern.matches(&name)).map(|pattern| pattern.text.as_str())
     }
 
+    /// Whether there is no pattern at all, so that nothing is meant.
+    pub const fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
     /// The patterns as they are written.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.patterns.iter().map(|pattern| pattern.text.as_str())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{DirectoryId, Email, RuleId, Span};
 
-use crate::{OrgUnitMatcher, Rewrite};
+use crate::{OrgUnitMatcher, PersonFilter, Rewrite};
 
 /// `[people]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,10 @@ pub struct Provision {
     pub update: bool,
     /// Only people in these organizational units; empty means all.
     pub org_units: OrgUnitMatcher,
+    /// Only these people.
+    pub people: PersonFilter,
+    /// What becomes of people outside of the tenant's own domains.
+    pub external: Outsiders,
     /// Target attribute → path at the source.
     pub attributes: BTreeMap<String, String>,
     /// What becomes of the account of somebody who leaves.
@@ -88,6 +92,29 @@ pub struct DefaultGroups {
     pub new: Vec<String>,
     /// Always.
     pub all: Vec<String>,
+    /// One of them gives a product by default, and that is on purpose.
+    pub default_access_group: bool,
+}
+
+/// When somebody gets into a default group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Joining {
+    /// Once, when the account was made.
+    New,
+    /// Always.
+    All,
+}
+
+/// What an entry of `[[people.provision]]` does for people outside of the tenant's own domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Outsiders {
+    /// They get accounts like everybody.
+    Create,
+    /// They are matched to an account that exists; none is made.
+    #[default]
+    Match,
+    /// They are left out.
+    Skip,
 }
 
 /// User names of those who take over what a leaver led (Data Center).
@@ -103,6 +130,12 @@ impl People {
     /// Whether the address is outside of the tenant's own domains. A subdomain is another domain.
     pub fn is_external(&self, email: &Email) -> bool {
         !self.domains.iter().any(|domain| domain == email.domain())
+    }
+
+    /// Whether the address is outside of the tenant's own domains, where it has any: without them nobody can be told
+    /// from anybody.
+    pub fn is_outsider(&self, email: &Email) -> bool {
+        !self.domains.is_empty() && self.is_external(email)
     }
 
     /// The user name for an address: what the rewrites make of its ASCII lower case.
@@ -125,6 +158,11 @@ impl MatchBy {
     /// All of them with their names in the policy file.
     pub const ALL: [(&'static str, Self); 4] =
         [("link", Self::Link), ("external-id", Self::ExternalId), ("email", Self::Email), ("alias", Self::Alias)];
+}
+
+impl Outsiders {
+    /// All of them with their names in the policy file.
+    pub const ALL: [(&'static str, Self); 3] = [("create", Self::Create), ("match", Self::Match), ("skip", Self::Skip)];
 }
 
 impl LeaveAction {

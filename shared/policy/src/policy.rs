@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Digest, DirectoryId, Group, GroupId, TenantId};
 
-use crate::{Approval, Diagnostics, Directory, Guard, People, Provision, Schedule, SyncRule};
+use crate::{
+    Approval, Diagnostics, Directory, DriftMode, External, GroupMatcher, Guard, Joining, MembersMode, Nested,
+    OnConflict, OnSourceDeleted, People, PersonFilter, Provision, Schedule, SyncRule,
+};
 
 /// What one tenant's policy file says: checked, completed with defaults, views resolved to their organizations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,51 @@ impl Policy {
     /// The annotated example of every key, a policy that can be right.
     pub const fn example() -> &'static str {
         include_str!("example.toml")
+    }
+
+    /// The same policy with a rule more for each default group: filled from the people of its entry instead of from
+    /// groups, it adds and, where the entry says *always*, removes what it added. They come after the rules of the
+    /// file and bear the id of their entry.
+    #[must_use]
+    pub fn with_default_groups(&self) -> Self {
+        let mut policy = self.clone();
+        for (at, entry) in self.provisions.iter().enumerate() {
+            let groups = &entry.default_groups;
+            let new = groups.new.iter().map(|name| (name, Joining::New));
+            for (name, joining) in new.chain(groups.all.iter().map(|name| (name, Joining::All))) {
+                policy.rules.push(self.default_rule(at, entry, name, joining));
+            }
+        }
+        policy
+    }
+
+    fn default_rule(&self, at: usize, entry: &Provision, name: &str, joining: Joining) -> SyncRule {
+        let always = joining == Joining::All;
+        SyncRule {
+            id: entry.id.clone(),
+            name: entry.name.clone(),
+            line: entry.line,
+            from: entry.from.clone(),
+            to: vec![entry.to.clone()],
+            groups: GroupMatcher::default(),
+            people: PersonFilter::default(),
+            rename: Vec::new(),
+            into: Some(name.to_owned()),
+            create: true,
+            // A newcomer gets in once: whoever takes them out again later decides.
+            members: if always { MembersMode::Managed } else { MembersMode::AddOnly },
+            drift: if always { DriftMode::Repair } else { DriftMode::Adopt },
+            nested: Nested::default(),
+            roles: BTreeSet::new(),
+            external: External::default(),
+            // Nobody whom we did not put in is ever removed from it, so it can be used as it is found.
+            on_conflict: OnConflict::Adopt,
+            on_source_deleted: OnSourceDeleted::Keep,
+            guard: self.guard.clone(),
+            wider: Vec::new(),
+            default_access_group: entry.default_groups.default_access_group,
+            default_of: Some((at, joining)),
+        }
     }
 
     /// The rules that take a group of this source, in the order of the file.

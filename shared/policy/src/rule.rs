@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{DirectoryId, Group, Role, RuleId};
 
-use crate::{GroupMatcher, Guard, Rewrite};
+use crate::{GroupMatcher, Guard, Joining, PersonFilter, Rewrite};
 
 /// One `[[sync]]` entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct SyncRule {
     pub to: Vec<DirectoryId>,
     /// Which groups.
     pub groups: GroupMatcher,
+    /// Which of their members.
+    pub people: PersonFilter,
     /// How the address (or the name, where a group has none) becomes the name at the target.
     pub rename: Vec<Rewrite>,
     /// One target group that all matched groups fill together.
@@ -48,6 +50,9 @@ pub struct SyncRule {
     pub wider: Vec<String>,
     /// The target group gives a product by default, and that is on purpose.
     pub default_access_group: bool,
+    /// Filled from no group but from the people of an entry of `[[people.provision]]`: see
+    /// [`crate::Policy::with_default_groups`]. `None` for every rule of the file.
+    pub default_of: Option<(usize, Joining)>,
 }
 
 /// What becomes of members whom the source does not have.

@@ -8,7 +8,9 @@ mod guard;
 
 use serde_json::{Map, Value, json};
 
-use crate::{ApprovalFor, DriftMode, External, LeaveAction, MatchBy, MembersMode, Nested, OnConflict, OnSourceDeleted};
+use crate::{
+    ApprovalFor, DriftMode, External, LeaveAction, MatchBy, MembersMode, Nested, OnConflict, OnSourceDeleted, Outsiders,
+};
 
 /// The schema, in JSON Schema 2020-12.
 pub fn json_schema() -> Value {
@@ -58,7 +60,11 @@ fn provision() -> Value {
     );
     let default_groups = table(
         "Groups that everybody gets.",
-        [("new", texts("Once, when the account is made.")), ("all", texts("Always."))],
+        [
+            ("new", texts("Once, when the account is made.")),
+            ("all", texts("Always.")),
+            ("default_access_group", flag(false, "One of them gives a product by default, on purpose.")),
+        ],
         &[],
     );
     let lead_fallback = table(
@@ -76,6 +82,10 @@ fn provision() -> Value {
             ("create", flag(true, "Whether accounts are made.")),
             ("update", flag(true, "Whether attributes are kept up to date.")),
             ("org_units", some(json!({ "type": "string", "pattern": "^/" }), "Only people in these units.")),
+            ("people", some_or_one("Only people with these addresses: globs, or regular expressions after re:.")),
+            ("except_people", texts_or_one("Not these people.")),
+            ("where", wherever()),
+            ("external", choice(&Outsiders::ALL, "match", "What becomes of people outside of our domains.")),
             ("attributes", map(path, "Target attribute = path at the source.")),
             ("on_leave", on_leave),
             ("default_groups", default_groups),
@@ -101,6 +111,9 @@ fn sync() -> Value {
             ("from", slug("The directory where the groups are.")),
             ("groups", some(name, "Addresses: globs, or regular expressions after re:.")),
             ("except", texts("Not these.")),
+            ("people", some_or_one("Only members with these addresses: globs, or regular expressions after re:.")),
+            ("except_people", texts_or_one("Not these people.")),
+            ("where", wherever()),
             ("to", to),
             ("rename", rewrites("How the address becomes the name at the target; the same name without it.")),
             ("into", text("One target group that all of them fill together.")),
@@ -209,6 +222,21 @@ fn some(items: Value, doc: &str) -> Value {
 
 fn texts(doc: &str) -> Value {
     list(json!({ "type": "string", "minLength": 1 }), doc)
+}
+
+/// One text, or a list of texts.
+fn texts_or_one(doc: &str) -> Value {
+    json!({ "description": doc, "oneOf": [text("One."), texts("Several.")] })
+}
+
+/// One text, or a list with at least one.
+fn some_or_one(doc: &str) -> Value {
+    let text_schema = json!({ "type": "string", "minLength": 1 });
+    json!({ "description": doc, "oneOf": [text_schema.clone(), some(text_schema, "Several.")] })
+}
+
+fn wherever() -> Value {
+    map(some_or_one("One of these values."), "Path at the source = patterns: only people who have such a value there.")
 }
 
 fn rewrites(doc: &str) -> Value {

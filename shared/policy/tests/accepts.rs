@@ -156,6 +156,42 @@ fn every_section_is_understood() {
 }
 
 #[test]
+fn people_are_chosen_by_address_and_by_attribute_in_both_kinds_of_rules() {
+    let which =
+        "people = \"*@b.c\"\nexcept_people = [\"bot-*\"]\nwhere = { \"organizations[primary].title\" = \"eng*\" }";
+    let provision = format!("[[people.provision]]\nfrom = \"google\"\nto = \"cloud\"\n{which}\n");
+    let policy = small(&format!("groups = [\"*\"]\n{which}"), &provision);
+    let mut user = model::User::new(model::AccountId::new("u").unwrap(), Email::new("jo@b.c").ok());
+    let takes = |user: &model::User| {
+        (policy.rules[0].people.admits(Some(user)), policy.provisions[0].people.admits(Some(user)))
+    };
+    assert_eq!(takes(&user), (false, false), "no title");
+    user.attributes.insert("organizations[primary].title".to_owned(), "Engineer".to_owned());
+    assert_eq!(takes(&user), (true, true));
+    user.email = Email::new("bot-1@b.c").ok();
+    assert_eq!(takes(&user), (false, false));
+    assert!(small("groups = [\"*\"]", "").rules[0].people.is_everybody());
+}
+
+#[test]
+fn default_groups_become_rules_that_take_out_only_whom_they_put_in() {
+    let entry = "[[people.provision]]\nname = \"Staff\"\nfrom = \"google\"\nto = \"cloud\"\n\
+                 default_groups = { new = [\"welcome\"], all = [\"everyone\"], default_access_group = true }\n";
+    let policy = small("groups = [\"*\"]", entry);
+    assert_eq!(policy.rules.len(), 1);
+    let more = policy.with_default_groups();
+    assert_eq!(more.hash, policy.hash);
+    let of = |rule: &SyncRule| (rule.into.clone().unwrap(), rule.members, rule.default_of, rule.default_access_group);
+    let made: Vec<_> = more.rules[1..].iter().map(of).collect();
+    let expected = [
+        ("welcome".to_owned(), MembersMode::AddOnly, Some((0, policy::Joining::New)), true),
+        ("everyone".to_owned(), MembersMode::Managed, Some((0, policy::Joining::All)), true),
+    ];
+    assert_eq!(made, expected);
+    assert!(more.rules[1..].iter().all(|rule| rule.id.as_str() == "staff" && !rule.matches(&group("x@b.c"))));
+}
+
+#[test]
 fn views_are_written_through_their_organization_once() {
     let view = "[directory.jira]\nkind = \"jira-cloud\"\nsite = \"https://x.atlassian.net/\"\nemail = \"a@b.c\"\napi_token = \"env:T\"\norg = \"cloud\"\n";
     let rule = "[[sync]]\nfrom = \"google\"\nto = [\"jira\", \"cloud\"]\ngroups = [\"*\"]\n";

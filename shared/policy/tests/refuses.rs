@@ -142,6 +142,12 @@ refused! {
     two_ways_to_sign_in: "service_account =" => "oauth = { client_id = \"x\", client_secret = \"env:S\", refresh_token = \"env:T\" }\nservice_account =";
     two_kinds_of_customers: "" => "\n[directory.desk]\nkind = \"jsm-customers\"\nsite = \"https://acme.atlassian.net\"\nemail = \"a@acme.com\"\napi_token = \"env:T\"\ndesk = \"HELP\"\ncustomer_organization = \"Acme\"\n";
     a_provision_to_the_source: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"workspace\"\norg_units = [\"Staff\"]\nattributes = { title = \"organizations[.title\" }\non_leave = { deleted = \"delete\" }\n";
+    a_protected_group_as_default_group: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ndefault_groups = { new = [\"welcome\"], all = [\"Site-Admins\"] }\n";
+    a_default_group_that_a_rule_fills_alone: "groups = [\"eng-*@acme.com\"]\nto = \"cloud\"" => "groups = [\"eng-*@acme.com\"]\nto = \"cloud\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ndefault_groups = { all = [\"Everyone\"] }\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"everyone@acme.com\"]";
+    a_default_group_that_a_rule_would_empty: "rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]" => "into = \"everyone\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ndefault_groups = { all = [\"everyone\"] }\n";
+    new_groups_without_new_accounts: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ncreate = false\ndefault_groups = { new = [\"welcome\"] }\n";
+    outsiders_of_a_tenant_without_domains: "[people]\ndomains = [\"acme.com\"]" => "[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nexternal = \"skip\"\n";
+    people_that_are_nobody: "to = \"cloud\"\nrename" => "to = \"cloud\"\npeople = []\nwhere = { \"organizations[primary].title\" = [], \"x\" = 7 }\nrename";
     a_rule_without_anything: "" => "\n[[sync]]\n";
 }
 

@@ -90,7 +90,7 @@ fn keys_of_file(schema: &Value, value: &Value, at: &str, keys: &mut BTreeSet<Str
         if !schema["properties"][key].is_null() {
             keys.insert(format!("{at}.{key}"));
             keys_of_file(&schema["properties"][key], value, &format!("{at}.{key}"), keys);
-        } else if let Some(all) = schema["additionalProperties"]["oneOf"].as_array() {
+        } else if let (Some(all), true) = (schema["additionalProperties"]["oneOf"].as_array(), value.is_object()) {
             let one = all.iter().find(|one| one["properties"]["kind"]["const"] == value["kind"]).unwrap();
             keys_of_file(one, value, &format!("{at}({})", value["kind"].as_str().unwrap()), keys);
         }

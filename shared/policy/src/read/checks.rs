@@ -12,7 +12,7 @@ use super::{
     sync::WrittenRule,
     value::slug,
 };
-use crate::{External, Guard, MembersMode, People, Provision, SyncRule, diagnostic::Code};
+use crate::{DefaultGroups, External, Guard, MembersMode, Outsiders, People, Provision, SyncRule, diagnostic::Code};
 
 /// The directories of the file, as rules see them.
 pub(crate) struct Known<'d> {
@@ -27,6 +27,13 @@ pub(crate) struct Checked {
     pub(crate) into_span: Range<usize>,
     pub(crate) rename_span: Range<usize>,
     pub(crate) members_span: Range<usize>,
+}
+
+/// A default group of an entry, with the places that later checks point at.
+pub(crate) struct NamedDefault {
+    pub(crate) to: DirectoryId,
+    pub(crate) name: Said<String>,
+    pub(crate) line: usize,
 }
 
 /// One entry of `[adopt]` as it is written.
@@ -145,11 +152,14 @@ pub(crate) fn rule_ids(
 pub(crate) fn provisions(
     ctx: &mut Context<'_>,
     known: &Known<'_>,
+    people: &People,
     written: Vec<WrittenProvision>,
     ids: Vec<Option<RuleId>>,
-) -> Option<Vec<Provision>> {
+) -> (Option<Vec<Provision>>, Vec<NamedDefault>) {
     let mut checked = Vec::new();
+    let mut defaults = Vec::new();
     for (written, id) in written.into_iter().zip(ids) {
+        within_provision(ctx, people, &written);
         let from = written.from.as_ref().and_then(|from| known.resolve(ctx, from));
         let to = written.to.as_ref().and_then(|to| known.resolve_target(ctx, to));
         if let (Some(from), Some(to), Some(said)) = (&from, &to, &written.to)
@@ -158,22 +168,47 @@ pub(crate) fn provisions(
             let message = format!("\"{to}\" would get its people from itself");
             ctx.report(Code::OntoItself, &said.span, message, "name another directory");
         }
+        let line = ctx.line_of(written.span.start);
+        for name in written.default_groups.new.iter().chain(&written.default_groups.all) {
+            let to = to.clone().into_iter();
+            defaults.extend(to.map(|to| NamedDefault { to, name: name.clone(), line }));
+        }
         checked.push(id.zip(from).zip(to).map(|((id, from), to)| Provision {
             name: written.name.map_or_else(|| id.to_string(), |name| name.value),
             id,
-            line: ctx.line_of(written.span.start),
+            line,
             from,
             to,
             create: written.create,
             update: written.update,
             org_units: written.org_units,
+            people: written.people,
+            external: written.external,
             attributes: written.attributes,
             on_leave: written.on_leave,
-            default_groups: written.default_groups,
+            default_groups: DefaultGroups {
+                new: written.default_groups.new.into_iter().map(|name| name.value).collect(),
+                all: written.default_groups.all.into_iter().map(|name| name.value).collect(),
+                default_access_group: written.default_groups.default_access_group,
+            },
             lead_fallback: written.lead_fallback,
         }));
     }
-    checked.into_iter().collect()
+    (checked.into_iter().collect(), defaults)
+}
+
+/// What one entry says of itself.
+fn within_provision(ctx: &mut Context<'_>, people: &People, entry: &WrittenProvision) {
+    if entry.external != Outsiders::Create && entry.external_span != entry.span && people.domains.is_empty() {
+        let message = "`external` has no effect: the tenant has no domains, so nobody is external";
+        let help = "add domains = [\"acme.com\"] under [people]";
+        ctx.report(Code::NoEffect, &entry.external_span, message, help);
+    }
+    if let (false, Some(name)) = (entry.create, entry.default_groups.new.first()) {
+        let message = "nobody gets into the groups of `new`: this entry makes no accounts";
+        let help = "write create = true, or name the groups under `all`";
+        ctx.report(Code::NoEffect, &name.span, message, help);
+    }
 }
 
 /// Completes the `[[sync]]` entries.
@@ -223,6 +258,7 @@ fn complete(
         from,
         to,
         groups: written.groups,
+        people: written.people,
         rename: written.rename,
         into: written.into.map(|into| into.value),
         create: written.create,
@@ -236,6 +272,7 @@ fn complete(
         wider: effective.wider_than(guard),
         guard: effective,
         default_access_group: written.default_access_group,
+        default_of: None,
     });
     Checked { rule, span, into_span, rename_span, members_span }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use model::DirectoryId;
 
 use super::{
-    checks::{Checked, Known},
+    checks::{Checked, Known, NamedDefault},
     context::Context,
     section::shown,
 };
@@ -56,6 +56,48 @@ pub(crate) fn check(ctx: &mut Context<'_>, known: &Known<'_>, rules: &[Checked],
     }
 }
 
+/// Default groups are filled beside rules: one that a rule fills too needs `into` there, and no rule that removes
+/// whom an entry put in. A protected one is refused.
+pub(crate) fn check_defaults(
+    ctx: &mut Context<'_>,
+    known: &Known<'_>,
+    rules: &[Checked],
+    defaults: &[NamedDefault],
+    guard: &Guard,
+) {
+    for NamedDefault { to, name, line } in defaults {
+        if let Some(pattern) = guard.protected_groups.which(&name.value) {
+            report_protected(ctx, &name.span, &name.value, pattern);
+            continue;
+        }
+        let claim = Claim::Name(folded(known, to, &name.value));
+        let claimed = rules.iter().filter(|checked| {
+            let rule = checked.rule.as_ref().filter(|rule| rule.to.contains(to));
+            rule.is_some_and(|rule| claims(known, rule, to).contains(&claim))
+        });
+        for checked in claimed {
+            let Some(rule) = &checked.rule else { continue };
+            let exact = rule.members == MembersMode::Exact;
+            if rule.into.is_some() && !exact {
+                continue;
+            }
+            let message = format!("\"{}\" is a default group of the entry in line {line} too", shown(&name.value));
+            let help = match (exact, rule.into.is_some()) {
+                (true, true) => {
+                    "write members = \"managed\" in this rule: \"exact\" would take out whom the entry put in"
+                }
+                (true, false) => {
+                    "give this rule `into` with the group's name, which says that both fill it, and members = \"managed\""
+                }
+                (false, _) => "give this rule `into` with the group's name, which says that both fill it",
+            };
+            let span = if rule.into.is_some() { &checked.into_span } else { &checked.span };
+            ctx.report(Code::ClaimedTwice, span, message, help);
+            break;
+        }
+    }
+}
+
 /// Reports two rules that claim one group, unless both say that a union is meant and agree on what a union is.
 fn clash(ctx: &mut Context<'_>, checked: &Checked, rule: &SyncRule, claim: &Claim, other: &First) -> bool {
     let what = match claim {
@@ -96,17 +138,25 @@ fn protected(ctx: &mut Context<'_>, checked: &Checked, rule: &SyncRule, guard: &
     let names = names(rule);
     let hit = names.iter().find_map(|name| Some((name, guard.protected_groups.which(name)?)));
     if let Some((name, pattern)) = hit {
-        let message = format!("\"{}\" is protected by \"{}\"", shown(name), shown(pattern));
-        let help = "no rule touches a protected group: name another group, or change protected_groups under [guard]";
         let span = if rule.into.is_some() { &checked.into_span } else { &checked.span };
-        ctx.report(Code::Protected, span, message, help);
+        report_protected(ctx, span, name, pattern);
     }
 }
 
-fn claims(known: &Known<'_>, rule: &SyncRule, target: &DirectoryId) -> Vec<Claim> {
+fn report_protected(ctx: &mut Context<'_>, span: &std::ops::Range<usize>, name: &str, pattern: &str) {
+    let message = format!("\"{}\" is protected by \"{}\"", shown(name), shown(pattern));
+    let help = "no rule touches a protected group: name another group, or change protected_groups under [guard]";
+    ctx.report(Code::Protected, span, message, help);
+}
+
+fn folded(known: &Known<'_>, target: &DirectoryId, name: &str) -> String {
     let folds = known.kind(target).is_none_or(model::DirectoryKind::folds_group_names);
-    let fold = |name: String| if folds { name.to_ascii_lowercase() } else { name };
-    let mut claims: Vec<Claim> = names(rule).into_iter().map(|name| Claim::Name(fold(name))).collect();
+    if folds { name.to_ascii_lowercase() } else { name.to_owned() }
+}
+
+fn claims(known: &Known<'_>, rule: &SyncRule, target: &DirectoryId) -> Vec<Claim> {
+    let mut claims: Vec<Claim> =
+        names(rule).into_iter().map(|name| Claim::Name(folded(known, target, &name))).collect();
     if rule.into.is_none() {
         let rename = format!("{:?}", rule.rename);
         claims.extend(rule.groups.patterns().map(|pattern| Claim::Pattern {

@@ -10,7 +10,9 @@ use super::{
     section::{Section, choice_of, list_of, table_of, text_of},
     value::patterns_or_units,
 };
-use crate::{DefaultGroups, LeadFallback, LeaveAction, MatchBy, OnLeave, OrgUnitMatcher, People, diagnostic::Code};
+use crate::{
+    LeadFallback, LeaveAction, MatchBy, OnLeave, OrgUnitMatcher, Outsiders, People, PersonFilter, diagnostic::Code,
+};
 
 /// One `[[people.provision]]` entry as it is written.
 pub(crate) struct WrittenProvision {
@@ -21,10 +23,21 @@ pub(crate) struct WrittenProvision {
     pub(crate) create: bool,
     pub(crate) update: bool,
     pub(crate) org_units: OrgUnitMatcher,
+    pub(crate) people: PersonFilter,
+    pub(crate) external: Outsiders,
+    pub(crate) external_span: Range<usize>,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) on_leave: OnLeave,
-    pub(crate) default_groups: DefaultGroups,
+    pub(crate) default_groups: WrittenDefaults,
     pub(crate) lead_fallback: LeadFallback,
+}
+
+/// `default_groups` as it is written.
+#[derive(Default)]
+pub(crate) struct WrittenDefaults {
+    pub(crate) new: Vec<Said<String>>,
+    pub(crate) all: Vec<Said<String>>,
+    pub(crate) default_access_group: bool,
 }
 
 pub(crate) fn people(ctx: &mut Context<'_>, root: &Section<'_>) -> (People, Vec<WrittenProvision>) {
@@ -94,6 +107,9 @@ fn provision(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenProvision {
         create: section.flag(ctx, "create").unwrap_or(true),
         update: section.flag(ctx, "update").unwrap_or(true),
         org_units: org_units(ctx, &section),
+        people: section.people(ctx),
+        external: section.choice(ctx, "external", &Outsiders::ALL).unwrap_or_default(),
+        external_span: section.key_span("external"),
         attributes: attributes(ctx, &section),
         on_leave: on_leave(ctx, &section),
         default_groups: default_groups(ctx, &section),
@@ -157,13 +173,13 @@ fn on_leave(ctx: &mut Context<'_>, section: &Section<'_>) -> OnLeave {
     on_leave
 }
 
-fn default_groups(ctx: &mut Context<'_>, section: &Section<'_>) -> DefaultGroups {
-    let Some(table) = section.table(ctx, "default_groups") else { return DefaultGroups::default() };
-    let mut names = |key| -> Vec<String> {
-        let texts = table.texts(ctx, key, false).unwrap_or_default();
-        texts.into_iter().map(|text| text.value).collect()
+fn default_groups(ctx: &mut Context<'_>, section: &Section<'_>) -> WrittenDefaults {
+    let Some(table) = section.table(ctx, "default_groups") else { return WrittenDefaults::default() };
+    let groups = WrittenDefaults {
+        new: table.texts(ctx, "new", false).unwrap_or_default(),
+        all: table.texts(ctx, "all", false).unwrap_or_default(),
+        default_access_group: table.flag(ctx, "default_access_group").unwrap_or(false),
     };
-    let groups = DefaultGroups { new: names("new"), all: names("all") };
     table.finish(ctx);
     groups
 }

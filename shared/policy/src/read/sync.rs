@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     DriftMode, External, GroupMatcher, GuardOverride, MembersMode, NameMatcher, Nested, OnConflict, OnSourceDeleted,
-    Rewrite, diagnostic::Code,
+    PersonFilter, Rewrite, diagnostic::Code,
 };
 
 /// One `[[sync]]` entry as it is written.
@@ -22,6 +22,7 @@ pub(crate) struct WrittenRule {
     pub(crate) from: Option<Said<DirectoryId>>,
     pub(crate) to: Vec<Said<DirectoryId>>,
     pub(crate) groups: GroupMatcher,
+    pub(crate) people: PersonFilter,
     pub(crate) rename: Vec<Rewrite>,
     pub(crate) rename_span: Range<usize>,
     pub(crate) into: Option<Said<String>>,
@@ -59,6 +60,7 @@ fn rule(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenRule {
         from: section.directory(ctx, "from"),
         to: targets(ctx, &section),
         groups: groups(ctx, &section),
+        people: section.people(ctx),
         rename: section.rewrites(ctx, "rename").unwrap_or_default(),
         rename_span: section.key_span("rename"),
         into: section.text(ctx, "into"),

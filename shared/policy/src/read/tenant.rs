@@ -78,9 +78,10 @@ impl Written {
         let views = checks::views(ctx, &self.directories);
         let known = checks::Known::new(&self.directories, &views);
         let (provision_ids, rule_ids) = checks::rule_ids(ctx, &provisions, &self.rules);
-        let provisions = checks::provisions(ctx, &known, provisions, provision_ids);
+        let (provisions, defaults) = checks::provisions(ctx, &known, &people, provisions, provision_ids);
         let rules = checks::rules(ctx, &known, &people, &self.guard, self.rules, rule_ids);
         claims::check(ctx, &known, &rules, &self.guard);
+        claims::check_defaults(ctx, &known, &rules, &defaults, &self.guard);
         let adopt = checks::adopted(ctx, &known, self.adopt);
         let mut directories = BTreeMap::new();
         for declared in self.directories {

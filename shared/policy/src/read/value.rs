@@ -1,6 +1,6 @@
 //! Values with a shape of their own: references to secrets, lengths of time, addresses, names, patterns.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use model::{DirectoryId, Email, Span};
 use toml::{Spanned, de::DeValue};
@@ -9,7 +9,7 @@ use super::{
     context::{Context, Said},
     section::{Section, list_of, shown, table_of, text_of, wrong_type},
 };
-use crate::{NameMatcher, OrgUnitMatcher, PatternError, Rewrite, SecretRef, diagnostic::Code};
+use crate::{NameMatcher, OrgUnitMatcher, PatternError, PersonFilter, Rewrite, SecretRef, diagnostic::Code};
 
 const SECRET_HELP: &str = "put the secret into a file or an environment variable and write \"file:/path/to/it\" or \
                            \"env:NAME\" here;\na secret that stood in this file should be replaced by a new one";
@@ -91,6 +91,23 @@ impl Section<'_> {
         patterns_of(ctx, &texts)
     }
 
+    /// Which people: `people`, `except_people` and `where`.
+    pub(crate) fn people(&self, ctx: &mut Context<'_>) -> PersonFilter {
+        let help = "leave it out for everybody; a list that is empty would mean nobody";
+        let people = self.some_texts(ctx, "people", true, help).and_then(|texts| patterns_of(ctx, &texts));
+        let except = self.texts(ctx, "except_people", true).and_then(|texts| patterns_of(ctx, &texts));
+        let mut attributes = BTreeMap::new();
+        if let Some(table) = self.table(ctx, "where") {
+            for (path, value) in table.entries() {
+                let one = table_entry(ctx, &path.value, value);
+                if let Some(patterns) = patterns_of(ctx, &one) {
+                    attributes.insert(path.value, patterns);
+                }
+            }
+        }
+        PersonFilter::new(people.unwrap_or_default(), except.unwrap_or_default(), attributes)
+    }
+
     /// A list of `{ pattern, replace }`.
     pub(crate) fn rewrites(&self, ctx: &mut Context<'_>, key: &'static str) -> Option<Vec<Rewrite>> {
         let value = self.get(key)?;
@@ -134,6 +151,19 @@ fn rewrite<'t>(ctx: &mut Context<'_>, key: &'static str, entry: &'t Spanned<DeVa
         ctx.report(Code::BadReplacement, &replace.span, message, help);
     }
     Some(rewrite)
+}
+
+/// One text or a list of at least one, under a key of the user's own.
+fn table_entry(ctx: &mut Context<'_>, key: &str, value: &Spanned<DeValue<'_>>) -> Vec<Said<String>> {
+    if matches!(value.get_ref(), DeValue::String(_)) {
+        return text_of(ctx, "where", value).into_iter().collect();
+    }
+    let Some(list) = list_of(ctx, "where", value, "text or a list of texts") else { return Vec::new() };
+    if list.is_empty() {
+        let message = format!("`{}` of `where` is an empty list", shown(key));
+        ctx.report(Code::Empty, &value.span(), message, "leave it out for any value");
+    }
+    list.iter().filter_map(|entry| text_of(ctx, "where", entry)).collect()
 }
 
 /// A slug that names a directory.
