@@ -59,7 +59,7 @@ pub(crate) async fn explain(
     let verdicts = api.store().load_verdicts(&asked.tenant, now).await?;
     let group = query.group;
     let work = move || {
-        let explanation = brain.planner.explain(&memory(&rows, &verdicts), now, &person, group.as_deref());
+        let explanation = brain.planner.explain(&memory(&rows, &verdicts, now), now, &person, group.as_deref());
         (brain, explanation)
     };
     let (brain, explanation) = tokio::task::spawn_blocking(work).await.map_err(|error| {

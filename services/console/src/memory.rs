@@ -7,13 +7,13 @@ use planner::{Confirmed, ConflictDecision, Memory, Pin, PlanHold, Verdict, Windo
 use store::plan::{EdgeKey, MemoryRows, Verdicts};
 
 /// The planner's memory of a tenant.
-pub(crate) fn memory(rows: &MemoryRows, verdicts: &Verdicts) -> Memory {
-    let mut memory = from_rows(rows);
+pub(crate) fn memory(rows: &MemoryRows, verdicts: &Verdicts, now: Time) -> Memory {
+    let mut memory = from_rows(rows, now);
     lay_over(&mut memory, verdicts);
     memory
 }
 
-fn from_rows(rows: &MemoryRows) -> Memory {
+fn from_rows(rows: &MemoryRows, now: Time) -> Memory {
     let key = |edge: &EdgeKey| (edge.target.clone(), edge.group.clone(), edge.account.clone());
     let person = |row: &store::plan::PersonLinkRow| (row.source.clone(), row.person.clone(), row.target.clone());
     let pin = |row: &store::plan::PinRow| Pin {
@@ -35,6 +35,7 @@ fn from_rows(rows: &MemoryRows) -> Memory {
     Memory {
         people: rows.people.iter().map(|row| (person(row), row.account.clone())).collect(),
         pins: rows.pins.iter().map(|row| ((row.target.clone(), row.name.clone()), pin(row))).collect(),
+        newcomers: rows.newcomers(now.minus(Memory::NEWCOMER_FOR)).collect(),
         managed: rows.managed.iter().map(|edge| (key(edge), ())).collect(),
         confirmed: rows.confirmed.iter().map(|row| (key(&row.edge), confirmed(row))).collect(),
         released: rows.released.iter().map(|row| (key(&row.edge), row.op)).collect(),

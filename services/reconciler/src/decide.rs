@@ -48,6 +48,9 @@ pub(crate) fn lay_over(state: &mut State, verdicts: Verdicts) {
 /// the plan may go.
 pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> Option<Decision> {
     let occasion = if std::mem::take(&mut state.swept) { Occasion::Sweep } else { Occasion::Event };
+    if occasion == Occasion::Sweep {
+        state.memory.forget_newcomers(now);
+    }
     let mut decision = state.planner.decide(&state.memory, now, occasion);
     if let Err(violations) = planner::check::check(&decision.plan, &state.planner, &state.memory) {
         for violation in violations.iter().take(20) {

@@ -1,6 +1,6 @@
 //! Outcomes: what writers report is remembered, and what they did not do is free to be decided afresh.
 
-use model::{CommandBody, EdgeOp, Link, LinkHow, Outcome, StepResult, Time};
+use model::{AccountChange, CommandBody, EdgeOp, Link, LinkHow, Outcome, StepResult, Time};
 use planner::{Confirmed, Pin};
 use runtime::metrics::Metrics;
 use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, PersonLinkRow, PinRow, Turn};
@@ -75,7 +75,7 @@ fn created(state: &mut State, open: &Open, name: &str, outcome: &Outcome, turn: 
 
 /// An account that was changed stays open until it has been read back, or the mirror would ask for the same again.
 fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
-    let CommandBody::Account { account, person, .. } = &open.command.body else { return };
+    let CommandBody::Account { account, person, change, .. } = &open.command.body else { return };
     let target = &open.command.target;
     let found = state.accounts.iter().find(|(_, at)| at.command == open.command.id).map(|(key, _)| key.clone());
     let Some(key) = found else { return };
@@ -85,6 +85,10 @@ fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
     }
     if let Some(account) = &account {
         let (source, at) = (key.1.clone(), outcome.at);
+        let made = matches!(change, AccountChange::Create { .. });
+        if made {
+            state.memory.made_account(target, &source, person, at);
+        }
         let link = (source.clone(), person.clone(), target.clone());
         if state.memory.people.get(&link) != Some(account) {
             state.memory.people.insert(link, account.clone());
@@ -94,7 +98,8 @@ fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
                 target: target.clone(),
                 account: account.clone(),
                 behind: outcome.behind.clone(),
-                how: LinkHow::Created,
+                // Only who is linked as created is a newcomer.
+                how: if made { LinkHow::Created } else { LinkHow::Email },
                 linked_at: at,
             });
         }

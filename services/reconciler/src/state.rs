@@ -93,7 +93,7 @@ impl State {
         let mut state = Self {
             tenant,
             planner: Planner::new(policy),
-            memory: memory(&rows),
+            memory: memory(&rows, now),
             directories: BTreeMap::new(),
             released: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -212,7 +212,7 @@ pub(crate) fn size(body: &CommandBody) -> usize {
 }
 
 /// The planner's memory from rows. What people decided is laid over before each decision.
-fn memory(rows: &MemoryRows) -> Memory {
+fn memory(rows: &MemoryRows, now: Time) -> Memory {
     let key = |edge: &store::plan::EdgeKey| (edge.target.clone(), edge.group.clone(), edge.account.clone());
     Memory {
         people: rows
@@ -233,6 +233,7 @@ fn memory(rows: &MemoryRows) -> Memory {
                 ((row.target.clone(), row.name.clone()), pin)
             })
             .collect(),
+        newcomers: rows.newcomers(now.minus(Memory::NEWCOMER_FOR)).collect(),
         managed: rows.managed.iter().map(|edge| (key(edge), ())).collect(),
         confirmed: rows
             .confirmed

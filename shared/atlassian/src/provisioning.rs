@@ -340,11 +340,14 @@ fn user(row: Value) -> Option<(String, User)> {
     let account = account.and_then(|text| AccountId::new(text).ok());
     let email = read.email().or(Some(read.user_name.as_str())).and_then(|text| Email::new(text).ok());
     let mut attributes = std::collections::BTreeMap::new();
-    for attribute in ["department", "organization"] {
-        if let Some(text) = read.extension(scim::ENTERPRISE_USER, attribute) {
+    // Those two stand in the extension or beside it, as they were written (§3.3).
+    for attribute in ["department", "organization", "nickName", "preferredLanguage", "timezone"] {
+        let beside = || read.rest.get(attribute).and_then(Value::as_str);
+        if let Some(text) = read.extension(scim::ENTERPRISE_USER, attribute).or_else(beside) {
             attributes.insert(attribute.to_owned(), text.to_owned());
         }
     }
+    attributes.insert("userName".to_owned(), read.user_name);
     attributes.extend(read.title.map(|text| ("title".to_owned(), text)));
     let name = read.name.unwrap_or_default();
     let user = User {

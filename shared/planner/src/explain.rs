@@ -8,7 +8,7 @@ use crate::{
     flatten::{self, Graph, Opening},
     judge::every_role,
     mirror::Mirror,
-    people::{Found, Place},
+    people::{self, Found, Place},
     state::{Bound, Target, TargetGroup},
 };
 
@@ -171,6 +171,12 @@ impl Planner {
         let roles = every_role();
         let claims = group.live_claims().filter(|claim| claim.source == source);
         let path = |claim: &crate::state::Claim| {
+            if claim.is_of_people() {
+                // A default group: no way leads down to the person, the entry takes people by themselves.
+                let (entry, _) = self.policy.rules.get(claim.rule)?.default_of?;
+                let user = &mirror.live(person)?.user;
+                return people::is_taken(&self.policy, self.policy.provisions.get(entry)?, user).then(Vec::new);
+            }
             let nested = self.policy.rules.get(claim.rule)?.nested;
             flatten::path(mirror, claim.group, person, Opening { nested, roles: &roles }, Graph::Current)
         };

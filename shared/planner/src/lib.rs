@@ -95,11 +95,20 @@ pub struct Planner {
     scratch: Scratch,
 }
 
+/// Default groups are judged like everything else: by rules.
+fn with_default_groups(policy: Arc<Policy>) -> Arc<Policy> {
+    let has_some = |groups: &policy::DefaultGroups| !(groups.new.is_empty() && groups.all.is_empty());
+    if policy.provisions.iter().any(|entry| has_some(&entry.default_groups)) {
+        return Arc::new(policy.with_default_groups());
+    }
+    policy
+}
+
 impl Planner {
     /// A planner that knows a policy and no rows.
     pub fn new(policy: Arc<Policy>) -> Self {
         let mut planner = Self {
-            policy,
+            policy: with_default_groups(policy),
             mirrors: Vec::new(),
             names: BTreeMap::new(),
             pairings: Vec::new(),
@@ -119,13 +128,13 @@ impl Planner {
 
     /// Puts another policy in the place of the present one. The mirrors stay.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
-        self.policy = policy;
+        self.policy = with_default_groups(policy);
         self.stale_people.clear();
         self.stale_claims.clear();
         self.lay_out();
     }
 
-    /// The policy that decisions are made by.
+    /// The policy that decisions are made by: the one that was given, with a rule more for each default group.
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
     }
@@ -161,7 +170,7 @@ impl Planner {
     }
 
     /// Drops from a memory what no decision can need any more: confirmed facts that newer reads have taken the place
-    /// of, and what left every window.
+    /// of, what left every window, and newcomers who are none any more.
     pub fn prune(&self, memory: &mut Memory, now: Time) {
         let superseded = |(target, group, _): &EdgeKey, confirmed: &Confirmed| {
             let lag = self.policy.directories.get(target).map_or(Span::ZERO, |directory| directory.lag);
@@ -171,6 +180,7 @@ impl Planner {
         memory.confirmed.retain(|key, confirmed| !superseded(key, confirmed));
         let oldest = now.minus(Span::from_secs(8 * 24 * 60 * 60));
         memory.window.retain(|entry| entry.at > oldest);
+        memory.forget_newcomers(now);
     }
 
     /// The sources that a target's groups are filled from.

@@ -188,6 +188,12 @@ pub(crate) fn gap(
             .get(directory)
             .map_or(Time::NEVER, |directory| now.minus(Span(directory.sweep_every.0.saturating_mul(2)).max(PATIENCE)));
         let whole = |group: Option<GroupId>| WaitWhy::CompleteRead { directory: directory.clone(), group };
+        let users = mirror.users_read();
+        let without_users = !users.is_sound() || users.is_older_than(oldest);
+        if claim.is_of_people() {
+            gaps.extend(without_users.then(|| whole(None)));
+            continue;
+        }
         let lists = mirror.groups_read();
         if !lists.is_sound() || lists.is_older_than(oldest) {
             gaps.push(whole(None));
@@ -201,8 +207,7 @@ pub(crate) fn gap(
             if group.turned_unreadable() || !group.read.is_sound() || group.read.is_older_than(oldest) {
                 gaps.push(whole(Some(group.id.clone())));
             }
-            let users = mirror.users_read();
-            if group.holds_everyone() && (!users.is_sound() || users.is_older_than(oldest)) {
+            if group.holds_everyone() && without_users {
                 gaps.push(whole(None));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, Link, LinkHow, Time};
+use model::{AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, Link, LinkHow, Span, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Tracked};
@@ -21,6 +21,9 @@ pub struct Memory {
     pub people: Tracked<(DirectoryId, AccountId, DirectoryId), AccountId>,
     /// What we mean by a name at a target, from when we first met it: (target, folded name) → pin.
     pub pins: Tracked<(DirectoryId, String), Pin>,
+    /// Accounts that we made not long ago, and when: (target, source, person). Their people get into the groups that
+    /// are for newcomers.
+    pub newcomers: Tracked<(DirectoryId, DirectoryId, AccountId), Time>,
     /// The memberships that we added and did not take away since.
     pub managed: Tracked<EdgeKey, ()>,
     /// What a writer confirmed; laid over the mirror until a read that began after it plus the target's lag.
@@ -149,6 +152,10 @@ impl WindowEntry {
 }
 
 impl Memory {
+    /// So long after their account was made people count as new: a held case, or a target that is down over a
+    /// weekend, keeps nobody out of the groups for newcomers.
+    pub const NEWCOMER_FOR: Span = Span::from_secs(7 * 24 * 60 * 60);
+
     /// Takes in what a decision found out: links, pins, which groups are equal, what `per_plan` holds, since when
     /// leavers' accounts wait. Learning the same decision twice changes nothing.
     pub fn learn(&mut self, decision: &Decision) {
@@ -187,6 +194,17 @@ impl Memory {
         if self.pins.get(&key) != Some(&pin) {
             self.pins.insert(key, pin);
         }
+    }
+
+    /// Notes that a command of ours made an account.
+    pub fn made_account(&mut self, target: &DirectoryId, source: &DirectoryId, person: &AccountId, at: Time) {
+        self.newcomers.insert((target.clone(), source.clone(), person.clone()), at);
+    }
+
+    /// Forgets who is no newcomer any more: who came longer ago than [`Memory::NEWCOMER_FOR`].
+    pub fn forget_newcomers(&mut self, now: Time) {
+        let oldest = now.minus(Self::NEWCOMER_FOR);
+        self.newcomers.retain(|_, made_at| *made_at > oldest);
     }
 
     /// Notes that a command of ours made a group: from now on it is what we mean by the name. Only for a group that the

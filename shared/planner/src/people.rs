@@ -4,11 +4,14 @@
 //! claim wins, and equally strong ones are doubts for both. So the result does not depend on the order in which people
 //! became known.
 
-use model::{AccountId, DirectoryId, Fact, LinkHow, Standing, UserState};
-use policy::{MatchBy, Policy};
+use model::{AccountId, DirectoryId, Fact, LinkHow, Standing, User, UserState};
+use policy::{Joining, MatchBy, Outsiders, Policy, Provision};
 use rustc_hash::FxHashMap;
 
-use crate::mirror::{Mirror, UserChange, number};
+use crate::{
+    Memory,
+    mirror::{Mirror, UserChange, number},
+};
 
 /// What became of the search for a person's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,17 +288,18 @@ impl Pairing {
         if look.source.directory() == look.target.directory() {
             return Raw::At(person, Strength::Link);
         }
-        if look.policy.people.match_by.contains(&MatchBy::Link)
-            && let Some(account) = self.links.get(&person)
-        {
-            return Raw::At(*account, Strength::Link);
-        }
-        let by_rules = || look.policy.people.match_by.iter().find_map(|by| Self::by_rule(look, person, *by));
-        let raw = by_rules().unwrap_or(Raw::Nobody);
+        let link = || self.links.get(&person).map(|account| Raw::At(*account, Strength::Link));
+        let raw = look.policy.people.match_by.iter().find_map(|by| match by {
+            MatchBy::Link => link(),
+            by => Self::by_rule(look, person, *by),
+        });
+        let raw = raw.unwrap_or(Raw::Nobody);
         let departed =
             slot.row.as_ref().is_some_and(|row| row.gone_at.is_some() || row.user.state == UserState::Deleted);
         match raw {
-            Raw::At(account, _) if departed => Raw::At(account, Strength::Departed),
+            Raw::At(account, strength) if departed && strength != Strength::Link => {
+                Raw::At(account, Strength::Departed)
+            }
             raw => raw,
         }
     }
@@ -383,8 +387,8 @@ fn usable(target: &Mirror, account: u32) -> Found {
     }
 }
 
-/// A listed person is out of scope when the policy names organizational units for people of this source, and the
-/// person's is none of them.
+/// A listed person is out of scope when the entries of the policy for people of this source say which people they are
+/// for, and the person is none of them.
 fn in_scope(look: Look<'_>, person: u32) -> bool {
     let Some(row) = look.source.person(person).and_then(|person| person.row.as_ref()) else { return true };
     let mut named =
@@ -392,5 +396,37 @@ fn in_scope(look: Look<'_>, person: u32) -> bool {
     if row.user.standing == Standing::Unlisted || named.peek().is_none() {
         return true;
     }
-    named.any(|provision| provision.org_units.matches(row.user.org_unit.as_deref()))
+    named.any(|provision| is_for(provision, &row.user))
+}
+
+/// Whether an entry is for this person: by organizational unit, address and attributes.
+fn is_for(entry: &Provision, user: &User) -> bool {
+    entry.org_units.matches(user.org_unit.as_deref()) && entry.people.admits(Some(user))
+}
+
+/// Whether an entry takes this person: somebody listed whom it is for, and no outsider whom it leaves out.
+pub(crate) fn is_taken(policy: &Policy, entry: &Provision, user: &User) -> bool {
+    let skipped = entry.external == Outsiders::Skip && is_outsider(policy, user);
+    user.standing == Standing::Listed && is_for(entry, user) && !skipped
+}
+
+/// Whether the person's address is outside of the tenant's own domains.
+pub(crate) fn is_outsider(policy: &Policy, user: &User) -> bool {
+    user.email.as_ref().is_some_and(|email| policy.people.is_outsider(email))
+}
+
+/// The people of an entry who belong into its default groups: all that it takes, or the newcomers among them. Whether
+/// they may work and are in scope is asked of their places.
+pub(crate) fn of_entry(look: Look<'_>, entry: &Provision, joining: Joining, memory: &Memory, out: &mut Vec<u32>) {
+    let is_taken = |slot: &u32| look.source.live(*slot).is_some_and(|row| is_taken(look.policy, entry, &row.user));
+    match joining {
+        Joining::All => out.extend((0..number(look.source.people.len())).filter(is_taken)),
+        Joining::New => {
+            let made = memory
+                .newcomers
+                .keys()
+                .filter(|(target, source, _)| target == look.target.directory() && source == look.source.directory());
+            out.extend(made.filter_map(|(_, _, person)| look.source.person_slot(person)).filter(is_taken));
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     judge::accounts::is_pending,
     mirror::{Changes, GroupSlot, Mirror, number},
     people::{Look, Pairing},
-    state::{Bound, Target},
+    state::{Bound, Claim, Target},
     tracked::Mark,
     wanted::{self, Sources},
 };
@@ -24,6 +24,7 @@ use crate::{
 pub(crate) struct Followed {
     people: Mark,
     pins: Mark,
+    newcomers: Mark,
     managed: Mark,
     confirmed: Mark,
     conflicts: BTreeMap<(DirectoryId, model::GroupId), crate::ConflictDecision>,
@@ -64,6 +65,7 @@ impl Planner {
             pairs.extend(mirrors.map(|mirror| (source, mirror)));
             self.routes.push(Route { source, targets });
         }
+        self.claim_default_groups();
         for provision in &policy.provisions {
             let at = target_of(self, &provision.to);
             let source = self.mirror_index(&provision.from);
@@ -77,6 +79,35 @@ impl Planner {
             self.stale_claims.extend((0..number(mirror.groups.len())).map(|slot| (source, slot)));
         }
         self.renew_claims();
+    }
+
+    /// Default groups are claimed by no source group: their claims stand as long as the policy does.
+    fn claim_default_groups(&mut self) {
+        let policy = self.policy.clone();
+        for (index, (rule, route)) in policy.rules.iter().zip(&self.routes).enumerate() {
+            let (Some(name), Some(_)) = (&rule.into, rule.default_of) else { continue };
+            for at in &route.targets {
+                let Some(target) = self.targets.get_mut(*at) else { continue };
+                let key = policy.fold_group_name(&target.id, name);
+                let group = target.intern(&key, name);
+                let claim = Claim { rule: index, source: route.source, group: Claim::PEOPLE, live: true };
+                if let Some(group) = target.groups.get_mut(group as usize) {
+                    group.claims.push(claim);
+                }
+                target.renew_wanted(group);
+            }
+        }
+    }
+
+    /// Marks the default groups that people of this source fill at this target.
+    fn reach_default_groups(&mut self, source: usize, target: usize) {
+        for target in self.targets.iter_mut().filter(|each| each.mirror == target) {
+            let of_people = |claim: &Claim| claim.is_of_people() && claim.source == source;
+            let holds = |group: &crate::state::TargetGroup| group.claims.iter().any(of_people);
+            let at: Vec<u32> =
+                (0..number(target.groups.len())).filter(|at| target.at(*at).is_some_and(holds)).collect();
+            at.into_iter().for_each(|at| target.renew_wanted(at));
+        }
     }
 
     pub(crate) fn mirror_index(&mut self, id: &DirectoryId) -> usize {
@@ -224,6 +255,7 @@ impl Planner {
         let mut followed = std::mem::take(&mut self.followed);
         self.follow_pins(memory, &mut followed);
         let relinked = self.follow_people(memory, &mut followed);
+        self.follow_newcomers(memory, &mut followed);
         self.reach_edges(memory.managed.touched_since(&mut followed.managed));
         self.reach_edges(memory.confirmed.touched_since(&mut followed.confirmed));
         if followed.conflicts != memory.conflicts {
@@ -295,6 +327,20 @@ impl Planner {
         }
     }
 
+    /// Marks the groups that newcomers get into where newcomers came, or are none any more.
+    fn follow_newcomers(&mut self, memory: &Memory, followed: &mut Followed) {
+        let touched = memory.newcomers.touched_since(&mut followed.newcomers);
+        let sides: BTreeSet<(DirectoryId, DirectoryId)> = match touched {
+            Some(keys) => keys.iter().map(|(target, source, _)| (source.clone(), target.clone())).collect(),
+            None => self.policy.provisions.iter().map(|entry| (entry.from.clone(), entry.to.clone())).collect(),
+        };
+        for (source, target) in sides {
+            if let (Some(source), Some(target)) = (self.names.get(&source), self.names.get(&target)) {
+                self.reach_default_groups(*source, *target);
+            }
+        }
+    }
+
     /// Takes recorded links over. Says whether all of them were looked at.
     fn follow_people(&mut self, memory: &Memory, followed: &mut Followed) -> bool {
         let touched = memory.people.touched_since(&mut followed.people);
@@ -362,8 +408,14 @@ impl Planner {
             let changed = pairing.refresh(look, &persons);
             persons.extend_from_slice(&changed);
             self.refresh_pending(index, Some(&persons));
-            if !changed.is_empty() {
-                self.reach_holders(source_at, &changed);
+            if !persons.is_empty() {
+                self.reach_default_groups(source_at, target_at);
+            }
+            // Rules that choose people by address or attribute look at more than whose account is whose.
+            let choosy = self.policy.rules.iter().any(|rule| !rule.people.is_everybody());
+            let reached = if choosy { &persons } else { &changed };
+            if !reached.is_empty() {
+                self.reach_holders(source_at, reached);
             }
         }
     }
@@ -455,7 +507,7 @@ impl Planner {
             let lag = policy.directories.get(&target.id).map_or(Span::ZERO, |directory| directory.lag);
             let mirror_at = target.mirror;
             for at in old {
-                let from = Sources { policy: &policy, mirrors: &self.mirrors, pairings: &self.pairings };
+                let from = Sources { policy: &policy, mirrors: &self.mirrors, pairings: &self.pairings, memory };
                 if target.at(at).is_some_and(|group| group.wanted_is_old) {
                     claims::sort(&policy, &self.mirrors, target, at);
                     if let Some(group) = target.groups.get_mut(at as usize) {

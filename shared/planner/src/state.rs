@@ -13,10 +13,20 @@ pub(crate) struct Claim {
     pub(crate) rule: usize,
     /// The mirror of the source.
     pub(crate) source: usize,
-    /// The slot of the source group.
+    /// The slot of the source group; [`Claim::PEOPLE`] of a default group.
     pub(crate) group: u32,
     /// Whether the source group is there. Of one that is gone, the claim only says what it once filled.
     pub(crate) live: bool,
+}
+
+impl Claim {
+    /// In the place of a source group: the people of an entry fill it, by themselves.
+    pub(crate) const PEOPLE: u32 = u32::MAX;
+
+    /// Whether no source group but the people of an entry fill it.
+    pub(crate) const fn is_of_people(self) -> bool {
+        self.group == Self::PEOPLE
+    }
 }
 
 /// What a name means at the target now.

@@ -48,8 +48,16 @@ pub(crate) fn grp(id: &str) -> GroupId {
     GroupId::new(id).unwrap()
 }
 
+/// The target of most tests: an organization.
+const ORG: &str = "kind = \"atlassian-org\"\norg = \"o\"\ndirectory = \"d\"\napi_key = \"file:key\"";
+
 /// A policy with this rule, and this beside it.
 pub(crate) fn policy(rule: &str, rest: &str) -> Arc<Policy> {
+    policy_for(ORG, rule, rest)
+}
+
+/// The same for a target of another kind: its keys, but for the owner.
+pub(crate) fn policy_for(kind: &str, rule: &str, rest: &str) -> Arc<Policy> {
     // A union has one name, and nothing is renamed.
     let rename = if rule.contains("into") { "" } else { "rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]" };
     let text = format!(
@@ -61,10 +69,7 @@ customer = "my_customer"
 service_account = "file:google.json"
 subject = "rollcall@acme.com"
 [directory.cloud]
-kind = "atlassian-org"
-org = "o"
-directory = "d"
-api_key = "file:key"
+{kind}
 owner = "sync-bot@acme.com"
 [people]
 domains = ["acme.com"]
@@ -146,10 +151,14 @@ impl Side {
 
 impl World {
     pub(crate) fn new(rule: &str, rest: &str) -> Self {
+        Self::of(policy(rule, rest))
+    }
+
+    pub(crate) fn of(policy: Arc<Policy>) -> Self {
         Self {
             source: Side::new("workspace"),
             target: Side::new("cloud"),
-            planner: Planner::new(policy(rule, rest)),
+            planner: Planner::new(policy),
             memory: Memory::default(),
             now: Time::from_secs(1_000_000),
             answers: Vec::new(),
@@ -352,7 +361,11 @@ impl World {
                     }
                 }
                 Step::Account { account, person, change, .. } => {
-                    self.change_account(account.as_ref(), person.as_ref().expect("a person"), change);
+                    let person = person.as_ref().expect("a person");
+                    self.change_account(account.as_ref(), person, change);
+                    if matches!(change, AccountChange::Create { .. }) {
+                        self.memory.made_account(&self.target.id, &self.source.id, person, self.now);
+                    }
                 }
             }
         }
@@ -370,6 +383,9 @@ impl World {
                 if let Some(name) = attributes.get("displayName") {
                     user.display_name = Some(name.clone());
                 }
+                let reported = ["userName", "department", "title"];
+                let known = attributes.iter().filter(|(path, _)| reported.contains(&path.as_str()));
+                user.attributes.extend(known.map(|(path, value)| (path.clone(), value.clone())));
             }
             AccountChange::Deactivate | AccountChange::HandOver { .. } => user.state = UserState::Deactivated,
             AccountChange::Restore => user.state = UserState::Active,

@@ -3,9 +3,10 @@
 use policy::Policy;
 
 use crate::{
+    Memory,
     flatten::{self, Graph, Opening, Walk},
     mirror::Mirror,
-    people::{Found, Look, Pairing},
+    people::{self, Found, Look, Pairing},
     state::TargetGroup,
 };
 
@@ -15,6 +16,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) mirrors: &'a [Mirror],
     pub(crate) pairings: &'a [Pairing],
+    pub(crate) memory: &'a Memory,
 }
 
 /// Buffers that are used again and again.
@@ -46,13 +48,22 @@ pub(crate) fn renew(from: Sources<'_>, target: usize, group: &mut TargetGroup, s
             continue;
         };
         let look = Look { policy: from.policy, source: mirror, target: accounts };
-        let opening = Opening { nested: rule.nested, roles: &rule.roles };
-        scratch.walk.open(mirror, claim.group, opening, Graph::Current);
         scratch.people.clear();
-        flatten::collect(mirror, &scratch.walk, &rule.roles, &mut scratch.people);
+        if let Some((entry, joining)) = rule.default_of {
+            let Some(entry) = from.policy.provisions.get(entry) else { continue };
+            people::of_entry(look, entry, joining, from.memory, &mut scratch.people);
+        } else {
+            let opening = Opening { nested: rule.nested, roles: &rule.roles };
+            scratch.walk.open(mirror, claim.group, opening, Graph::Current);
+            flatten::collect(mirror, &scratch.walk, &rule.roles, &mut scratch.people);
+        }
+        let is_taken = |person: u32| {
+            let user = || mirror.person(person).and_then(|person| Some(&person.row.as_ref()?.user));
+            rule.people.is_everybody() || rule.people.admits(user())
+        };
         for person in &scratch.people {
             let place = pairing.place(*person);
-            if !place.is_wanted(rule.external) {
+            if !place.is_wanted(rule.external) || !is_taken(*person) {
                 continue;
             }
             match place.found {
@@ -71,7 +82,9 @@ pub(crate) fn renew(from: Sources<'_>, target: usize, group: &mut TargetGroup, s
                 }
             }
         }
-        opaque_below(mirror, &scratch.walk, claim.source, &mut group.opaque);
+        if !claim.is_of_people() {
+            opaque_below(mirror, &scratch.walk, claim.source, &mut group.opaque);
+        }
     }
     for list in [&mut group.wanted, &mut group.shielded] {
         list.sort_unstable();

@@ -9,8 +9,8 @@ use std::{
 use effect::{Finished, Job, Patience, Runner, Target};
 use futures_util::{StreamExt as _, stream};
 use model::{
-    AccountId, Case, CaseKind, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp, GroupId, Lane,
-    LinkHow, Rejection, Step, StepResult, TenantId, Time,
+    AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp,
+    GroupId, Lane, LinkHow, Rejection, Step, StepResult, TenantId, Time,
 };
 use planner::{Confirmed, Decision, WindowEntry, WindowKind};
 use runtime::{Clock, Fault, Shutdown};
@@ -52,6 +52,8 @@ struct Run<'a> {
     /// Ids of what this run created: by name, and by person.
     groups: BTreeMap<String, GroupId>,
     accounts: BTreeMap<AccountId, AccountId>,
+    /// Where the people are whose accounts are made.
+    sources: BTreeMap<AccountId, DirectoryId>,
 }
 
 /// Applies these cases at their targets, one target after the other.
@@ -84,6 +86,7 @@ pub async fn execute(
             applied: &mut applied,
             groups: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            sources: BTreeMap::new(),
         };
         run.cases(cases).await?;
     }
@@ -111,6 +114,7 @@ impl Run<'_> {
         };
         let creations = steps(|step| matches!(step, Step::CreateGroup { .. }));
         self.run(creations.iter().filter_map(|(lane, step)| self.create(*lane, step)).collect()).await?;
+        self.sources = cases.iter().filter_map(|case| source_of(case)).collect();
         let accounts = steps(|step| matches!(step, Step::Account { .. }));
         self.run(accounts.iter().filter_map(|(lane, step)| self.account(*lane, step)).collect()).await?;
         let edges = steps(|step| matches!(step, Step::Edge { .. }));
@@ -242,9 +246,14 @@ impl Run<'_> {
                     self.groups.insert(name.clone(), group);
                 }
             }
-            CommandBody::Account { person, .. } => {
+            CommandBody::Account { person, change, .. } => {
                 if let Some(account) = finished.outcome.account.clone().filter(|_| finished.outcome.result.holds()) {
                     self.accounts.insert(person.clone(), account);
+                }
+                if let (AccountChange::Create { .. }, Some(source), true) =
+                    (change, self.sources.get(person), finished.outcome.result.holds())
+                {
+                    self.journal.memory.made_account(&self.target, source, person, finished.outcome.at);
                 }
             }
             CommandBody::DeleteGroup { .. } => {}
@@ -275,6 +284,14 @@ impl Run<'_> {
                 self.journal.memory.window.push(WindowEntry { target: self.target.clone(), at, kind, count });
             }
         }
+    }
+}
+
+/// Whose account a case is about, and where the person is known from.
+fn source_of(case: &Case) -> Option<(AccountId, DirectoryId)> {
+    match &case.kind {
+        CaseKind::Account { source, person } => Some((person.clone(), source.clone())),
+        _ => None,
     }
 }
 

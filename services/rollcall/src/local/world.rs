@@ -86,6 +86,7 @@ impl World {
     /// # Errors
     /// When a needed fact cannot be read.
     pub async fn decide(&mut self, journal: &mut Journal, now: Time) -> Result<Decision, Fault> {
+        journal.memory.forget_newcomers(now);
         let mut decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
         let mut asked = BTreeSet::new();
         for _ in 0..PROOF_ROUNDS {
@@ -180,6 +181,9 @@ fn touched(policy: &Policy, journal: &Journal, target: &DirectoryId) -> Scope {
             }
         }
     }
+    let defaults = policy.provisions.iter().filter(|entry| &entry.to == target).map(|entry| &entry.default_groups);
+    let defaults = defaults.flat_map(|groups| groups.new.iter().chain(&groups.all));
+    names.extend(defaults.map(|name| policy.fold_group_name(target, name)));
     let pinned = journal.memory.pins.iter().filter(|((of, _), _)| of == target).map(|(_, pin)| pin.group.clone());
     let adopted = policy.adopt.values().filter(|(of, _)| of == target).map(|(_, group)| group.clone());
     let ids: BTreeSet<_> = pinned.chain(adopted).collect();

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AccountChange, AccountId, CaseKind, GuardName, Lane, Reason, RefusalWhy, Standing, Step, User, UserState, Wait,
-    WaitWhy,
+    AccountChange, AccountId, CaseKind, DirectoryKind, GuardName, Lane, Reason, RefusalWhy, Standing, Step, User,
+    UserState, Wait, WaitWhy,
 };
-use policy::{LeaveAction, Policy, Provision};
+use policy::{LeaveAction, Outsiders, Policy, Provision};
 
 use super::{Draft, Judge, cause::Cause};
 use crate::{
-    mirror::Mirror,
-    people::{Found, Pairing, Place},
+    mirror::{Mirror, number},
+    people::{Found, Pairing, Place, is_outsider, is_taken},
 };
 
 /// For each `[[people.provision]]` entry, the persons for whom it has something to do.
@@ -50,14 +50,18 @@ fn task(
     if row.user.standing == Standing::Unlisted {
         return None;
     }
-    let stays = place.works && place.in_scope && provision.org_units.matches(row.user.org_unit.as_deref());
+    let stays = place.works && place.in_scope && is_taken(policy, provision, &row.user);
     match place.found {
         Found::Doubt => None,
-        Found::Nobody => (stays && provision.create && row.user.email.is_some())
-            .then(|| Task::Create(attributes(policy, provision, &row.user))),
+        Found::Nobody => {
+            let invited = provision.external == Outsiders::Create || !is_outsider(policy, &row.user);
+            (stays && invited && provision.create && row.user.email.is_some())
+                .then(|| Task::Create(attributes(policy, provision, &row.user)))
+        }
         Found::Account(account) if stays => {
             let wanted = attributes(policy, provision, &row.user);
-            let differing = differing(wanted, &accounts.person(account)?.row.as_ref()?.user);
+            let kind = kind_of(policy, provision);
+            let differing = differing(kind, wanted, &accounts.person(account)?.row.as_ref()?.user);
             (provision.update && !differing.is_empty()).then_some(Task::Update(account, differing))
         }
         Found::Account(account) => {
@@ -90,9 +94,8 @@ fn attributes(policy: &Policy, provision: &Provision, user: &User) -> BTreeMap<S
         }
     };
     let email = user.email.as_ref();
-    let kind = policy.directories.get(&provision.to).map(|directory| directory.kind);
-    let by_address = matches!(kind, None | Some(model::DirectoryKind::AtlassianScim));
-    let username = email.map(|email| if by_address { email.key().to_owned() } else { policy.people.username(email) });
+    let made = has_user_names(kind_of(policy, provision));
+    let username = email.map(|email| if made { policy.people.username(email) } else { email.key().to_owned() });
     put("userName", username.as_deref());
     put("emails[primary].value", email.map(model::Email::as_written));
     put("displayName", user.display_name.as_deref());
@@ -104,18 +107,49 @@ fn attributes(policy: &Policy, provision: &Provision, user: &User) -> BTreeMap<S
     attributes
 }
 
+/// What reads of a provisioning directory tell of a user beside names and addresses (reference/atlassian-cloud.md §3.3).
+const SCIM_REPORTS: [&str; 6] = ["department", "organization", "title", "nickName", "preferredLanguage", "timezone"];
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:";
+
 /// The attributes that the account has otherwise. One that the target does not report at all is not compared: what
 /// cannot be seen would be set again for ever.
-fn differing(wanted: BTreeMap<String, String>, account: &User) -> BTreeMap<String, String> {
+fn differing(
+    kind: Option<DirectoryKind>,
+    wanted: BTreeMap<String, String>,
+    account: &User,
+) -> BTreeMap<String, String> {
+    let is = |known: &Option<String>, value: &str| known.as_deref().is_some_and(|known| known != value);
+    let moves = |value: &str| account.email.as_ref().is_some_and(|email| !email.key().eq_ignore_ascii_case(value));
     let differs = |path: &str, value: &str| match path {
-        "userName" => false,
-        "emails[primary].value" => account.email.as_ref().is_some_and(|email| !email.key().eq_ignore_ascii_case(value)),
-        "displayName" => account.display_name.as_deref().is_some_and(|known| known != value),
-        "name.givenName" => account.given_name.as_deref().is_some_and(|known| known != value),
-        "name.familyName" => account.family_name.as_deref().is_some_and(|known| known != value),
-        path => !account.attributes.is_empty() && account.attributes.get(path).map(String::as_str) != Some(value),
+        "userName" => kind == Some(DirectoryKind::AtlassianScim) && moves(value) && is_named_by_address(account),
+        "emails[primary].value" => moves(value),
+        "displayName" => is(&account.display_name, value),
+        "name.givenName" => is(&account.given_name, value),
+        "name.familyName" => is(&account.family_name, value),
+        path => {
+            let path = path.strip_prefix(ENTERPRISE).unwrap_or(path);
+            let known = account.attributes.get(path).map(String::as_str);
+            let reported = kind == Some(DirectoryKind::AtlassianScim) && SCIM_REPORTS.contains(&path);
+            (reported || known.is_some()) && known != Some(value)
+        }
     };
     wanted.into_iter().filter(|(path, value)| differs(path, value)).collect()
+}
+
+/// Whether the account's user name is its address: then the name follows the address, so that the old one is free for
+/// whoever gets it next. Any other name is somebody's choice, and stays.
+fn is_named_by_address(account: &User) -> bool {
+    let named = account.attributes.get("userName").zip(account.email.as_ref());
+    named.is_some_and(|(name, email)| email.key().eq_ignore_ascii_case(name))
+}
+
+fn kind_of(policy: &Policy, provision: &Provision) -> Option<DirectoryKind> {
+    policy.directories.get(&provision.to).map(|directory| directory.kind)
+}
+
+/// Whether user names there are made by `[people].username`; in a provisioning directory they are addresses.
+fn has_user_names(kind: Option<DirectoryKind>) -> bool {
+    !matches!(kind, None | Some(DirectoryKind::AtlassianScim))
 }
 
 impl Judge<'_> {
@@ -129,14 +163,43 @@ impl Judge<'_> {
             let Some(source) = self.mirrors.iter().position(|mirror| mirror.directory() == &provision.from) else {
                 continue;
             };
+            let doubtful = self.doubtful_names(provision, source, persons);
             for person in persons {
-                self.person(provision, source, *person);
+                self.person(provision, source, *person, &doubtful);
             }
             self.settled_leavers(provision, source, persons);
         }
     }
 
-    fn person(&mut self, provision: &Provision, source: usize, person: u32) {
+    /// User names that more than one person would get, or that an account has already: nobody can say whose they are.
+    fn doubtful_names(&self, provision: &Provision, source: usize, persons: &BTreeSet<u32>) -> BTreeSet<String> {
+        let (Some(mirror), Some(pairing)) = (self.mirrors.get(source), self.pairing(source)) else {
+            return BTreeSet::new();
+        };
+        if !has_user_names(kind_of(self.policy, provision)) {
+            return BTreeSet::new();
+        }
+        let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
+        for person in persons {
+            let task = task(self.policy, provision, mirror, self.accounts, pairing.place(*person), *person);
+            if let Some(Task::Create(attributes)) = task {
+                let name = attributes.get("userName").map(|name| name.to_ascii_lowercase());
+                *wanted.entry(name.unwrap_or_default()).or_default() += 1;
+            }
+        }
+        if wanted.is_empty() {
+            return BTreeSet::new();
+        }
+        let accounts = (0..number(self.accounts.people.len())).filter_map(|slot| self.accounts.live(slot));
+        for name in accounts.filter_map(|row| row.user.attributes.get("userName")) {
+            if let Some(count) = wanted.get_mut(&name.to_ascii_lowercase()) {
+                *count += 1;
+            }
+        }
+        wanted.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
+    }
+
+    fn person(&mut self, provision: &Provision, source: usize, person: u32, doubtful: &BTreeSet<String>) {
         let (Some(mirror), Some(place)) = (self.mirrors.get(source), self.pairing(source).map(|p| p.place(person)))
         else {
             return;
@@ -159,6 +222,11 @@ impl Judge<'_> {
         let ids: Vec<&AccountId> = [Some(&id), account_id.as_ref()].into_iter().flatten().collect();
         if let Some(letter) = self.memory.dead_letter_of_person(&self.target.id, &ids) {
             return self.out.waits.push(wait(WaitWhy::DeadLetter { id: letter }));
+        }
+        if let Task::Create(attributes) = &task
+            && attributes.get("userName").is_some_and(|name| doubtful.contains(&name.to_ascii_lowercase()))
+        {
+            return self.out.waits.push(wait(WaitWhy::Doubt));
         }
         let step =
             |change, reason| Step::Account { account: account_id.clone(), person: Some(id.clone()), change, reason };
@@ -212,7 +280,7 @@ impl Judge<'_> {
         let step = Step::Account {
             account: Some(id),
             person: Some(person_id.clone()),
-            change: AccountChange::Deactivate,
+            change: self.farewell(provision, account),
             reason,
         };
         if let Some(why) = self.spared_why(account) {
@@ -232,14 +300,28 @@ impl Judge<'_> {
         self.add_to_leaver(source, person, step, fact);
     }
 
+    /// How a sign-in is taken away here. Who is the fallback cannot take over what they lead themselves: then nobody is
+    /// named, and the target says what is still led.
+    fn farewell(&self, provision: &Provision, account: u32) -> AccountChange {
+        let fallback = &provision.lead_fallback;
+        let named = fallback.project.is_some() || fallback.component.is_some();
+        if kind_of(self.policy, provision) != Some(DirectoryKind::JiraDc) || !named {
+            return AccountChange::Deactivate;
+        }
+        let name = self.accounts.live(account).and_then(|row| row.user.attributes.get("userName"));
+        let other = |lead: &Option<String>| {
+            lead.clone().filter(|lead| name.is_none_or(|name| !name.eq_ignore_ascii_case(lead)))
+        };
+        AccountChange::HandOver { project: other(&fallback.project), component: other(&fallback.component) }
+    }
+
     /// Whether fewer active administrators would be left than the policy asks for.
     fn is_last_administrator(&self, account: u32) -> bool {
         let is_admin = |slot: u32| self.accounts.live(slot).is_some_and(|row| row.user.admin && row.user.state.works());
         if !is_admin(account) {
             return false;
         }
-        let administrators =
-            (0..crate::mirror::number(self.accounts.people.len())).filter(|slot| is_admin(*slot)).count();
+        let administrators = (0..number(self.accounts.people.len())).filter(|slot| is_admin(*slot)).count();
         (administrators as u64) <= self.policy.guard.minimum_administrators
     }
 

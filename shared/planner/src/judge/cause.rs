@@ -8,7 +8,7 @@ use crate::{
     Pin,
     flatten::{self, Graph, Opening},
     lost::LostFact,
-    people::{is_positive, user_fact},
+    people::{self, is_positive, user_fact},
     state::TargetGroup,
 };
 
@@ -134,17 +134,24 @@ impl Judge<'_> {
         group.live_claims().find_map(|claim| {
             let person = self.pairing(claim.source)?.person_of(account)?;
             let (rule, mirror) = (self.policy.rules.get(claim.rule)?, self.mirrors.get(claim.source)?);
+            if claim.is_of_people() {
+                let entry = rule.default_of.and_then(|(entry, _)| self.policy.provisions.get(entry))?;
+                let taken = people::is_taken(self.policy, entry, &mirror.live(person)?.user);
+                let source = mirror.directory().clone();
+                return taken.then(|| Reason::Provision { rule: rule.id.clone(), source });
+            }
             let opening = Opening { nested: rule.nested, roles: &rule.roles };
             let path = flatten::path(mirror, claim.group, person, opening, Graph::Current)?;
             Some(Reason::Joined { rule: rule.id.clone(), source: mirror.directory().clone(), path })
         })
     }
 
-    /// The rule, source and group that a target group is wanted by.
-    pub(crate) fn origin(&self, group: &TargetGroup) -> Option<(RuleId, DirectoryId, GroupId)> {
+    /// The rule and source that a target group is wanted by, and the source group unless it is a default group.
+    pub(crate) fn origin(&self, group: &TargetGroup) -> Option<(RuleId, DirectoryId, Option<GroupId>)> {
         let claim = group.claims.first()?;
         let (rule, mirror) = (self.policy.rules.get(claim.rule)?, self.mirrors.get(claim.source)?);
-        Some((rule.id.clone(), mirror.directory().clone(), mirror.group_at(claim.group)?.id.clone()))
+        let source_group = mirror.group_at(claim.group).map(|group| group.id.clone());
+        Some((rule.id.clone(), mirror.directory().clone(), source_group))
     }
 
     /// A sorted list of steps over accounts.

@@ -14,7 +14,7 @@ impl Judge<'_> {
         }
         let Some((rule_id, source, source_group)) = self.origin(group) else { return };
         let description = self.description(group);
-        let reason = Reason::Missing { rule: rule_id, source, group: Some(source_group) };
+        let reason = Reason::Missing { rule: rule_id, source, group: source_group };
         let step = Step::CreateGroup { name: group.name.clone(), description, reason };
         if let Some(why) = protect::untouchable(self.policy, self.kind, rule, &group.name, None, None) {
             return self.refuse(step, why);

@@ -220,7 +220,7 @@ impl Judge<'_> {
         if let Some(why) = guard::protect::untouchable(self.policy, self.kind, rule, &group.name, row, pin) {
             return self.refuse_all(known, why);
         }
-        let Some((rule_id, source, source_group)) = self.origin(group) else { return };
+        let Some((rule_id, source, Some(source_group))) = self.origin(group) else { return };
         if let Some(gap) = self.gap(group) {
             return self.wait(group, gap, group.removes.len());
         }

@@ -3,8 +3,10 @@
 mod accounts;
 mod basic;
 mod contact;
+mod default_groups;
 mod guards;
 mod history;
 mod identity;
+mod people;
 mod properties;
 mod reads;

@@ -345,3 +345,11 @@ pub struct MemoryRows {
     /// Number and digest of the newest plan.
     pub last_plan: Option<(u64, Digest)>,
 }
+
+impl MemoryRows {
+    /// The accounts that were made after this time: (target, source, person), and when.
+    pub fn newcomers(&self, since: Time) -> impl Iterator<Item = ((DirectoryId, DirectoryId, AccountId), Time)> {
+        let made = self.people.iter().filter(move |row| row.how == LinkHow::Created && row.linked_at > since);
+        made.map(|row| ((row.target.clone(), row.source.clone(), row.person.clone()), row.linked_at))
+    }
+}
