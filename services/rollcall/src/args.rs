@@ -54,6 +54,8 @@ pub enum Verb {
     Redrive(RedriveArgs),
     /// Does a person have access to a group: why, or why not.
     Explain(ExplainArgs),
+    /// Write the policy that describes what is there already: its plan is empty. Changes nothing.
+    Import(ImportArgs),
     /// Read a person, a group or everything again, now.
     Sync(SyncArgs),
     /// Bring the database's schema up to date. `up` does it by itself.
@@ -357,6 +359,23 @@ pub struct DoctorArgs {
     pub output: Output,
 }
 
+/// `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// A policy file with the directories; it need not have rules yet.
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    /// Only from this source; all of them when none is named.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub from: Vec<String>,
+    /// Only into this target; all of them when none is named.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub to: Vec<String>,
+    /// Where to write the policy [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// The verbs of `policy`.
 #[derive(Debug, Subcommand)]
 pub enum PolicyVerb {
@@ -364,4 +383,33 @@ pub enum PolicyVerb {
     Check(PolicyFile),
     /// The JSON schema of the file, for editors.
     Schema,
+    /// Do the cases beside the file come out as they say, and what does the policy cover? Changes nothing.
+    Test(PolicyTestArgs),
+}
+
+/// `policy test`.
+#[derive(Debug, Args)]
+#[command(after_help = "Cases are kept beside the policy file, policy.tests.toml for policy.toml:\n\n  \
+        [[case]]\n  \
+        person = \"jo@acme.com\"\n  \
+        groups = [\"eng-web@acme.com\"]\n  \
+        expect = [\"cloud/eng-web\"]\n\n\
+        Further keys of a case: name, from, role, org_unit, state, attributes, new. A table [nested] says which\n\
+        groups hold which: \"eng@acme.com\" = [\"eng-web@acme.com\"].")]
+pub struct PolicyTestArgs {
+    /// Which policy.
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    /// The file of cases [default: beside the policy file, with .tests.toml].
+    #[arg(long, value_name = "FILE")]
+    pub cases: Option<PathBuf>,
+    /// Read the groups of the sources for the coverage, instead of those that the cases name.
+    #[arg(long)]
+    pub read: bool,
+    /// End with 1 when a rule takes nothing, a group is not taken, or two rules meet at one target group.
+    #[arg(long)]
+    pub strict: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
 }

@@ -26,9 +26,11 @@
 //!   source, not off the event that woke us: events get lost.
 //! - *A fallback for blind sources.* While a source is blind nothing new is decided from it; there is no second path.
 
+pub mod cases;
 pub mod check;
 mod claims;
 mod decision;
+mod default_groups;
 mod drift;
 mod estimate;
 pub mod explain;

@@ -14,7 +14,7 @@ use crate::{
     judge::accounts::is_pending,
     mirror::{Changes, GroupSlot, Mirror, number},
     people::{Look, Pairing},
-    state::{Bound, Claim, Target},
+    state::{Bound, Target},
     tracked::Mark,
     wanted::{self, Sources},
 };
@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct Followed {
     people: Mark,
     pins: Mark,
-    newcomers: Mark,
+    pub(crate) newcomers: Mark,
     managed: Mark,
     confirmed: Mark,
     conflicts: BTreeMap<(DirectoryId, model::GroupId), crate::ConflictDecision>,
@@ -79,35 +79,6 @@ impl Planner {
             self.stale_claims.extend((0..number(mirror.groups.len())).map(|slot| (source, slot)));
         }
         self.renew_claims();
-    }
-
-    /// Default groups are claimed by no source group: their claims stand as long as the policy does.
-    fn claim_default_groups(&mut self) {
-        let policy = self.policy.clone();
-        for (index, (rule, route)) in policy.rules.iter().zip(&self.routes).enumerate() {
-            let (Some(name), Some(_)) = (&rule.into, rule.default_of) else { continue };
-            for at in &route.targets {
-                let Some(target) = self.targets.get_mut(*at) else { continue };
-                let key = policy.fold_group_name(&target.id, name);
-                let group = target.intern(&key, name);
-                let claim = Claim { rule: index, source: route.source, group: Claim::PEOPLE, live: true };
-                if let Some(group) = target.groups.get_mut(group as usize) {
-                    group.claims.push(claim);
-                }
-                target.renew_wanted(group);
-            }
-        }
-    }
-
-    /// Marks the default groups that people of this source fill at this target.
-    fn reach_default_groups(&mut self, source: usize, target: usize) {
-        for target in self.targets.iter_mut().filter(|each| each.mirror == target) {
-            let of_people = |claim: &Claim| claim.is_of_people() && claim.source == source;
-            let holds = |group: &crate::state::TargetGroup| group.claims.iter().any(of_people);
-            let at: Vec<u32> =
-                (0..number(target.groups.len())).filter(|at| target.at(*at).is_some_and(holds)).collect();
-            at.into_iter().for_each(|at| target.renew_wanted(at));
-        }
     }
 
     pub(crate) fn mirror_index(&mut self, id: &DirectoryId) -> usize {
@@ -323,20 +294,6 @@ impl Planner {
             }
             if let Some(at) = target.group_of_key(&key) {
                 target.renew_difference(at);
-            }
-        }
-    }
-
-    /// Marks the groups that newcomers get into where newcomers came, or are none any more.
-    fn follow_newcomers(&mut self, memory: &Memory, followed: &mut Followed) {
-        let touched = memory.newcomers.touched_since(&mut followed.newcomers);
-        let sides: BTreeSet<(DirectoryId, DirectoryId)> = match touched {
-            Some(keys) => keys.iter().map(|(target, source, _)| (source.clone(), target.clone())).collect(),
-            None => self.policy.provisions.iter().map(|entry| (entry.from.clone(), entry.to.clone())).collect(),
-        };
-        for (source, target) in sides {
-            if let (Some(source), Some(target)) = (self.names.get(&source), self.names.get(&target)) {
-                self.reach_default_groups(*source, *target);
             }
         }
     }

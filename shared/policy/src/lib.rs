@@ -7,6 +7,8 @@
 
 mod approval;
 mod budget;
+mod cases;
+mod coverage;
 mod diagnostic;
 mod directory;
 mod filter;
@@ -21,6 +23,8 @@ mod schema;
 
 pub use approval::{Approval, ApprovalFor};
 pub use budget::{Budget, Changes, Day, Guard, GuardOverride, Week};
+pub use cases::{Case, Cases};
+pub use coverage::{Coverage, Shared};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use directory::{Customers, Directory, GoogleAuth, Push, SecretRef, Settings};
 pub use filter::PersonFilter;

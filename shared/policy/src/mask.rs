@@ -101,6 +101,12 @@ const PLAIN: &[&str] = &[
     "expires",
     "mode",
     "cron",
+    "case",
+    "person",
+    "role",
+    "org_unit",
+    "state",
+    "expect",
 ];
 
 /// Whether the values of a key may be shown.

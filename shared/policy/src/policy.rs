@@ -40,7 +40,15 @@ impl Policy {
     /// # Errors
     /// All problems of the file, in its order.
     pub fn parse(text: &str) -> Result<Self, Diagnostics> {
-        crate::read::policy(text)
+        crate::read::policy(text, true)
+    }
+
+    /// Reads a policy file that is still being written: it may have no rule yet.
+    ///
+    /// # Errors
+    /// All other problems of the file, in its order.
+    pub fn parse_draft(text: &str) -> Result<Self, Diagnostics> {
+        crate::read::policy(text, false)
     }
 
     /// The annotated example of every key, a policy that can be right.

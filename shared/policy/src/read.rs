@@ -12,4 +12,7 @@ mod sync;
 mod tenant;
 mod value;
 
-pub(crate) use tenant::policy;
+pub(crate) use context::{Context, Said};
+pub(crate) use section::{Section, list_of, shown, table_of, text_of};
+pub(crate) use tenant::{policy, report_syntax_errors};
+pub(crate) use value::{UserStates, directory_named};

@@ -2,8 +2,11 @@
 //! in the place of PostgreSQL.
 
 pub mod apply;
+pub mod cases;
+pub mod draft;
 pub mod execute;
 pub mod explain;
+pub mod import;
 pub mod journal;
 pub mod ledger;
 pub mod plan;

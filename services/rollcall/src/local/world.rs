@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use model::{Corroboration, Delta, DirectoryId, Fact, Group, Reading, Side, Snapshot, Time};
+use model::{Corroboration, Delta, DirectoryId, Fact, Group, Reading, RuleId, Side, Snapshot, Time};
 use outbound::{ReadDirectory as _, ReadError, Scope, Stage};
 use planner::{Decision, Occasion, Planner};
 use policy::Policy;
@@ -41,6 +41,8 @@ pub struct World {
 pub struct Directory {
     people: BTreeMap<(DirectoryId, String), String>,
     groups: BTreeMap<(DirectoryId, String), String>,
+    /// Where rules and entries begin in the policy file.
+    lines: BTreeMap<RuleId, usize>,
 }
 
 impl Names for Directory {
@@ -50,6 +52,10 @@ impl Names for Directory {
 
     fn group(&self, directory: &DirectoryId, id: &str) -> String {
         self.groups.get(&(directory.clone(), id.to_owned())).cloned().unwrap_or_else(|| id.to_owned())
+    }
+
+    fn line(&self, rule: &RuleId) -> Option<usize> {
+        self.lines.get(rule).copied()
     }
 }
 
@@ -64,7 +70,7 @@ impl World {
             planner: Planner::new(Arc::clone(&policy)),
             policy,
             readers: BTreeMap::new(),
-            directory_names: Directory::default(),
+            directory_names: Directory { lines: lines(&loaded.policy), ..Directory::default() },
             read_at: BTreeMap::new(),
         };
         let used = used_directories(&loaded.policy);
@@ -161,6 +167,12 @@ impl World {
     }
 }
 
+/// Where each rule and entry begins in the file.
+fn lines(policy: &Policy) -> BTreeMap<RuleId, usize> {
+    let rules = policy.rules.iter().map(|rule| (rule.id.clone(), rule.line));
+    rules.chain(policy.provisions.iter().map(|entry| (entry.id.clone(), entry.line))).collect()
+}
+
 /// The directories that a rule names; views stand for their organization.
 pub fn used_directories(policy: &Policy) -> BTreeSet<DirectoryId> {
     let rules = policy.rules.iter().flat_map(|rule| rule.to.iter().chain([&rule.from]));
@@ -217,18 +229,18 @@ pub fn unreadable(directory: &DirectoryId, error: &ReadError) -> Fault {
 }
 
 /// Shows how far the sweep of one directory is.
-struct Shown {
+pub(crate) struct Shown {
     bars: [crate::show::progress::Running; 3],
     done: [std::sync::atomic::AtomicU64; 3],
 }
 
 impl Shown {
-    fn new(progress: &Progress, id: &DirectoryId) -> Self {
+    pub(crate) fn new(progress: &Progress, id: &DirectoryId) -> Self {
         let bar = |stage: Stage| progress.begin(&format!("{id}: {}", stage.as_str()), 0);
         Self { bars: [bar(Stage::Users), bar(Stage::Groups), bar(Stage::Members)], done: Default::default() }
     }
 
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bars.iter().for_each(crate::show::progress::Running::finish);
     }
 }

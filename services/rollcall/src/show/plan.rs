@@ -1,10 +1,10 @@
 //! A plan, for people and for programs.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use model::{
-    AccountChange, Canonical as _, Case, CaseKind, DirectoryId, EdgeOp, Plan, Reason, Refusal, Step, TargetPlan, Wait,
-    WaitWhy,
+    AccountChange, Canonical as _, Case, CaseKind, DirectoryId, EdgeOp, Plan, Reason, Refusal, RefusalWhy, RuleId,
+    Step, TargetPlan, Wait, WaitWhy,
 };
 use serde_json::{Value, json};
 
@@ -19,6 +19,10 @@ pub trait Names {
     fn person(&self, directory: &DirectoryId, id: &str) -> String;
     /// The name or address of a group; the id when there is none.
     fn group(&self, directory: &DirectoryId, id: &str) -> String;
+    /// The line of the policy file where a rule begins, where the file is at hand.
+    fn line(&self, _rule: &RuleId) -> Option<usize> {
+        None
+    }
 }
 
 /// What a plan comes to.
@@ -153,8 +157,15 @@ fn write_case(out: &mut String, target: &TargetPlan, case: &Case, names: &dyn Na
 
 fn write_refusals(out: &mut String, target: &TargetPlan, names: &dyn Names, full: bool) {
     let shown = if full { target.refusals.len() } else { STEPS_SHOWN };
+    // The remedy is told once for each rule and reason.
+    let mut told = BTreeSet::new();
     for Refusal { step, why } in target.refusals.iter().take(shown) {
         let _infallible = writeln!(out, "  refused     {} [{}]", line(step, &target.target, names), why.as_str());
+        if told.insert((rule_of(step), *why)) {
+            let at = rule_of(step).and_then(|rule| Some((rule, names.line(rule)?)));
+            let place = at.map_or_else(String::new, |(rule, line)| format!("rule \"{rule}\", line {line}: "));
+            let _infallible = writeln!(out, "              = {place}{}", remedy(*why));
+        }
     }
     if target.refusals.len() > shown {
         let _infallible = writeln!(out, "  refused     … {} more (--full)", target.refusals.len() - shown);
@@ -170,6 +181,39 @@ fn write_waits(out: &mut String, target: &TargetPlan, full: bool) {
     }
     if target.waits.len() > shown {
         let _infallible = writeln!(out, "  waits       … {} more (--full)", target.waits.len() - shown);
+    }
+}
+
+fn rule_of(step: &Step) -> Option<&RuleId> {
+    match step {
+        Step::CreateGroup { reason, .. }
+        | Step::DeleteGroup { reason, .. }
+        | Step::Edge { reason, .. }
+        | Step::Account { reason, .. } => reason.rule(),
+    }
+}
+
+/// What to do about a refusal, if anything is to be done.
+pub const fn remedy(why: RefusalWhy) -> &'static str {
+    match why {
+        RefusalWhy::ProtectedGroup => {
+            "the group administers something or is in protected_groups: take it out of the rule's `groups`"
+        }
+        RefusalWhy::ProtectedPerson => "the person is in protected_people: nothing is to be done",
+        RefusalWhy::OurOwnAccount => "the account is that of our own credentials: nothing is to be done",
+        RefusalWhy::LastAdministrator => "make somebody else an administrator first; see minimum_administrators",
+        RefusalWhy::NotOurs => {
+            "the group belongs to an identity provider or to its members: name that directory as `to`, or leave it out"
+        }
+        RefusalWhy::DefaultAccessGroup => {
+            "it gives a product by default: if that is meant, write default_access_group = true and members = \"managed\""
+        }
+        RefusalWhy::MayNotCreate => {
+            "there is no such group at the target: write create = true, make it there, or correct `into` or `rename`"
+        }
+        RefusalWhy::Skipped => {
+            "it was there before: to use it, write on_conflict = \"review\", or decide in `rollcall review`"
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which people entries and rules take, what their accounts are called, and how they go.
 
-#![expect(clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::panic, reason = "tests")]
 
 use model::{AccountChange, Email, Reason, Step, UserState, WaitWhy};
 

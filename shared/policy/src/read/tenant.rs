@@ -18,15 +18,12 @@ use crate::{Cron, Diagnostics, Policy, Schedule, diagnostic::Code};
 /// Syntax errors beyond this many are consequences of the first ones.
 const MOST_SYNTAX_ERRORS: usize = 20;
 
-/// Reads a policy file.
-pub(crate) fn policy(text: &str) -> Result<Policy, Diagnostics> {
+/// Reads a policy file. `whole`: without a rule it would stop everything, and is refused.
+pub(crate) fn policy(text: &str, whole: bool) -> Result<Policy, Diagnostics> {
     let mut ctx = Context::new(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        for error in errors.iter().take(MOST_SYNTAX_ERRORS) {
-            let span = error.span().unwrap_or(0..0);
-            ctx.report_syntax(&span, format!("not TOML: {}", error.message()), syntax_help(error.message()));
-        }
+        report_syntax_errors(&mut ctx, &errors);
         return Err(ctx.into_diagnostics());
     }
     let root = Section::new(document.get_ref(), 0..0, ROOT);
@@ -41,10 +38,21 @@ pub(crate) fn policy(text: &str) -> Result<Policy, Diagnostics> {
         adopt: checks::adoptions(&mut ctx, &root),
     };
     root.finish(&mut ctx);
+    if whole {
+        checks::something_to_do(&mut ctx, &written.directories, &written.rules, &written.people.1);
+    }
     let policy = written.check(&mut ctx, Digest::of(text.as_bytes()));
     match policy {
         Some(policy) if ctx.is_clean() => Ok(policy),
         _ => Err(ctx.into_diagnostics()),
+    }
+}
+
+/// Reports a file that is not TOML.
+pub(crate) fn report_syntax_errors(ctx: &mut Context<'_>, errors: &[toml::de::Error]) {
+    for error in errors.iter().take(MOST_SYNTAX_ERRORS) {
+        let span = error.span().unwrap_or(0..0);
+        ctx.report_syntax(&span, format!("not TOML: {}", error.message()), syntax_help(error.message()));
     }
 }
 
@@ -74,7 +82,6 @@ impl Written {
     /// Checks what the sections say of each other and completes the policy.
     fn check(self, ctx: &mut Context<'_>, hash: Digest) -> Option<Policy> {
         let (people, provisions) = self.people;
-        checks::something_to_do(ctx, &self.directories, &self.rules, &provisions);
         let views = checks::views(ctx, &self.directories);
         let known = checks::Known::new(&self.directories, &views);
         let (provision_ids, rule_ids) = checks::rule_ids(ctx, &provisions, &self.rules);

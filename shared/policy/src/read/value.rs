@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use model::{DirectoryId, Email, Span};
+use model::{DirectoryId, Email, Span, UserState};
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    context::{Context, Said},
+    context::{Context, Said, nearest, one_of},
     section::{Section, list_of, shown, table_of, text_of, wrong_type},
 };
-use crate::{NameMatcher, OrgUnitMatcher, PatternError, PersonFilter, Rewrite, SecretRef, diagnostic::Code};
+use crate::{NameMatcher, OrgUnitMatcher, PatternError, PersonFilter, Policy, Rewrite, SecretRef, diagnostic::Code};
 
 const SECRET_HELP: &str = "put the secret into a file or an environment variable and write \"file:/path/to/it\" or \
                            \"env:NAME\" here;\na secret that stood in this file should be replaced by a new one";
@@ -173,6 +173,34 @@ pub(crate) fn directory_of(ctx: &mut Context<'_>, text: &Said<String>) -> Option
         return None;
     };
     Some(Said { value, span: text.span.clone() })
+}
+
+/// The states that a person can be said to be in.
+pub(crate) struct UserStates;
+
+impl UserStates {
+    pub(crate) const ALL: [(&'static str, UserState); 4] = [
+        ("active", UserState::Active),
+        ("suspended", UserState::Suspended),
+        ("archived", UserState::Archived),
+        ("deleted", UserState::Deleted),
+    ];
+}
+
+/// The directory of a policy that a text names; a view stands for its organization.
+pub(crate) fn directory_named(ctx: &mut Context<'_>, policy: &Policy, text: &Said<String>) -> Option<DirectoryId> {
+    let found = policy.directories.iter().find(|(id, _)| id.as_str() == text.value);
+    if let Some((id, directory)) = found {
+        return Some(directory.view_of.clone().unwrap_or_else(|| id.clone()));
+    }
+    let names = || policy.directories.keys().map(DirectoryId::as_str);
+    let help = match nearest(&text.value, names()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("name {}", one_of(names())),
+    };
+    let message = format!("there is no directory \"{}\" in the policy", shown(&text.value));
+    ctx.report(Code::UnknownDirectory, &text.span, message, help);
+    None
 }
 
 /// Reports a name of ours that is not a slug.
