@@ -30,7 +30,7 @@ mod wake;
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, Relay, RelayOptions, Wake};
+use bus::{Bus, Outlet, Relay, RelayOptions};
 use runtime::{Clock, Exit, Fault, Shutdown, fault::without_password, health, metrics};
 use store::{Role, Schema, Store, StoreError};
 
@@ -45,7 +45,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 struct Shared {
     store: Store,
     bus: Bus,
-    wake: Wake,
+    outlet: Outlet,
     clock: Clock,
     health: health::HealthState,
     options: Options,
@@ -83,17 +83,17 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
         }
     });
     shutdown.spawn(watch_conditions(store.clone(), bus.clone(), database, broker, shutdown.clone()));
-    let wake = Wake::default();
+    let outlet = Outlet::default();
     let relay = Relay {
         bus: bus.clone(),
         store: store.clone(),
         schema: Schema::Plan,
-        wake: wake.clone(),
+        outlet: outlet.clone(),
         options: RelayOptions { republish_after: options.republish, ..RelayOptions::default() },
     };
     outlasting.spawn(relay.run(last.clone()));
     let holder = runtime::ids::uuid().to_string();
-    let shared = Arc::new(Shared { store, bus, wake, clock, health, options, shutdown: shutdown.clone(), holder });
+    let shared = Arc::new(Shared { store, bus, outlet, clock, health, options, shutdown: shutdown.clone(), holder });
     for (file, policy) in tenants {
         shutdown.spawn(tenant::serve(Arc::clone(&shared), file, policy));
     }

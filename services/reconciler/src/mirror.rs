@@ -2,14 +2,20 @@
 
 use model::{AccountId, Delta, DirectoryId, GroupId, ReadScope, Time};
 use store::plan::{EdgeKey as EdgeRow, Turn};
-use store::{Store, StoreError};
+use store::{Store, StoreError, directory::DirectoryVersion};
 
 use crate::state::{EdgeKey, State};
 
 /// Reads every directory that has a newer version than its mirror and takes its rows in. Gives how many rows came.
-pub(crate) async fn advance(store: &Store, state: &mut State, now: Time, turn: &mut Turn) -> Result<usize, StoreError> {
+pub(crate) async fn advance(
+    store: &Store,
+    state: &mut State,
+    newest: Vec<DirectoryVersion>,
+    now: Time,
+    turn: &mut Turn,
+) -> Result<usize, StoreError> {
     let mut rows = 0;
-    for newest in store.directory_versions(&state.tenant).await? {
+    for newest in newest {
         if !state.planner.policy().directories.contains_key(&newest.directory) {
             continue;
         }

@@ -22,6 +22,8 @@ use crate::{
 
 /// How long to wait before a lease is asked for again, and after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How things stand is said so often at most while they change: it costs a look at every group, and a commit.
+const REPORT_AFTER: Duration = Duration::from_millis(250);
 /// How long a request to synchronize lets new decisions go where the schedule alone would not.
 const ASKED_FOR: Span = Span::from_secs(300);
 /// A span links at most so many traces; a batch of thousands is found by its plan.
@@ -72,6 +74,9 @@ struct Session<'a> {
     /// Until when a person's request to synchronize holds, for schedules: what is read for it takes its time.
     asked_until: Time,
     last: Option<Decision>,
+    /// When it was last said how things stand, and whether they have changed since.
+    reported_at: tokio::time::Instant,
+    unreported: bool,
     /// What loading found out, to be committed with the first turn.
     begun: Turn,
 }
@@ -97,6 +102,10 @@ async fn hold(
                 () = tenure.over().cancelled() => return Ok(()),
                 () = shared.shutdown.begun() => return Ok(()),
                 woken = alarm.next() => woken,
+                () = session.report_due() => {
+                    session.report().await?;
+                    continue;
+                }
             }
         };
         report.started(woken.why());
@@ -109,7 +118,8 @@ async fn hold(
             let now = now(&shared.clock);
             sweep::policy(&shared.store, &mut session.state, &mut session.watch, file, now).await?;
         }
-        let turned = session.turn(&woken).await?;
+        let mut turned = session.turn(&woken).await?;
+        shared.outlet.hand(std::mem::take(&mut turned.messages));
         more = turned.more;
         let tick = woken.tick;
         // Everything is committed: what woke us may be forgotten.
@@ -121,16 +131,15 @@ async fn hold(
                 tracing::debug!(%error, "nobody waits for the answer any more");
             }
         }
-        if turned.commands > 0 || turned.asked {
-            shared.wake.wake();
-        }
         let words = turned.words();
         let changed = turned.decision.is_some() && (turned.rows > 0 || turned.outcomes > 0);
         if turned.decision.is_some() {
             session.last = turned.decision;
         }
-        if tick || (changed && !more) {
+        if tick {
             session.report().await?;
+        } else if changed {
+            session.unreported = true;
         }
         report.finished(Ok(words), None);
     }
@@ -158,10 +167,22 @@ async fn open<'a>(shared: &'a Shared, lease: &'a Lease, loaded: &Loaded) -> Resu
     let mut state = State::new(tenant.clone(), Arc::new(policy), rows, now);
     // Before the first look at the policy file, whose guard counts groups.
     let mut begun = Turn::default();
-    let read = mirror::advance(&shared.store, &mut state, now, &mut begun).await?;
+    let newest = shared.store.directory_versions(tenant).await?;
+    let read = mirror::advance(&shared.store, &mut state, newest, now, &mut begun).await?;
     tracing::info!(rollcall.org = tenant.as_str(), rows = read, "the mirrors are in memory");
     let watch = PolicyWatch { seen: hash, waiting };
-    Ok(Session { shared, lease, state, watch, decided_at: None, asked_until: Time::NEVER, last: None, begun })
+    Ok(Session {
+        shared,
+        lease,
+        state,
+        watch,
+        decided_at: None,
+        asked_until: Time::NEVER,
+        last: None,
+        reported_at: runtime::clock::monotonic().into(),
+        unreported: false,
+        begun,
+    })
 }
 
 fn now(clock: &Clock) -> Time {
@@ -218,9 +239,18 @@ impl Session<'_> {
         turned
     }
 
+    /// Waits until it is time to say how things stand; for ever if nothing has changed.
+    async fn report_due(&self) {
+        if !self.unreported {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep_until(self.reported_at + REPORT_AFTER).await;
+    }
+
     /// Says how things stand.
     async fn report(&mut self) -> Result<(), StoreError> {
         let now = now(&self.shared.clock);
+        (self.unreported, self.reported_at) = (false, runtime::clock::monotonic().into());
         let Some(decision) = &self.last else { return Ok(()) };
         sweep::report(&self.shared.store, self.lease, &mut self.state, decision, metrics::process(), now).await
     }

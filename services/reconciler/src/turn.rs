@@ -3,8 +3,8 @@
 use model::{CommandId, Fact, Time};
 use planner::Decision;
 use runtime::metrics;
-use store::plan::Turn;
-use store::{Lease, Store, StoreError};
+use store::plan::{News, Turn};
+use store::{Envelope, Lease, Store, StoreError};
 
 use crate::{decide, dispatch, gate, mirror, settle, state::State};
 
@@ -22,10 +22,10 @@ pub(crate) struct Turned {
     pub(crate) rows: usize,
     pub(crate) commands: usize,
     pub(crate) released: usize,
-    /// Facts were asked for.
-    pub(crate) asked: bool,
     /// More outcomes wait than one turn takes in.
     pub(crate) more: bool,
+    /// What may go out now.
+    pub(crate) messages: Vec<Envelope>,
     /// The decision, for what is shown; `None`: the second opinion differed.
     pub(crate) decision: Option<Decision>,
 }
@@ -52,14 +52,9 @@ pub(crate) async fn take(
     due: bool,
 ) -> Result<Turned, StoreError> {
     let mut turn = Turn { at: now, ..begun };
-    let outcomes = store.unapplied_outcomes(&state.tenant, OUTCOMES).await?;
+    let News { outcomes, verdicts, directories } = store.news(&state.tenant, now, OUTCOMES).await?;
     settle::outcomes(state, &outcomes, &mut turn, metrics::process());
-    // After the outcomes: the letter of a rejection is committed with it.
-    let tenant = state.tenant.clone();
-    let (rows, verdicts) = tokio::try_join!(
-        Box::pin(mirror::advance(store, state, now, &mut turn)),
-        Box::pin(store.load_verdicts(&tenant, now)),
-    )?;
+    let rows = Box::pin(mirror::advance(store, state, directories, now, &mut turn)).await?;
     decide::lay_over(state, verdicts);
     let decision = decide::decide(state, now, &mut turn);
     if let Some(decision) = &decision {
@@ -72,17 +67,17 @@ pub(crate) async fn take(
         turn.moot_letters = decide::moot_letters(state, decision, now);
     }
     dispatch::tidy(&mut turn);
-    let turned = Turned {
+    let mut turned = Turned {
         outcomes: outcomes.len(),
         rows,
         commands: turn.commands.len(),
         released: turn.released.len(),
-        asked: !turn.messages.is_empty(),
         more: outcomes.len() >= OUTCOMES as usize,
+        messages: Vec::new(),
         decision,
     };
     if says_something(&turn) {
-        commit(store, lease, state, &turn).await?;
+        turned.messages = commit(store, lease, state, &turn).await?;
     }
     Ok(turned)
 }
@@ -165,7 +160,13 @@ pub(crate) fn says_something(turn: &Turn) -> bool {
 
 /// Commits, again where another transaction got in the way. A commit whose answer got lost fails when it is repeated,
 /// for its plan and commands are there; the state is then loaded again and knows them.
-pub(crate) async fn commit(store: &Store, lease: &Lease, state: &State, turn: &Turn) -> Result<(), StoreError> {
+/// Gives the messages that may go out now.
+pub(crate) async fn commit(
+    store: &Store,
+    lease: &Lease,
+    state: &State,
+    turn: &Turn,
+) -> Result<Vec<Envelope>, StoreError> {
     let mut tries = 0;
     loop {
         tries += 1;

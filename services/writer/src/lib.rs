@@ -24,7 +24,7 @@ mod tenure;
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, Relay, RelayOptions, Wake};
+use bus::{Bus, Outlet, Relay, RelayOptions};
 use runtime::{Exit, Fault, Shutdown, fault::without_password, health, metrics};
 use store::{Role, Schema, Store, StoreError};
 use tokio::task::JoinSet;
@@ -66,16 +66,16 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
         }
     });
     shutdown.spawn(watch_conditions(store.clone(), bus.clone(), database, broker, shutdown.clone()));
-    let wake = Wake::default();
+    let outlet = Outlet::default();
     let relay = Relay {
         bus: bus.clone(),
         store: store.clone(),
         schema: Schema::Effect,
-        wake: wake.clone(),
+        outlet: outlet.clone(),
         options: RelayOptions::default(),
     };
     outlasting.spawn(relay.run(last.clone()));
-    let shared = Arc::new(target::Shared { store, bus, wake, clock, health, options, shutdown: shutdown.clone() });
+    let shared = Arc::new(target::Shared { store, bus, outlet, clock, health, options, shutdown: shutdown.clone() });
     for place in places {
         shutdown.spawn(target::serve(Arc::clone(&shared), place));
     }

@@ -3,13 +3,13 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bus::{Wake, outgoing};
+use bus::{Outlet, outgoing};
 use contract::DeadLetterNotice;
 use effect::Finished;
 use model::{CommandBody, CommandId, Outcome, StepResult};
 use runtime::metrics;
 use store::{
-    OutboxMessage, Store, StoreError,
+    Envelope, OutboxMessage, Store, StoreError,
     effect::{AttemptEnd, NewLetter, RecordedOutcomes},
     plan::OpenCommand,
 };
@@ -45,7 +45,7 @@ pub(crate) struct Settler {
     pub(crate) place: Place,
     pub(crate) tenure: Tenure,
     pub(crate) hands: Arc<Hands>,
-    pub(crate) wake: Wake,
+    pub(crate) outlet: Outlet,
     pub(crate) done: mpsc::Receiver<Done>,
 }
 
@@ -67,8 +67,8 @@ impl Settler {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.commit(done).await {
-                Ok(()) => {
-                    self.wake.wake();
+                Ok(messages) => {
+                    self.outlet.hand(messages);
                     for one in done {
                         count(&self.place, one);
                     }
@@ -89,7 +89,7 @@ impl Settler {
         }
     }
 
-    async fn commit(&self, done: &[Done]) -> Result<(), StoreError> {
+    async fn commit(&self, done: &[Done]) -> Result<Vec<Envelope>, StoreError> {
         let ends: Vec<AttemptEnd> = done.iter().flat_map(|one| one.ends.iter().cloned()).collect();
         let outcomes: Vec<Outcome> = done.iter().map(|one| one.finished.outcome.clone()).collect();
         let letters: Vec<NewLetter> = done
@@ -102,8 +102,9 @@ impl Settler {
             .collect();
         let (lease, tenant) = (self.tenure.lease(), &self.place.tenant);
         let announce = |recorded: &RecordedOutcomes| announce(done, &letters, recorded);
-        self.store.record_outcomes(lease, tenant, &ends, &outcomes, &letters, &entries, announce).await?;
-        Ok(())
+        let (_, messages) =
+            self.store.record_outcomes(lease, tenant, &ends, &outcomes, &letters, &entries, announce).await?;
+        Ok(messages)
     }
 
     /// Lets a command go; its deliveries are acknowledged when it is settled, and come again when it is not.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Backlog, Bus, Wake};
+use bus::{Backlog, Bus, Outlet};
 use effect::{Patience, Runner};
 use model::{Lane, Time};
 use runtime::{
@@ -41,7 +41,7 @@ const URGENT_BESIDE: usize = 4;
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) bus: Bus,
-    pub(crate) wake: Wake,
+    pub(crate) outlet: Outlet,
     pub(crate) clock: Clock,
     pub(crate) health: HealthState,
     pub(crate) options: Options,
@@ -93,7 +93,7 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
         place: place.clone(),
         tenure: tenure.clone(),
         hands: Arc::clone(&hands),
-        wake: shared.wake.clone(),
+        outlet: shared.outlet.clone(),
         done,
     };
     let settling = Helper::begin(shared, settler.run());

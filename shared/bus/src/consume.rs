@@ -56,7 +56,13 @@ impl<T: Payload> Consumer<T> {
     ///
     /// May be cancelled at any time without losing anything.
     pub async fn next_batch(&mut self, max: usize, wait: Duration) -> Vec<Delivery<T>> {
-        let Ok(first) = tokio::time::timeout(wait, self.first()).await else { return Vec::new() };
+        // A timer rounds up to the next millisecond, also from nothing: whoever will not wait must not set one.
+        let first = if wait.is_zero() {
+            self.first().now_or_never()
+        } else {
+            tokio::time::timeout(wait, self.first()).await.ok()
+        };
+        let Some(first) = first else { return Vec::new() };
         // No waiting from here on: whatever was taken is given.
         let mut batch: Vec<Delivery<T>> = self.read(first).into_iter().collect();
         while batch.len() < max {

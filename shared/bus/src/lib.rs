@@ -30,7 +30,7 @@ pub use consume::Consumer;
 pub use control::{ControlRequest, ControlRequests};
 pub use delivery::Delivery;
 pub use error::BusError;
-pub use relay::{Relay, RelayOptions, Wake, relay_in_order};
+pub use relay::{Outlet, Relay, RelayOptions, Wake, relay_in_order};
 pub use topology::{Backlog, Intake, StreamName};
 
 /// How long an acknowledgement or an answer of the server may take. Short, so that a broker that restarts is noticed;

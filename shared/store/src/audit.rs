@@ -9,7 +9,10 @@ use futures_util::TryStreamExt as _;
 use model::{TenantId, Time};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Store, StoreError, sql};
+use crate::{
+    Store, StoreError,
+    sql::{self, Batch, values},
+};
 
 /// What one entry says. No secrets; ids and digests instead of personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +63,16 @@ pub enum ChainState {
 
 /// Appends within a transaction; call it last, for it locks the tenant's head until the commit.
 pub(crate) async fn append(tx: &Transaction<'_>, tenant: &TenantId, entries: &[AuditEntry]) -> Result<(), StoreError> {
+    let mut batch = Batch::default();
+    add(&mut batch, tenant, entries);
+    batch.run(tx).await?;
+    Ok(())
+}
+
+/// The same beside other statements, as the last of them.
+pub(crate) fn add<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, entries: &'a [AuditEntry]) {
     if entries.is_empty() {
-        return Ok(());
+        return;
     }
     let at: Vec<i64> = entries.iter().map(|e| e.at.0).collect();
     let actor: Vec<String> = entries.iter().map(|e| sql::clean(&e.actor)).collect();
@@ -70,9 +81,10 @@ pub(crate) async fn append(tx: &Transaction<'_>, tenant: &TenantId, entries: &[A
     let before: Vec<&[u8]> = entries.iter().map(|e| e.before.as_slice()).collect();
     let after: Vec<&[u8]> = entries.iter().map(|e| e.after.as_slice()).collect();
     let cause: Vec<String> = entries.iter().map(|e| sql::clean(&e.cause)).collect();
-    let sql = "select common.append_audit($1, $2, $3, $4, $5, $6, $7, $8)";
-    sql::query(tx, sql, &[&tenant.as_str(), &at, &actor, &verb, &key, &before, &after, &cause]).await?;
-    Ok(())
+    batch.add(
+        "select common.append_audit($1, $2, $3, $4, $5, $6, $7, $8)",
+        values![tenant.as_str(), at, actor, verb, key, before, after, cause],
+    );
 }
 
 impl Store {

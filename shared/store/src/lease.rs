@@ -7,7 +7,12 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 
-use crate::{Store, StoreError, sql};
+use tokio_postgres::Row;
+
+use crate::{
+    Store, StoreError,
+    sql::{self, Batch, values},
+};
 
 /// A lease that was held when it was acquired or renewed. Proof is the database's row, not this value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,17 +107,30 @@ impl Store {
     }
 }
 
+/// A lease's row, kept from anybody who would take it before the transaction ends.
+pub(crate) const HOLD: &str = "select 1 from common.lease
+    where name = $1 and holder = $2 and epoch = $3 and expires_at > clock_timestamp() for share";
+
 /// Checks within a transaction that the lease is held, and keeps anybody from taking it before the transaction ends.
 pub(crate) async fn hold(tx: &Transaction<'_>, lease: &Lease) -> Result<(), StoreError> {
-    let rows = sql::query(
-        tx,
-        "select 1 from common.lease
-          where name = $1 and holder = $2 and epoch = $3 and expires_at > clock_timestamp() for share",
-        &[&lease.name, &lease.holder, &lease.epoch],
-    )
-    .await?;
-    if rows.is_empty() {
-        return Err(StoreError::LeaseLost { name: lease.name.clone(), epoch: lease.epoch });
+    let rows = sql::query(tx, HOLD, &[&lease.name, &lease.holder, &lease.epoch]).await?;
+    check(lease, !rows.is_empty())
+}
+
+/// The same beside other statements. [`held`] judges the answer, before the commit.
+pub(crate) fn add<'a>(batch: &mut Batch<'a>, lease: &'a Lease) -> usize {
+    batch.add(HOLD, values![lease.name.as_str(), lease.holder.as_str(), lease.epoch])
+}
+
+/// Judges the answer to what [`add`] put at this place.
+pub(crate) fn held(answers: &[Vec<Row>], place: usize, lease: &Lease) -> Result<(), StoreError> {
+    check(lease, answers.get(place).is_some_and(|rows| !rows.is_empty()))
+}
+
+/// An error unless the lease is held.
+pub(crate) fn check(lease: &Lease, held: bool) -> Result<(), StoreError> {
+    if held {
+        return Ok(());
     }
-    Ok(())
+    Err(StoreError::LeaseLost { name: lease.name.clone(), epoch: lease.epoch })
 }

@@ -8,11 +8,15 @@
 //! again with a higher attempt, which is part of its message id, so that the server's duplicate window does not swallow
 //! it. Directory events need none: the reconciler looks at versions every few seconds anyway.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
 
-use crate::{Lease, Store, StoreError, lease, sql};
+use crate::{
+    Lease, Store, StoreError, lease,
+    sql::{self, Batch, values},
+};
 
 /// Whose outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +71,58 @@ pub struct Envelope {
     pub headers: Vec<(String, String)>,
 }
 
+/// Lets the commit of the statement that it is part of not wait for the disk.
+const AT_LEISURE: &str = "set_config('synchronous_commit', 'off', true)";
+
 /// How long a claimed row is left to its claimer before another relay may take it.
 const CLAIM: Duration = Duration::from_secs(30);
 
-/// Writes messages within the transaction that changes what they speak of.
+/// Writes messages within the transaction that changes what they speak of, for whoever claims them in order.
 pub(crate) async fn put(tx: &Transaction<'_>, schema: Schema, messages: &[OutboxMessage]) -> Result<(), StoreError> {
+    let mut batch = Batch::default();
+    let messages: Vec<&OutboxMessage> = messages.iter().collect();
+    write(&mut batch, schema, &messages, None);
+    batch.run(tx).await?;
+    Ok(())
+}
+
+/// Writes messages beside other statements, and claims them in the same breath for whoever commits them, who publishes
+/// them at once. Should that fail, any relay finds them when the claim is over. [`claimed`] gives them.
+pub(crate) fn add<'a>(batch: &mut Batch<'a>, schema: Schema, messages: &[&'a OutboxMessage]) -> Option<usize> {
+    write(batch, schema, messages, Some(CLAIM))
+}
+
+/// What was written at this place, ready to go out once the transaction is committed.
+pub(crate) fn claimed(
+    answers: &[Vec<Row>],
+    place: Option<usize>,
+    messages: &[&OutboxMessage],
+) -> Result<Vec<Envelope>, StoreError> {
+    let rows = place.and_then(|place| answers.get(place)).map(Vec::as_slice).unwrap_or_default();
+    let mut ids = BTreeMap::new();
+    for row in rows {
+        ids.insert(row.try_get::<_, &str>(1)?, row.try_get::<_, i64>(0)?);
+    }
+    let with_id = |message: &&OutboxMessage| {
+        ids.get(message.message_id.as_str()).map(|id| Envelope {
+            id: *id,
+            subject: message.subject.clone(),
+            message_id: message.message_id.clone(),
+            payload: message.payload.clone(),
+            headers: message.headers.clone(),
+        })
+    };
+    Ok(messages.iter().filter_map(with_id).collect())
+}
+
+fn write<'a>(
+    batch: &mut Batch<'a>,
+    schema: Schema,
+    messages: &[&'a OutboxMessage],
+    claim: Option<Duration>,
+) -> Option<usize> {
     if messages.is_empty() {
-        return Ok(());
+        return None;
     }
     let topics: Vec<&str> = messages.iter().map(|m| m.topic.as_str()).collect();
     let keys: Vec<&str> = messages.iter().map(|m| m.settle_key.as_str()).collect();
@@ -81,16 +130,18 @@ pub(crate) async fn put(tx: &Transaction<'_>, schema: Schema, messages: &[Outbox
     let ids: Vec<&str> = messages.iter().map(|m| m.message_id.as_str()).collect();
     let payloads: Vec<&[u8]> = messages.iter().map(|m| m.payload.as_slice()).collect();
     let headers: Vec<String> = messages.iter().map(|m| sql::json_text(&m.headers)).collect();
-    let sql = format!(
-        "insert into {} (topic, settle_key, subject, message_id, payload, headers)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[])",
+    let statement = format!(
+        "insert into {} (topic, settle_key, subject, message_id, payload, headers, claimed_till)
+         select r.*, clock_timestamp() + make_interval(secs => $7)
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[]) as r
+         returning id, message_id",
         schema.table()
     );
-    sql::execute(tx, &sql, &[&topics, &keys, &subjects, &ids, &payloads, &headers]).await?;
-    Ok(())
+    let claim = claim.map(|claim| claim.as_secs_f64());
+    Some(batch.add(statement, values![topics, keys, subjects, ids, payloads, headers, claim]))
 }
 
-fn envelope(row: &tokio_postgres::Row) -> Result<Envelope, StoreError> {
+fn envelope(row: &Row) -> Result<Envelope, StoreError> {
     let attempt: i32 = row.try_get(3)?;
     let message_id: String = row.try_get(2)?;
     Ok(Envelope {
@@ -109,22 +160,20 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn claim(&self, schema: Schema, limit: u32) -> Result<Vec<Envelope>, StoreError> {
-        let mut client = self.client().await?;
-        let tx = client.transaction().await?;
+        let client = self.client().await?;
         // Losing a claim in a crash costs a duplicate at most: no need to wait for the disk.
-        tx.batch_execute("set local synchronous_commit = off").await?;
         let sql = format!(
             "with due as (
                  select id from {table}
                   where published_at is null and (claimed_till is null or claimed_till < clock_timestamp())
                   order by id limit $1 for update skip locked)
              update {table} o set claimed_till = clock_timestamp() + make_interval(secs => $2)
-               from due where o.id = due.id
+               from due cross join (select {AT_LEISURE}) as commit
+              where o.id = due.id
              returning o.id, o.subject, o.message_id, o.attempt, o.payload, o.headers",
             table = schema.table()
         );
-        let rows = sql::query(&tx, &sql, &[&i64::from(limit), &CLAIM.as_secs_f64()]).await?;
-        tx.commit().await?;
+        let rows = sql::query_on(&client, &sql, &[&i64::from(limit), &CLAIM.as_secs_f64()]).await?;
         let mut envelopes = rows.iter().map(envelope).collect::<Result<Vec<_>, _>>()?;
         envelopes.sort_by_key(|envelope| envelope.id);
         Ok(envelopes)
@@ -142,17 +191,22 @@ impl Store {
         topic: &str,
         limit: u32,
     ) -> Result<Vec<Envelope>, StoreError> {
-        let mut client = self.client().await?;
-        let tx = client.transaction().await?;
+        let client = self.client().await?;
         let sql = format!(
-            "select id, subject, message_id, attempt, payload, headers from {}
-              where topic = $1 and published_at is null order by id limit $2",
-            schema.table()
+            "with held as ({hold})
+             select o.id, o.subject, o.message_id, o.attempt, o.payload, o.headers, h.held
+               from (select exists (select from held) as held) h
+               left join lateral (select * from {table}
+                                   where topic = $4 and published_at is null order by id limit $5) o on h.held
+              order by o.id",
+            hold = lease::HOLD,
+            table = schema.table()
         );
-        let rows = sql::query(&tx, &sql, &[&topic, &i64::from(limit)]).await?;
-        lease::hold(&tx, held).await?;
-        tx.commit().await?;
-        rows.iter().map(envelope).collect()
+        let params: sql::Params<'_> = &[&held.name, &held.holder, &held.epoch, &topic, &i64::from(limit)];
+        let rows = sql::query_on(&client, &sql, params).await?;
+        lease::check(held, rows.first().map(|row| row.try_get(6)).transpose()?.unwrap_or(false))?;
+        let waiting = rows.iter().filter(|row| row.try_get::<_, Option<i64>>(0).is_ok_and(|id| id.is_some()));
+        waiting.map(envelope).collect()
     }
 
     /// Notes that the server has acknowledged these.
@@ -163,12 +217,13 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        let mut client = self.client().await?;
-        let tx = client.transaction().await?;
-        tx.batch_execute("set local synchronous_commit = off").await?;
-        let sql = format!("update {} set published_at = clock_timestamp() where id = any($1)", schema.table());
-        sql::execute(&tx, &sql, &[&ids]).await?;
-        Ok(tx.commit().await?)
+        let client = self.client().await?;
+        let sql = format!(
+            "update {} o set published_at = clock_timestamp() from (select {AT_LEISURE}) as commit where id = any($1)",
+            schema.table()
+        );
+        sql::execute_on(&client, &sql, &[&ids]).await?;
+        Ok(())
     }
 
     /// Publishes commands again that were published, and have neither an outcome nor been settled, for `after`. Counts

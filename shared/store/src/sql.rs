@@ -1,6 +1,8 @@
 //! Small helpers around prepared statements and rows.
 
-use deadpool_postgres::Transaction;
+use std::borrow::Cow;
+
+use deadpool_postgres::{GenericClient, Object};
 use model::{AccountId, Digest, DirectoryId, GroupId, TenantId, Time};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -11,15 +13,100 @@ use crate::StoreError;
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// Runs a statement that is prepared once per connection.
-pub(crate) async fn execute(tx: &Transaction<'_>, sql: &str, params: Params<'_>) -> Result<u64, StoreError> {
+pub(crate) async fn execute(tx: &impl GenericClient, sql: &str, params: Params<'_>) -> Result<u64, StoreError> {
     let statement = tx.prepare_cached(sql).await?;
     Ok(tx.execute(&statement, params).await?)
 }
 
 /// Runs a query that is prepared once per connection.
-pub(crate) async fn query(tx: &Transaction<'_>, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+pub(crate) async fn query(tx: &impl GenericClient, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
     let statement = tx.prepare_cached(sql).await?;
     Ok(tx.query(&statement, params).await?)
+}
+
+/// A parameter that its statement owns.
+pub(crate) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
+
+/// Owned parameters of one statement.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$(Box::new($value) as $crate::sql::Value<'_>),*] };
+}
+pub(crate) use values;
+
+/// How many statements travel together. Few enough that all are polled in order from the first time on.
+const TOGETHER: usize = 24;
+
+/// Statements of one transaction of which none needs another's answer: they are sent together and done in the order in
+/// which they were added, for one round trip in all.
+#[derive(Default)]
+pub(crate) struct Batch<'a> {
+    statements: Vec<(Cow<'static, str>, Vec<Value<'a>>)>,
+}
+
+impl<'a> Batch<'a> {
+    /// Adds a statement and gives its place among the answers.
+    pub(crate) fn add(&mut self, statement: impl Into<Cow<'static, str>>, values: Vec<Value<'a>>) -> usize {
+        self.statements.push((statement.into(), values));
+        self.statements.len() - 1
+    }
+
+    /// Runs all of them. Gives the rows of each, by its place.
+    pub(crate) async fn run(&self, tx: &impl GenericClient) -> Result<Vec<Vec<Row>>, StoreError> {
+        // What is prepared for the first time costs a round trip, and must not let a later statement pass.
+        let mut prepared = Vec::with_capacity(self.statements.len());
+        for (statement, values) in &self.statements {
+            let params: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
+            prepared.push((tx.prepare_cached(statement).await?, params));
+        }
+        let mut answers = Vec::with_capacity(prepared.len());
+        for some in prepared.chunks(TOGETHER) {
+            // A statement is sent when it is first polled, and these are polled one after the other.
+            let sent = some.iter().map(|(statement, params)| tx.query(statement, params));
+            answers.extend(futures_util::future::try_join_all(sent).await?);
+        }
+        Ok(answers)
+    }
+}
+
+/// A transaction that begins with its first batch, without a round trip of its own. Dropped before its commit, it takes
+/// the connection with it, and the database forgets what it did.
+pub(crate) struct Work {
+    client: Option<Object>,
+}
+
+impl Work {
+    /// Begins with a batch and gives its answers.
+    pub(crate) async fn begin(client: Object, batch: &Batch<'_>) -> Result<(Self, Vec<Vec<Row>>), StoreError> {
+        let work = Self { client: Some(client) };
+        let answers = {
+            let client = work.client()?;
+            // Sent in this order.
+            let begin = async { Ok(client.batch_execute("begin").await?) };
+            let ((), answers) = futures_util::try_join!(begin, batch.run(client))?;
+            answers
+        };
+        Ok((work, answers))
+    }
+
+    /// The connection.
+    pub(crate) fn client(&self) -> Result<&Object, StoreError> {
+        self.client.as_ref().ok_or_else(|| StoreError::corrupt("a transaction", "it has ended"))
+    }
+
+    /// Commits, and gives the connection back.
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        self.client()?.batch_execute("commit").await?;
+        drop(self.client.take());
+        Ok(())
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
 }
 
 /// Runs a query outside a transaction.

@@ -269,7 +269,7 @@ impl World {
             .record_outcomes(&self.writing, &tenant(), &[], &outcomes, &rejections, &[], |_| Vec::new())
             .await
             .unwrap();
-        recorded.letters[0].0
+        recorded.0.letters[0].0
     }
 }
 

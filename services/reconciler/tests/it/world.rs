@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, Relay, RelayOptions, Wake};
+use bus::{Bus, Outlet, Relay, RelayOptions};
 use clap::Parser;
 use harness::{Nats, Postgres, eventually};
 use model::{
@@ -74,6 +74,8 @@ pub struct World {
     keys: BTreeMap<&'static str, DirectoryKey>,
     writing: Lease,
     folder: tempfile::TempDir,
+    /// Where outcomes go out, if anything relays them.
+    outcomes: Outlet,
     at: i64,
     made: u32,
 }
@@ -148,6 +150,7 @@ impl World {
             keys,
             writing,
             folder,
+            outcomes: Outlet::default(),
             at,
             made: 0,
         }
@@ -339,10 +342,12 @@ impl World {
             let send = |recorded: &RecordedOutcomes| {
                 recorded.new.iter().map(|_| bus::outgoing::outcome(&outcome, None)).collect()
             };
-            self.writer
+            let (_, messages) = self
+                .writer
                 .record_outcomes(&self.writing, &tenant(), &[], std::slice::from_ref(&outcome), &letters, &[], send)
                 .await
                 .unwrap();
+            self.outcomes.hand(messages);
         }
         commands
     }
@@ -446,9 +451,12 @@ impl World {
     /// Publishes what watchers and writers committed.
     pub async fn relay(&self, stop: CancellationToken) {
         let bus = Bus::connect(&self.nats.url(), "test").await.unwrap();
-        for (schema, store) in [(Schema::Directory, &self.watcher), (Schema::Effect, &self.writer)] {
-            let (wake, options) = (Wake::default(), RelayOptions::default());
-            let relay = Relay { bus: bus.clone(), store: store.clone(), schema, wake, options };
+        for (schema, store, outlet) in [
+            (Schema::Directory, &self.watcher, Outlet::default()),
+            (Schema::Effect, &self.writer, self.outcomes.clone()),
+        ] {
+            let options = RelayOptions::default();
+            let relay = Relay { bus: bus.clone(), store: store.clone(), schema, outlet, options };
             tokio::spawn(relay.run(stop.clone()));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use bus::{Bus, Relay, RelayOptions, Wake, outgoing};
+use bus::{Bus, Outlet, Relay, RelayOptions, outgoing};
 use clap::Parser as _;
 use harness::{Nats, Postgres};
 use model::{
@@ -35,7 +35,7 @@ pub(crate) struct Bench {
     url: String,
     lease: Lease,
     folder: tempfile::TempDir,
-    relay: Option<(Wake, CancellationToken)>,
+    relay: Option<(Outlet, CancellationToken)>,
     next: std::sync::atomic::AtomicU64,
 }
 
@@ -85,16 +85,16 @@ impl Bench {
     /// The commands that are sent go out over the bus.
     pub(crate) async fn with_relay(mut self) -> Self {
         let bus = Bus::connect(&self.nats.url(), "reconciler").await.unwrap();
-        let (wake, stop) = (Wake::default(), CancellationToken::new());
+        let (outlet, stop) = (Outlet::default(), CancellationToken::new());
         let relay = Relay {
             bus,
             store: self.store.clone(),
             schema: store::Schema::Plan,
-            wake: wake.clone(),
+            outlet: outlet.clone(),
             options: RelayOptions::default(),
         };
         tokio::spawn(relay.run(stop.clone()));
-        self.relay = Some((wake, stop));
+        self.relay = Some((outlet, stop));
         self
     }
 
@@ -167,9 +167,9 @@ impl Bench {
         let (commands, generations): (Vec<_>, Vec<_>) = commands.iter().map(new).unzip();
         let generations = generations.into_iter().flatten().collect();
         let turn = Turn { at: now(), commands, generations, ..Turn::default() };
-        self.store.commit_turn(&self.lease, &tenant(), &turn).await.unwrap();
-        if let Some((wake, _)) = &self.relay {
-            wake.wake();
+        let messages = self.store.commit_turn(&self.lease, &tenant(), &turn).await.unwrap();
+        if let Some((outlet, _)) = &self.relay {
+            outlet.hand(messages);
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use bus::{Bus, Intake, Relay, RelayOptions, Wake, outgoing, relay_in_order};
+use bus::{Bus, Intake, Outlet, Relay, RelayOptions, Wake, outgoing, relay_in_order};
 use contract::DirectoryEvent;
 use harness::Postgres;
-use store::{OutboxMessage, Schema, Store};
+use store::{Envelope, OutboxMessage, Schema, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{SOON, directory, event, servers, start, tenant};
@@ -55,11 +55,11 @@ impl Database {
     }
 }
 
-fn relay(bus: &Bus, store: &Store, schema: Schema, options: RelayOptions) -> (Wake, CancellationToken) {
-    let (wake, stop) = (Wake::default(), CancellationToken::new());
-    let relay = Relay { bus: bus.clone(), store: store.clone(), schema, wake: wake.clone(), options };
+fn relay(bus: &Bus, store: &Store, schema: Schema, options: RelayOptions) -> (Outlet, CancellationToken) {
+    let (outlet, stop) = (Outlet::default(), CancellationToken::new());
+    let relay = Relay { bus: bus.clone(), store: store.clone(), schema, outlet: outlet.clone(), options };
     tokio::spawn(relay.run(stop.clone()));
-    (wake, stop)
+    (outlet, stop)
 }
 
 async fn versions(bus: &Bus, count: usize) -> Vec<u64> {
@@ -81,11 +81,11 @@ async fn versions(bus: &Bus, count: usize) -> Vec<u64> {
 async fn what_is_committed_is_published_and_marked() {
     for server in servers() {
         let ((_nats, bus), database) = (start(server).await, database().await);
-        let (wake, stop) = relay(&bus, &database.store, Schema::Plan, RelayOptions::default());
+        let (outlet, stop) = relay(&bus, &database.store, Schema::Plan, RelayOptions::default());
         for version in 1..=700 {
             database.put("plan.outbox", &outgoing::event(&event(version), Some("00-trace"))).await;
         }
-        wake.wake();
+        outlet.look();
         let seen: BTreeSet<u64> = versions(&bus, 700).await.into_iter().collect();
         assert_eq!(seen.len(), 700);
         harness::eventually(SOON, "the marks", async || Ok((database.waiting(Schema::Plan).await == 0).then_some(())))
@@ -96,15 +96,42 @@ async fn what_is_committed_is_published_and_marked() {
 }
 
 #[tokio::test]
+async fn what_is_handed_over_goes_out_at_once_and_what_is_not_when_its_claim_is_over() {
+    let ((_nats, bus), database) = (start(servers()[0]).await, database().await);
+    for version in [1, 2] {
+        database.put("plan.outbox", &outgoing::event(&event(version), Some("00-trace"))).await;
+    }
+    let claim = "update plan.outbox set claimed_till = clock_timestamp() + interval '1 hour'";
+    database.sql.batch_execute(claim).await.unwrap();
+    let (outlet, stop) = relay(&bus, &database.store, Schema::Plan, RelayOptions::default());
+    let message = outgoing::event(&event(1), Some("00-trace"));
+    outlet.hand(vec![Envelope {
+        id: 1,
+        subject: message.subject,
+        message_id: message.message_id,
+        payload: message.payload,
+        headers: message.headers,
+    }]);
+    assert_eq!(versions(&bus, 1).await, [1]);
+    harness::eventually(SOON, "its mark", async || Ok((database.waiting(Schema::Plan).await == 1).then_some(())))
+        .await
+        .unwrap();
+    // Whoever committed the other one died before it went out.
+    database.sql.batch_execute("update plan.outbox set claimed_till = clock_timestamp()").await.unwrap();
+    assert_eq!(versions(&bus, 1).await, [2]);
+    stop.cancel();
+}
+
+#[tokio::test]
 async fn i15_a_relay_waits_out_a_server_that_is_gone_and_forgot_everything() {
     let ((mut nats, bus), database) = (start(servers()[0]).await, database().await);
-    let (wake, stop) = relay(&bus, &database.store, Schema::Plan, RelayOptions::default());
+    let (outlet, stop) = relay(&bus, &database.store, Schema::Plan, RelayOptions::default());
     nats.stop().await.unwrap();
     nats.wipe().unwrap();
     for version in 1..=50 {
         database.put("plan.outbox", &outgoing::event(&event(version), Some("00-trace"))).await;
     }
-    wake.wake();
+    outlet.look();
     nats.restart().await.unwrap();
     let seen: BTreeSet<u64> = versions(&bus, 50).await.into_iter().collect();
     assert_eq!(seen.len(), 50);
@@ -122,7 +149,7 @@ async fn what_is_not_settled_in_time_is_published_again() {
     let mut message = outgoing::event(&event(1), Some("00-trace"));
     message.settle_key = "11111111-1111-1111-1111-111111111111".to_owned();
     database.put("plan.outbox", &message).await;
-    let (_wake, stop) = relay(&bus, &database.store, Schema::Plan, options);
+    let (_outlet, stop) = relay(&bus, &database.store, Schema::Plan, options);
     // Within two minutes the server would swallow the same message id.
     assert_eq!(versions(&bus, 3).await, [1, 1, 1]);
     stop.cancel();

@@ -1,13 +1,13 @@
 //! Reading the mirror: everything newer than a version, and who was in a group at a time.
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::Object;
 use futures_util::{TryStreamExt as _, pin_mut};
 use model::{
     Corroboration, Delta, DirectoryId, Fact, Group, GroupId, GroupRow, Member, MemberKind, MemberRow, ReadRow,
     ReadScope, Role, Span, TenantId, Time, User, UserRow,
 };
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{IsolationLevel, Row};
 
 use super::{DirectoryKey, diff::answer_of};
 use crate::sql::Columns as _;
@@ -36,20 +36,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn directory_versions(&self, tenant: &TenantId) -> Result<Vec<DirectoryVersion>, StoreError> {
-        let client = self.client().await?;
-        let select = "select directory, version, blind_since, health from directory.directory
-                       where tenant = $1 order by directory";
-        let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(DirectoryVersion {
-                    directory: row.directory("directory.directory", 0)?,
-                    version: row.number(1)?,
-                    blind_since: row.try_get::<_, Option<i64>>(2)?.map(Time),
-                    health: row.try_get(3)?,
-                })
-            })
-            .collect()
+        versions(&self.client().await?, tenant).await
     }
 
     /// Everything of a directory that is newer than `version`, as of one instant. From version 0 what ended is left out
@@ -58,29 +45,30 @@ impl Store {
     /// # Errors
     /// When the database does not answer, or holds a row that no version of this program writes.
     pub async fn delta_since(&self, directory: &DirectoryKey, version: u64, now: Time) -> Result<Delta, StoreError> {
-        let mut client = self.client().await?;
-        let tx =
-            client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
-        let select = "select version from directory.directory where key = $1";
-        let newest = match sql::query(&tx, select, &[&directory.key]).await?.first() {
-            Some(row) => row.number(0)?,
-            None => 0,
-        };
+        let client = self.client().await?;
+        // Prepared first: what follows is sent together, in this order, for one round trip where few rows are new.
+        for statement in [NEWEST, USERS, GROUPS, MEMBERS, READS, ANSWERS] {
+            client.prepare_cached(statement).await?;
+        }
+        let since = sql::big(version);
+        let cutoff = if version == 0 { now.minus(REMEMBER).0 } else { i64::MIN };
         let mut delta = Delta {
             directory: directory.directory.clone(),
-            version: newest,
+            version: 0,
             users: Vec::new(),
             groups: Vec::new(),
             members: Vec::new(),
             reads: Vec::new(),
             corroborations: Vec::new(),
         };
-        if newest > version {
-            let since = sql::big(version);
-            let cutoff = if version == 0 { now.minus(REMEMBER).0 } else { i64::MIN };
-            fill(&tx, directory, since, cutoff, &mut delta).await?;
-        }
-        tx.commit().await?;
+        let key: sql::Params<'_> = &[&directory.key];
+        let ((), newest, (), ()) = futures_util::try_join!(
+            async { Ok(client.batch_execute("begin isolation level repeatable read, read only").await?) },
+            sql::query_on(&client, NEWEST, key),
+            fill(&client, directory, since, cutoff, &mut delta),
+            async { Ok(client.batch_execute("commit").await?) },
+        )?;
+        delta.version = newest.first().map_or(Ok(0), |row| row.number(0))?;
         Ok(delta)
     }
 
@@ -109,8 +97,23 @@ impl Store {
     }
 }
 
+/// The versions of a tenant's directories.
+pub(crate) async fn versions(client: &Object, tenant: &TenantId) -> Result<Vec<DirectoryVersion>, StoreError> {
+    let rows = sql::query_on(client, VERSIONS, &[&tenant.as_str()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(DirectoryVersion {
+                directory: row.directory("directory.directory", 0)?,
+                version: row.number(1)?,
+                blind_since: row.try_get::<_, Option<i64>>(2)?.map(Time),
+                health: row.try_get(3)?,
+            })
+        })
+        .collect()
+}
+
 async fn fill(
-    tx: &Transaction<'_>,
+    client: &Object,
     directory: &DirectoryKey,
     since: i64,
     cutoff: i64,
@@ -122,17 +125,17 @@ async fn fill(
     let Delta { users, groups, members, reads, corroborations, .. } = delta;
     // Sent together, answered one after the other: one round trip for a few rows.
     futures_util::try_join!(
-        each(tx, USERS, &three, |row| {
+        each(client, USERS, &three, |row| {
             let user: User = row.json("directory.user_row", 0)?;
             users.push(UserRow { user, gone_at: time(row, 1)? });
             Ok(())
         }),
-        each(tx, GROUPS, &three, |row| {
+        each(client, GROUPS, &three, |row| {
             let group: Group = row.json("directory.group_row", 0)?;
             groups.push(GroupRow { group, gone_at: time(row, 1)? });
             Ok(())
         }),
-        each(tx, MEMBERS, &three, |row| {
+        each(client, MEMBERS, &three, |row| {
             members.push(MemberRow {
                 group: row.group("directory.membership", 0)?,
                 member: member_kind(row.try_get(1)?, row.try_get(2)?)?,
@@ -141,11 +144,11 @@ async fn fill(
             });
             Ok(())
         }),
-        each(tx, READS, &two, |row| {
+        each(client, READS, &two, |row| {
             reads.push(read_row(row)?);
             Ok(())
         }),
-        each(tx, ANSWERS, &three, |row| {
+        each(client, ANSWERS, &three, |row| {
             corroborations.push(corroboration(&directory.directory, row)?);
             Ok(())
         }),
@@ -153,6 +156,10 @@ async fn fill(
     Ok(())
 }
 
+/// What [`versions`] asks.
+pub(crate) const VERSIONS: &str = "select directory, version, blind_since, health from directory.directory
+    where tenant = $1 order by directory";
+const NEWEST: &str = "select version from directory.directory where key = $1";
 const USERS: &str = "select body, gone_at from directory.user_row
     where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id";
 const GROUPS: &str = "select body, gone_at from directory.group_row
@@ -173,13 +180,13 @@ const ANSWERS: &str = "select fact, answer, read_at from directory.corroboration
 
 /// Streams the rows of a query, so that a million of them are never held twice.
 async fn each(
-    tx: &Transaction<'_>,
+    client: &Object,
     text: &str,
     params: &[&(dyn ToSql + Sync)],
     mut take: impl FnMut(&Row) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let statement = tx.prepare_cached(text).await?;
-    let rows = tx.query_raw(&statement, params.iter().copied()).await?;
+    let statement = client.prepare_cached(text).await?;
+    let rows = client.query_raw(&statement, params.iter().copied()).await?;
     pin_mut!(rows);
     while let Some(row) = rows.try_next().await? {
         take(&row)?;

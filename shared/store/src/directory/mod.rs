@@ -19,6 +19,7 @@ use crate::{Store, StoreError, sql};
 
 pub use commit::Pass;
 pub use delta::DirectoryVersion;
+pub(crate) use delta::{VERSIONS, versions};
 pub use inbox::{Health, Wish};
 pub use scope::GroupNews;
 

@@ -7,9 +7,12 @@ use uuid::Uuid;
 
 use super::letters::{self, NewLetter};
 use crate::audit::{self, AuditEntry};
-use crate::outbox::{self, OutboxMessage, Schema};
+use crate::outbox::{self, Envelope, OutboxMessage, Schema};
 use crate::plan::OpenCommand;
-use crate::{Lease, Store, StoreError, lease, sql};
+use crate::{
+    Lease, Store, StoreError, lease,
+    sql::{self, Batch, Work, values},
+};
 
 /// A call that is about to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,8 +139,7 @@ impl Store {
         tenant: &TenantId,
         attempts: &[NewAttempt],
     ) -> Result<Vec<Uuid>, StoreError> {
-        let mut client = self.client().await?;
-        let tx = client.transaction().await?;
+        let client = self.client().await?;
         let ids: Vec<Uuid> = attempts.iter().map(|a| a.id).collect();
         let commands: Vec<Uuid> = attempts.iter().map(|a| a.command.0).collect();
         let digests: Vec<&[u8]> = attempts.iter().map(|a| a.digest.0.as_slice()).collect();
@@ -146,22 +148,42 @@ impl Store {
         // PostgreSQL has no arrays of arrays of unequal lengths: the lists travel as JSON.
         let edges: Vec<String> = attempts.iter().map(|a| sql::json_text(&a.edges)).collect();
         let began: Vec<i64> = attempts.iter().map(|a| a.began_at.0).collect();
-        let rows = sql::query(
-            &tx,
-            "insert into effect.attempt (id, command, tenant, target, epoch, request, edges, began_at)
-             select r.id, r.command, $1, r.target, $2, r.request,
-                    array(select json_array_elements_text(r.edges::json)), r.began_at
-               from unnest($3::uuid[], $4::uuid[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::bigint[])
-                    as r (id, command, digest, target, request, edges, began_at)
-               join plan.command c on c.id = r.command and c.digest = r.digest and c.tenant = $1
-                                  and c.target = r.target and c.settled_at is null
-             returning id",
-            &[&tenant.as_str(), &held.epoch, &ids, &commands, &digests, &targets, &requests, &edges, &began],
+        // One statement, which is a transaction of its own: every call waits for it.
+        let statement = format!(
+            "with held as ({}), begun as (
+                 insert into effect.attempt (id, command, tenant, target, epoch, request, edges, began_at)
+                 select r.id, r.command, $4, r.target, $3, r.request,
+                        array(select json_array_elements_text(r.edges::json)), r.began_at
+                   from unnest($5::uuid[], $6::uuid[], $7::bytea[], $8::text[], $9::text[], $10::text[], $11::bigint[])
+                        as r (id, command, digest, target, request, edges, began_at)
+                   join plan.command c on c.id = r.command and c.digest = r.digest and c.tenant = $4
+                                      and c.target = r.target and c.settled_at is null
+                  where exists (select from held)
+                 returning id)
+             select exists (select from held), array(select id from begun)",
+            lease::HOLD
+        );
+        let rows = sql::query_on(
+            &client,
+            &statement,
+            &[
+                &held.name,
+                &held.holder,
+                &held.epoch,
+                &tenant.as_str(),
+                &ids,
+                &commands,
+                &digests,
+                &targets,
+                &requests,
+                &edges,
+                &began,
+            ],
         )
         .await?;
-        lease::hold(&tx, held).await?;
-        tx.commit().await?;
-        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        let row = rows.first();
+        lease::check(held, row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))?;
+        Ok(row.map(|row| row.try_get(1)).transpose()?.unwrap_or_default())
     }
 
     /// Attempts of a target that never ended: after a crash, what they were to do is unknown.
@@ -194,14 +216,14 @@ impl Store {
     /// # Errors
     /// When the database does not answer; the attempts then stay unended.
     pub async fn end_attempts(&self, ends: &[AttemptEnd]) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
-        let tx = client.transaction().await?;
-        end(&tx, ends).await?;
-        Ok(tx.commit().await?)
+        let mut batch = Batch::default();
+        end(&mut batch, ends);
+        Work::begin(self.client().await?, &batch).await?.0.commit().await
     }
 
     /// Commits outcomes with how their calls ended, the dead letters, what goes into the audit chain, and the messages
-    /// that `announce` makes of them, in one transaction. A command that has an outcome already keeps it.
+    /// that `announce` makes of them, in one transaction. A command that has an outcome already keeps it. The messages
+    /// are given back claimed, for whoever publishes them now.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when another writer has the target: nothing is committed.
@@ -215,36 +237,30 @@ impl Store {
         rejections: &[NewLetter],
         entries: &[AuditEntry],
         announce: impl FnOnce(&RecordedOutcomes) -> Vec<OutboxMessage> + Send,
-    ) -> Result<RecordedOutcomes, StoreError> {
-        let mut client = self.client().await?;
-        let tx = client.transaction().await?;
-        end(&tx, ends).await?;
-        let ids: Vec<Uuid> = outcomes.iter().map(|o| o.command.0).collect();
-        let targets: Vec<&str> = outcomes.iter().map(|o| o.target.as_str()).collect();
-        let at: Vec<i64> = outcomes.iter().map(|o| o.at.0).collect();
-        let bodies: Vec<Vec<u8>> = outcomes.iter().map(sql::json).collect();
-        let rows = sql::query(
-            &tx,
-            "insert into effect.outcome (command, tenant, target, at, body)
-             select r.command, $1, r.target, r.at, r.body
-               from unnest($2::uuid[], $3::text[], $4::bigint[], $5::bytea[]) as r (command, target, at, body)
-             on conflict (command) do nothing returning command",
-            &[&tenant.as_str(), &ids, &targets, &at, &bodies],
-        )
-        .await?;
+    ) -> Result<(RecordedOutcomes, Vec<Envelope>), StoreError> {
+        let mut batch = Batch::default();
+        end(&mut batch, ends);
+        let place = add_outcomes(&mut batch, tenant, outcomes);
+        let mine = lease::add(&mut batch, held);
+        let (work, answers) = Work::begin(self.client().await?, &batch).await?;
+        lease::held(&answers, mine, held)?;
         let mut recorded = RecordedOutcomes::default();
-        for row in &rows {
+        for row in answers.get(place).into_iter().flatten() {
             recorded.new.push(CommandId(row.try_get(0)?));
         }
-        recorded.letters = letters::put(&tx, tenant, rejections).await?;
+        recorded.letters = letters::put(work.client()?, tenant, rejections).await?;
         if outcomes.iter().any(succeeded) {
-            recorded.resolved = letters::resolve(&tx, tenant, outcomes).await?;
+            recorded.resolved = letters::resolve(work.client()?, tenant, outcomes).await?;
         }
-        outbox::put(&tx, Schema::Effect, &announce(&recorded)).await?;
-        lease::hold(&tx, held).await?;
-        audit::append(&tx, tenant, entries).await?;
-        tx.commit().await?;
-        Ok(recorded)
+        let messages = announce(&recorded);
+        let messages: Vec<&OutboxMessage> = messages.iter().collect();
+        let mut batch = Batch::default();
+        let outgoing = outbox::add(&mut batch, Schema::Effect, &messages);
+        audit::add(&mut batch, tenant, entries);
+        let answers = batch.run(work.client()?).await?;
+        let envelopes = outbox::claimed(&answers, outgoing, &messages)?;
+        work.commit().await?;
+        Ok((recorded, envelopes))
     }
 
     /// Keeps bytes that could not be read, with where they came from. Twice the same delivery is one row.
@@ -266,24 +282,35 @@ fn succeeded(outcome: &Outcome) -> bool {
         || matches!(outcome.result, StepResult::Done | StepResult::AlreadySo)
 }
 
-async fn end(tx: &deadpool_postgres::Transaction<'_>, ends: &[AttemptEnd]) -> Result<(), StoreError> {
+fn add_outcomes<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, outcomes: &'a [Outcome]) -> usize {
+    let ids: Vec<Uuid> = outcomes.iter().map(|o| o.command.0).collect();
+    let targets: Vec<&str> = outcomes.iter().map(|o| o.target.as_str()).collect();
+    let at: Vec<i64> = outcomes.iter().map(|o| o.at.0).collect();
+    let bodies: Vec<Vec<u8>> = outcomes.iter().map(sql::json).collect();
+    batch.add(
+        "insert into effect.outcome (command, tenant, target, at, body)
+         select r.command, $1, r.target, r.at, r.body
+           from unnest($2::uuid[], $3::text[], $4::bigint[], $5::bytea[]) as r (command, target, at, body)
+         on conflict (command) do nothing returning command",
+        values![tenant.as_str(), ids, targets, at, bodies],
+    )
+}
+
+fn end<'a>(batch: &mut Batch<'a>, ends: &'a [AttemptEnd]) {
     if ends.is_empty() {
-        return Ok(());
+        return;
     }
     let ids: Vec<Uuid> = ends.iter().map(|e| e.id).collect();
     let at: Vec<i64> = ends.iter().map(|e| e.ended_at.0).collect();
     let dispositions: Vec<&str> = ends.iter().map(|e| e.disposition.as_str()).collect();
     let statuses: Vec<Option<i32>> = ends.iter().map(|e| e.status.map(i32::from)).collect();
     let answers: Vec<String> = ends.iter().map(|e| sql::clean(&e.answer)).collect();
-    sql::execute(
-        tx,
+    batch.add(
         "update effect.attempt a
             set ended_at = r.at, disposition = r.disposition, status = r.status, answer = r.answer
            from unnest($1::uuid[], $2::bigint[], $3::text[], $4::integer[], $5::text[])
                 as r (id, at, disposition, status, answer)
           where a.id = r.id and a.ended_at is null",
-        &[&ids, &at, &dispositions, &statuses, &answers],
-    )
-    .await?;
-    Ok(())
+        values![ids, at, dispositions, statuses, answers],
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::GenericClient;
 use model::{CommandId, DeadLetter, DeadLetterState, DirectoryId, Fault, Outcome, Rejection, TenantId, Time};
 
 use crate::sql::Columns as _;
@@ -43,7 +43,7 @@ pub struct LetterView {
 /// Attaches rejections to their letters, opening those that are not open. Returns the letter of each and whether it was
 /// opened by it.
 pub(super) async fn put(
-    tx: &Transaction<'_>,
+    tx: &impl GenericClient,
     tenant: &TenantId,
     rejections: &[NewLetter],
 ) -> Result<Vec<(u64, bool)>, StoreError> {
@@ -67,7 +67,7 @@ pub(super) async fn put(
 
 /// The open letter of a rejection: the one there is, after closing it if people or a later decision did, or a new one.
 async fn open(
-    tx: &Transaction<'_>,
+    tx: &impl GenericClient,
     tenant: &TenantId,
     rejection: &NewLetter,
     key: &str,
@@ -99,7 +99,7 @@ async fn open(
 /// Resolves letters whose fault these outcomes disprove. A letter of a person is disproved by any membership of theirs
 /// that holds.
 pub(super) async fn resolve(
-    tx: &Transaction<'_>,
+    tx: &impl GenericClient,
     tenant: &TenantId,
     outcomes: &[Outcome],
 ) -> Result<Vec<u64>, StoreError> {

@@ -5,12 +5,15 @@
 //! everything is there.
 
 mod memory;
+mod news;
 mod read;
 mod rows;
+mod statements;
 mod turn;
 mod verdicts;
 
 pub(crate) use memory::open_command;
+pub use news::News;
 pub use read::{CaseRow, PlanSummary, SyncStateRow};
 pub use rows::{
     AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, HeldRow, LeavingRow, MemoryRows, NewCommand, OpenCommand,

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use model::{Case, CommandId, Digest, DirectoryId, Outcome, Plan, Step, TenantId, Time};
 
-use super::rows::{CaseState, PolicyRow, PolicyState};
+use super::{
+    news,
+    rows::{CaseState, PolicyRow, PolicyState},
+};
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, sql};
 
@@ -139,11 +142,7 @@ impl Store {
         tenant: &TenantId,
         limit: u32,
     ) -> Result<Vec<(Outcome, Option<String>)>, StoreError> {
-        let client = self.client().await?;
-        let select = "select o.body, c.traceparent from plan.command c join effect.outcome o on o.command = c.id
-                       where c.tenant = $1 and c.settled_at is null order by o.at, o.command limit $2";
-        let rows = sql::query_on(&client, select, &[&tenant.as_str(), &i64::from(limit)]).await?;
-        rows.iter().map(|row| Ok((row.json("effect.outcome", 0)?, row.try_get(1)?))).collect()
+        news::outcomes(&self.client().await?, tenant, limit).await
     }
 
     /// One command and its outcome, if there is one, for explaining and tracing.

@@ -1,5 +1,6 @@
 //! What people decided and what stands in the way: read before each decision, since it is not the reconciler's to write.
 
+use deadpool_postgres::Object;
 use model::{AccountId, Digest, DirectoryId, Fault, GroupId, Rejection, TenantId, Time};
 
 use crate::sql::Columns as _;
@@ -82,55 +83,61 @@ impl Store {
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
     pub async fn load_verdicts(&self, tenant: &TenantId, now: Time) -> Result<Verdicts, StoreError> {
-        const LETTER: &str = "effect.dead_letter";
-        let client = self.client().await?;
-        let name = tenant.as_str();
-        // Sent together, answered one after the other: one round trip. They need not be of one instant.
-        let of_tenant: sql::Params<'_> = &[&name];
-        let at_now: sql::Params<'_> = &[&name, &now.0];
-        let (cases, conflicts, letters, paused, own_accounts, blind) = futures_util::try_join!(
-            sql::query_on(&client, CASES, at_now),
-            sql::query_on(&client, CONFLICTS, of_tenant),
-            sql::query_on(&client, LETTERS, of_tenant),
-            sql::query_on(&client, PAUSED, of_tenant),
-            sql::query_on(&client, OWN_ACCOUNTS, of_tenant),
-            sql::query_on(&client, BLIND, of_tenant),
-        )?;
-        let mut verdicts = Verdicts::default();
-        for row in cases {
-            let digest = row.digest("console.approval", 0)?;
-            let (approved, actor, at) = (row.try_get(1)?, row.try_get(2)?, row.time(3)?);
-            verdicts.cases.push(VerdictRow { digest, approved, actor, at });
-        }
-        for row in conflicts {
-            verdicts.conflicts.push(ConflictRow {
-                target: row.directory("console.conflict_decision", 0)?,
-                group: row.group("console.conflict_decision", 1)?,
-                decision: row.try_get(2)?,
-                until: row.try_get::<_, Option<i64>>(3)?.map(Time),
-            });
-        }
-        for row in letters {
-            let class: &str = row.try_get(3)?;
-            verdicts.letters.push(LetterRow {
-                id: row.number(0)?,
-                target: row.directory(LETTER, 1)?,
-                fault: row.json(LETTER, 2)?,
-                class: Rejection::parse(class)
-                    .ok_or_else(|| StoreError::corrupt(LETTER, format!("class \"{class}\"")))?,
-                first_at: row.time(4)?,
-            });
-        }
-        for row in paused {
-            verdicts.paused.push(row.try_get(0)?);
-        }
-        for row in own_accounts {
-            let own = (row.directory("directory.own_account", 0)?, row.account("directory.own_account", 1)?);
-            verdicts.own_accounts.push(own);
-        }
-        for row in blind {
-            verdicts.blind.push((row.directory("directory.directory", 0)?, row.time(1)?));
-        }
-        Ok(verdicts)
+        verdicts(&self.client().await?, tenant, now).await
     }
+}
+
+/// The statements of [`verdicts`].
+pub(super) const STATEMENTS: [&str; 6] = [CASES, CONFLICTS, LETTERS, PAUSED, OWN_ACCOUNTS, BLIND];
+
+/// What people decided and what stands in the way, in one round trip.
+pub(super) async fn verdicts(client: &Object, tenant: &TenantId, now: Time) -> Result<Verdicts, StoreError> {
+    const LETTER: &str = "effect.dead_letter";
+    let name = tenant.as_str();
+    // Sent together, answered one after the other: one round trip. They need not be of one instant.
+    let of_tenant: sql::Params<'_> = &[&name];
+    let at_now: sql::Params<'_> = &[&name, &now.0];
+    let (cases, conflicts, letters, paused, own_accounts, blind) = futures_util::try_join!(
+        sql::query_on(client, CASES, at_now),
+        sql::query_on(client, CONFLICTS, of_tenant),
+        sql::query_on(client, LETTERS, of_tenant),
+        sql::query_on(client, PAUSED, of_tenant),
+        sql::query_on(client, OWN_ACCOUNTS, of_tenant),
+        sql::query_on(client, BLIND, of_tenant),
+    )?;
+    let mut verdicts = Verdicts::default();
+    for row in cases {
+        let digest = row.digest("console.approval", 0)?;
+        let (approved, actor, at) = (row.try_get(1)?, row.try_get(2)?, row.time(3)?);
+        verdicts.cases.push(VerdictRow { digest, approved, actor, at });
+    }
+    for row in conflicts {
+        verdicts.conflicts.push(ConflictRow {
+            target: row.directory("console.conflict_decision", 0)?,
+            group: row.group("console.conflict_decision", 1)?,
+            decision: row.try_get(2)?,
+            until: row.try_get::<_, Option<i64>>(3)?.map(Time),
+        });
+    }
+    for row in letters {
+        let class: &str = row.try_get(3)?;
+        verdicts.letters.push(LetterRow {
+            id: row.number(0)?,
+            target: row.directory(LETTER, 1)?,
+            fault: row.json(LETTER, 2)?,
+            class: Rejection::parse(class).ok_or_else(|| StoreError::corrupt(LETTER, format!("class \"{class}\"")))?,
+            first_at: row.time(4)?,
+        });
+    }
+    for row in paused {
+        verdicts.paused.push(row.try_get(0)?);
+    }
+    for row in own_accounts {
+        let own = (row.directory("directory.own_account", 0)?, row.account("directory.own_account", 1)?);
+        verdicts.own_accounts.push(own);
+    }
+    for row in blind {
+        verdicts.blind.push((row.directory("directory.directory", 0)?, row.time(1)?));
+    }
+    Ok(verdicts)
 }

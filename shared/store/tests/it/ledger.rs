@@ -86,7 +86,7 @@ impl Ledger {
 
     async fn record(&self, outcomes: &[Outcome], letters: &[NewLetter]) -> RecordedOutcomes {
         let store = &self.world.writer;
-        store.record_outcomes(&self.writing, &tenant(), &[], outcomes, letters, &[], silent).await.unwrap()
+        store.record_outcomes(&self.writing, &tenant(), &[], outcomes, letters, &[], silent).await.unwrap().0
     }
 
     async fn open_letters(&self) -> Vec<u64> {

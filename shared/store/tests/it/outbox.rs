@@ -77,10 +77,10 @@ async fn i15_a_command_that_is_published_and_not_settled_goes_out_again_under_an
     let world = World::start().await;
     let lease = world.lease(&world.reconciler, "reconciler/acme").await;
     let command = command("g", &["a"], Lane::Normal, 1);
-    world.reconciler.commit_turn(&lease, &tenant(), &turn_with(std::slice::from_ref(&command))).await.unwrap();
+    let turn = turn_with(std::slice::from_ref(&command));
+    let first = world.reconciler.commit_turn(&lease, &tenant(), &turn).await.unwrap();
     let store = &world.reconciler;
-    let first = store.claim(Schema::Plan, 10).await.unwrap();
-    assert_eq!(first.len(), 1);
+    assert_eq!(first.len(), 1, "whoever commits a message publishes it");
     assert!(store.claim(Schema::Plan, 10).await.unwrap().is_empty(), "claimed is not free");
     store.mark_published(Schema::Plan, &[first[0].id]).await.unwrap();
     assert_eq!(store.republish_commands(Duration::from_hours(1)).await.unwrap(), 0, "not yet");

@@ -1,0 +1,54 @@
+//! What a turn begins with: everything that may have changed since the last one, in one round trip.
+
+use deadpool_postgres::Object;
+use model::{Outcome, TenantId, Time};
+
+use super::verdicts::{self, Verdicts};
+use crate::directory::{self, DirectoryVersion};
+use crate::sql::Columns as _;
+use crate::{Store, StoreError, sql};
+
+/// What others committed. The outcomes are the oldest part: a letter that was committed with one of them is among the
+/// verdicts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct News {
+    /// Outcomes of commands that are not settled, each with its trace, the oldest first.
+    pub outcomes: Vec<(Outcome, Option<String>)>,
+    /// What people decided and what stands in the way.
+    pub verdicts: Verdicts,
+    /// How far the watchers are.
+    pub directories: Vec<DirectoryVersion>,
+}
+
+const OUTCOMES: &str = "select o.body, c.traceparent from plan.command c join effect.outcome o on o.command = c.id
+    where c.tenant = $1 and c.settled_at is null order by o.at, o.command limit $2";
+
+impl Store {
+    /// Looks for everything that a turn takes in; `limit`: at most so many outcomes.
+    ///
+    /// # Errors
+    /// When the database does not answer or holds a row that cannot be read.
+    pub async fn news(&self, tenant: &TenantId, now: Time, limit: u32) -> Result<News, StoreError> {
+        let client = self.client().await?;
+        // Prepared first, or a statement that is prepared already would be done before one that is not.
+        for statement in [OUTCOMES, directory::VERSIONS].into_iter().chain(verdicts::STATEMENTS) {
+            client.prepare_cached(statement).await?;
+        }
+        let (outcomes, verdicts, directories) = futures_util::try_join!(
+            outcomes(&client, tenant, limit),
+            verdicts::verdicts(&client, tenant, now),
+            directory::versions(&client, tenant),
+        )?;
+        Ok(News { outcomes, verdicts, directories })
+    }
+}
+
+/// Outcomes of commands that are not settled.
+pub(super) async fn outcomes(
+    client: &Object,
+    tenant: &TenantId,
+    limit: u32,
+) -> Result<Vec<(Outcome, Option<String>)>, StoreError> {
+    let rows = sql::query_on(client, OUTCOMES, &[&tenant.as_str(), &i64::from(limit)]).await?;
+    rows.iter().map(|row| Ok((row.json("effect.outcome", 0)?, row.try_get(1)?))).collect()
+}
