@@ -55,6 +55,14 @@ pub(crate) fn members_read(group: &GroupId, walk: Walk<AccountId>) -> MembersRea
     }
 }
 
+/// Members of a group as a reading has them, whatever they are.
+pub(crate) fn members_seen(group: &GroupId, walk: Walk<Member>) -> MembersRead {
+    let mut seen = walk.rows;
+    seen.sort_unstable();
+    seen.dedup();
+    MembersRead { group: group.clone(), seen, complete: walk.complete, began_at: walk.began_at }
+}
+
 /// A group whose members are to be walked, with the members where the listing told them.
 pub(crate) struct Listed {
     pub(crate) group: Group,
@@ -75,6 +83,14 @@ pub(crate) trait Source: Sync {
     fn users(&self, progress: &dyn Progress) -> impl Future<Output = Walk<User>> + Send;
     fn groups(&self, progress: &dyn Progress) -> impl Future<Output = Walk<Listed>> + Send;
     fn members(&self, group: &GroupId, lane: Lane) -> impl Future<Output = Walk<AccountId>> + Send;
+    /// The members with those that are no accounts, where there are such.
+    fn all_members(&self, group: &GroupId, lane: Lane) -> impl Future<Output = Walk<Member>> + Send {
+        async move {
+            let Walk { rows, complete, error, began_at } = self.members(group, lane).await;
+            let member = |id| Member { kind: MemberKind::User(id), role: Role::Member };
+            Walk { rows: rows.into_iter().map(member).collect(), complete, error, began_at }
+        }
+    }
     fn group(&self, group: &GroupId, lane: Lane) -> impl Future<Output = Result<Option<Group>, ReadError>> + Send;
     fn user(&self, user: &AccountId, lane: Lane) -> impl Future<Output = Result<Option<User>, ReadError>> + Send;
     /// Whether a list without a single user can be true.
@@ -131,7 +147,7 @@ async fn take_members<S: Source>(
     }
     let (total, mut done) = (wanted.len() as u64, 0);
     let walks = wanted.into_iter().map(|group| async move {
-        let walk = source.members(&group, Lane::Bulk).await;
+        let walk = source.all_members(&group, Lane::Bulk).await;
         let missing = walk.error.as_ref().is_some_and(|error| error.code.contains("404"));
         let gone = missing && matches!(confirmed_gone(source, &group, Lane::Bulk).await, Ok(true));
         (group, walk, gone)
@@ -150,7 +166,7 @@ async fn take_members<S: Source>(
             about_us |= error.is_about_us();
             progress.trouble(error);
         }
-        reading.members.push(members_read(&group, walk));
+        reading.members.push(members_seen(&group, walk));
         if about_us {
             break;
         }
@@ -170,7 +186,7 @@ pub(crate) async fn reread<S: Source>(
     let groups = groups.iter().cloned().map(|id| async move {
         let group = twice(|| source.group(&id, Lane::Normal)).await;
         let walk = match &group {
-            Ok(Some(_)) => Some(source.members(&id, Lane::Normal).await),
+            Ok(Some(_)) => Some(source.all_members(&id, Lane::Normal).await),
             _ => None,
         };
         (id, group, walk)
@@ -185,7 +201,7 @@ pub(crate) async fn reread<S: Source>(
         if let Some(error) = walk.error.clone().filter(ReadError::is_about_us) {
             return Err(error);
         }
-        reading.members.push(members_read(&id, walk));
+        reading.members.push(members_seen(&id, walk));
     }
     let users = users.iter().cloned().map(|id| async move {
         let user = twice(|| source.user(&id, Lane::Normal)).await;

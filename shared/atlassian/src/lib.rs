@@ -1,4 +1,4 @@
-//! Reading Atlassian: the organization API v2, user provisioning (SCIM), Jira Cloud v3.
+//! Reading Atlassian: the organization API v2, user provisioning (SCIM), Jira Cloud v3, Data Center ([`dc`]).
 //!
 //! Purpose: to say what is so at Atlassian, and how completely it was seen. Nothing is written, nothing is guessed.
 //!
@@ -15,6 +15,7 @@
 //! Sources: `reference/atlassian-cloud.md` §1 (organization), §3 (SCIM), §4 (Jira), §7 (default and administrator
 //! groups), §9 (limits).
 
+pub mod dc;
 mod error;
 mod gather;
 mod jira;

@@ -9,6 +9,9 @@ use crate::pacer::End;
 /// Longest wait that we believe a vendor to mean (failure mode 38). What is longer is cut to this and reported.
 pub const RETRY_AFTER_MAX: Span = Span::from_secs(15 * 60);
 
+/// For how long ahead the calls that a token bucket will let through are counted.
+const BUCKET_AHEAD_SECONDS: u64 = 10;
+
 /// An answer with an HTTP status, good or bad.
 #[derive(Clone)]
 pub struct Answer {
@@ -130,9 +133,16 @@ impl Answer {
     }
 
     /// How many calls are left until when, as `X-RateLimit-Remaining` and `-Reset` say (reference/atlassian-cloud.md
-    /// §9). A reset more than a day away is not believed.
+    /// §9). A reset more than a day away is not believed. Data Center tells its bucket instead, how much is in it and how
+    /// fast it fills (reference/atlassian-dc.md §1.2): what it will let through in the next ten seconds.
     pub fn remaining(&self) -> Option<(u64, Time)> {
-        let left = self.header("x-ratelimit-remaining")?.trim().parse().ok()?;
+        let left: u64 = self.header("x-ratelimit-remaining")?.trim().parse().ok()?;
+        if let Some(fill) = self.header("x-ratelimit-fillrate") {
+            let fill: u64 = fill.trim().parse().ok()?;
+            let interval: u64 = self.header("x-ratelimit-interval-seconds")?.trim().parse().ok()?;
+            let filled = fill.checked_mul(BUCKET_AHEAD_SECONDS)?.checked_div(interval)?;
+            return Some((left.saturating_add(filled), self.at.plus(Span::from_secs(BUCKET_AHEAD_SECONDS))));
+        }
         let reset = moment(self.header("x-ratelimit-reset")?.trim(), self.at)?;
         (self.at.until(reset) <= Span::from_secs(86_400)).then_some((left, reset))
     }
@@ -168,6 +178,17 @@ pub fn default_sense(answer: &Answer) -> Sense {
         _ if answer.is_web_page() => Sense::Troubled,
         _ => Sense::Judged,
     }
+}
+
+/// As [`default_sense`], in the words of Data Center (reference/atlassian-dc.md §1.1): an answer to nobody although we
+/// showed a token, and an application that comes from an address which is not on its list, are refusals of us whatever
+/// the status says; XML is no web page.
+pub fn data_center_sense(answer: &Answer) -> Sense {
+    let xml = answer.header("content-type").is_some_and(|kind| kind.contains("/xml"));
+    let sense = if xml && answer.is_success() { Sense::Judged } else { default_sense(answer) };
+    let anonymous = answer.header("x-ausername") == Some("anonymous");
+    let address = answer.status == StatusCode::FORBIDDEN && answer.text().contains("is forbidden from making requests");
+    if sense == Sense::Judged && (anonymous || address) { Sense::Unauthenticated } else { sense }
 }
 
 fn retry_after(text: &str, now: Time) -> Option<Span> {
@@ -227,11 +248,35 @@ mod tests {
     }
 
     #[test]
+    fn a_token_bucket_lets_through_what_is_in_it_and_what_fills_it() {
+        let headers = [("x-ratelimit-limit", "60"), ("x-ratelimit-remaining", "40"), ("x-ratelimit-fillrate", "5")];
+        let seen = |interval: &str| {
+            answer(200, &[&headers[..], &[("x-ratelimit-interval-seconds", interval)]].concat(), "{}").remaining()
+        };
+        assert_eq!(seen("1"), Some((90, NOW.plus(Span::from_secs(10)))));
+        assert_eq!(seen("2"), Some((65, NOW.plus(Span::from_secs(10)))));
+        assert_eq!(seen("0"), None, "a bucket that fills at once is none");
+        assert_eq!(answer(200, &headers, "{}").remaining(), None);
+    }
+
+    #[test]
     fn a_web_page_is_never_an_answer() {
         assert_eq!(default_sense(&answer(200, &[("content-type", "text/html")], "hello")), Sense::Troubled);
         assert_eq!(default_sense(&answer(200, &[], " <!doctype html>")), Sense::Troubled);
         assert_eq!(default_sense(&answer(200, &[("content-type", "application/json")], "{}")), Sense::Judged);
         assert_eq!(default_sense(&answer(204, &[], "")), Sense::Judged);
+    }
+
+    #[test]
+    fn data_center_answers_to_nobody_are_refusals() {
+        let named = |name: &str| data_center_sense(&answer(200, &[("x-ausername", name)], "{}"));
+        assert_eq!((named("rollcall"), named("anonymous")), (Sense::Judged, Sense::Unauthenticated));
+        let refused = "Client with address \"10.0.0.1\" is forbidden from making requests to the application";
+        assert_eq!(data_center_sense(&answer(403, &[], refused)), Sense::Unauthenticated);
+        assert_eq!(data_center_sense(&answer(403, &[], "no")), Sense::Judged);
+        assert_eq!(data_center_sense(&answer(200, &[("content-type", "application/xml")], "<a/>")), Sense::Judged);
+        assert_eq!(data_center_sense(&answer(200, &[("content-type", "text/html")], "<a/>")), Sense::Troubled);
+        assert_eq!(data_center_sense(&answer(429, &[("x-ausername", "anonymous")], "")), Sense::Throttled);
     }
 
     #[test]

@@ -269,6 +269,9 @@ impl Client {
         }
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(accept(&request.body)));
+        for (name, value) in &request.headers {
+            headers.insert(*name, HeaderValue::from_static(value));
+        }
         if let Some(value) = authorization {
             headers.insert(AUTHORIZATION, value);
         }

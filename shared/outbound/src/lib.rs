@@ -22,7 +22,7 @@ mod read;
 mod request;
 mod retry;
 
-pub use answer::{Answer, CallError, CallErrorKind, RETRY_AFTER_MAX, Sense, default_sense};
+pub use answer::{Answer, CallError, CallErrorKind, RETRY_AFTER_MAX, Sense, data_center_sense, default_sense};
 pub use budget::{Budget, Counts, Permit};
 pub use client::{Client, ClientConfig, ClientError, is_loopback, tls_config};
 pub use credential::{Credential, TokenError, TokenFuture, TokenSource};

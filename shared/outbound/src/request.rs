@@ -22,6 +22,7 @@ pub struct Request {
     pub(crate) resend: u32,
     pub(crate) traced: bool,
     pub(crate) turn_by: Option<Time>,
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
 }
 
 /// What a request carries.
@@ -52,6 +53,7 @@ impl Request {
             resend: 0,
             traced: false,
             turn_by: None,
+            headers: Vec::new(),
         }
     }
 
@@ -111,6 +113,13 @@ impl Request {
     #[must_use]
     pub const fn turn_by(mut self, time: Time) -> Self {
         self.turn_by = Some(time);
+        self
+    }
+
+    /// The same request with this header, in place of the one that is sent otherwise (`accept`). Never a secret.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
         self
     }
 

@@ -146,7 +146,7 @@ fn page<T>(request: &Request<'_>, instance: &Instance, all: Vec<T>, shown: impl 
 fn permissions(instance: &Instance) -> Value {
     let entry = |group: &String, operation: &str| {
         json!({
-            "subject": { "type": "group", "name": group },
+            "subject": { "type": "group", "displayName": group },
             "operation": { "targetType": "application", "operationKey": operation },
         })
     };
