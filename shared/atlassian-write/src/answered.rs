@@ -96,17 +96,25 @@ impl Words {
             return Self { code: String::new(), text: answer.text() };
         };
         // Organization: {"errors":[{code,title,detail}]}; Jira: {"errorMessages":[…],"errors":{…}}; SCIM:
-        // {"scimType","detail"}; gateways: {"message"} and {"error"}.
+        // {"scimType","detail"}; Bitbucket: {"errors":[{message}]}; Crowd and Confluence: {"reason","message"}; gateways:
+        // {"message"} and {"error"}.
         let field = |names: &[&str]| {
             let said = names.iter().map(|name| text(&body, name)).find(|said| !said.is_empty());
             said.unwrap_or_default().to_owned()
         };
         let of_field = body.get("errors").and_then(Value::as_object).and_then(|fields| fields.values().next());
-        let words =
-            field(&["/errors/0/detail", "/errors/0/title", "/errorMessages/0", "/detail", "/message", "/error"]);
+        let words = field(&[
+            "/errors/0/detail",
+            "/errors/0/title",
+            "/errors/0/message",
+            "/errorMessages/0",
+            "/detail",
+            "/message",
+            "/error",
+        ]);
         let words =
             if words.is_empty() { of_field.and_then(Value::as_str).unwrap_or_default().to_owned() } else { words };
-        Self { code: field(&["/errors/0/code", "/scimType"]), text: words }
+        Self { code: field(&["/errors/0/code", "/scimType", "/reason"]), text: words }
     }
 
     /// For dead letters and logs: words with an `@` are addresses, words in quotes are names.

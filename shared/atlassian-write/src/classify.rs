@@ -3,6 +3,8 @@
 //! Each function is asked only about answers that judge the request: throttling, trouble and bad credentials are told
 //! apart before ([`crate::Answered::of`]). Words are in lower case.
 
+pub mod dc;
+
 use model::{Disposition, EdgeOp, Rejection};
 
 use Disposition::{AlreadySo, Look, Reject};

@@ -5,18 +5,20 @@
 //!
 //! Guarantees:
 //! * the vendors' many ways to say "already so" are told from real refusals by tables that are plain functions
-//!   ([`classify`]), one row a row of reference/atlassian-cloud.md §12;
+//!   ([`classify`]), one row a row of reference/atlassian-cloud.md §12 and reference/atlassian-dc.md §8;
 //! * what the words leave open is [`Disposition::Look`](model::Disposition::Look), never a guess;
 //! * an answer is kept as status, stable code and the vendor's own sentence without addresses.
 
 mod answered;
 pub mod classify;
+pub mod dc;
 mod jira;
 mod org;
 mod scim;
 mod target;
 
 pub use answered::{Answered, Look};
+pub use dc::DcWriter;
 pub use jira::JiraWriter;
 pub use org::OrgWriter;
 pub use scim::ScimWriter;

@@ -1,10 +1,12 @@
 //! One way to change any target.
 
+use std::ops::Range;
+
 use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Time};
 use outbound::{Client, Request, Sense};
 use serde_json::Value;
 
-use crate::{Answered, JiraWriter, Look, OrgWriter, ScimWriter, scim::MEMBERS_PER_PATCH};
+use crate::{Answered, DcWriter, JiraWriter, Look, OrgWriter, ScimWriter, scim::MEMBERS_PER_PATCH};
 
 /// A target that can be changed.
 ///
@@ -18,6 +20,8 @@ pub enum Target {
     Scim(ScimWriter),
     /// A Jira site that owns its groups.
     Jira(JiraWriter),
+    /// An instance of Data Center.
+    DataCenter(DcWriter),
 }
 
 impl Target {
@@ -27,6 +31,7 @@ impl Target {
             Self::Org(writer) => writer.client(),
             Self::Scim(writer) => writer.client(),
             Self::Jira(writer) => writer.client(),
+            Self::DataCenter(writer) => writer.client(),
         }
     }
 
@@ -34,8 +39,18 @@ impl Target {
     pub const fn edges_per_call(&self) -> usize {
         match self {
             Self::Scim(_) => MEMBERS_PER_PATCH,
+            Self::DataCenter(writer) => writer.edges_per_call(),
             Self::Org(_) | Self::Jira(_) => 1,
         }
+    }
+
+    /// The places of the changes that go in one call each, for these changes of one group in their order.
+    pub fn calls(&self, changes: &[EdgeOp]) -> Vec<Range<usize>> {
+        if let Self::DataCenter(writer) = self {
+            return writer.calls(changes);
+        }
+        let (size, count) = (self.edges_per_call().max(1), changes.len());
+        (0..count).step_by(size).map(|from| from..from.saturating_add(size).min(count)).collect()
     }
 
     /// Changes memberships of one group: at most [`Target::edges_per_call`] of them. What is refused, is refused whole.
@@ -48,6 +63,7 @@ impl Target {
     ) -> Answered {
         match (self, edges) {
             (Self::Scim(writer), _) => writer.patch_members(lane, turn_by, group, edges).await,
+            (Self::DataCenter(writer), _) => writer.change_members(lane, turn_by, group, edges).await,
             (Self::Org(writer), [(account, op)]) => writer.change_member(lane, turn_by, group, account, *op).await,
             (Self::Jira(writer), [(account, op)]) => writer.change_member(lane, turn_by, group, account, *op).await,
             (Self::Org(_) | Self::Jira(_), _) => not_here("this API changes one membership a call"),
@@ -60,6 +76,7 @@ impl Target {
             Self::Org(writer) => writer.create_group(lane, turn_by, name, description).await,
             Self::Scim(writer) => writer.create_group(lane, turn_by, name).await,
             Self::Jira(writer) => writer.create_group(lane, turn_by, name).await,
+            Self::DataCenter(writer) => writer.create_group(lane, turn_by, name, description).await,
         }
     }
 
@@ -69,6 +86,7 @@ impl Target {
             Self::Org(writer) => writer.delete_group(lane, turn_by, group).await,
             Self::Scim(writer) => writer.delete_group(lane, turn_by, group).await,
             Self::Jira(writer) => writer.delete_group(lane, turn_by, group).await,
+            Self::DataCenter(writer) => writer.delete_group(lane, turn_by, group).await,
         }
     }
 
@@ -83,6 +101,7 @@ impl Target {
     ) -> Answered {
         match self {
             Self::Scim(writer) => writer.change_account(lane, turn_by, account, person, change).await,
+            Self::DataCenter(writer) => writer.change_account(lane, turn_by, account, change).await,
             Self::Org(_) | Self::Jira(_) => not_here("accounts are changed through user provisioning"),
         }
     }
@@ -96,6 +115,7 @@ impl Target {
             Self::Org(writer) => writer.find_group(lane, name).await,
             Self::Scim(writer) => writer.find_group(lane, name).await,
             Self::Jira(writer) => writer.find_group(lane, name).await,
+            Self::DataCenter(writer) => writer.find_group(lane, name).await,
         }
     }
 
@@ -110,6 +130,9 @@ impl Target {
         person: &AccountId,
         change: &AccountChange,
     ) -> Result<Option<Answered>, Answered> {
+        if let Self::DataCenter(writer) = self {
+            return writer.find_account(lane, account, change).await;
+        }
         let Self::Scim(writer) = self else { return Err(not_here("accounts are changed through user provisioning")) };
         match (change, account) {
             (AccountChange::Create { .. }, _) => writer.find_account(lane, person).await,
@@ -136,11 +159,12 @@ impl Target {
             Self::Org(writer) => writer.look_member(lane, group, account).await,
             Self::Scim(writer) => writer.look_member(lane, group, account).await,
             Self::Jira(writer) => writer.look_member(lane, group, account).await,
+            Self::DataCenter(writer) => writer.look_member(lane, group, account).await,
         }
     }
 }
 
-fn not_here(text: &str) -> Answered {
+pub(crate) fn not_here(text: &str) -> Answered {
     Answered {
         disposition: Disposition::Reject(model::Rejection::Validation),
         status: None,

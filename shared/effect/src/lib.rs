@@ -19,7 +19,9 @@ mod locks;
 mod next;
 mod runner;
 
-pub use atlassian_write::{Answered, JiraWriter, Look, OrgWriter, ScimWriter, Target};
+pub use atlassian_write::{
+    Answered, DcWriter, JiraWriter, Look, OrgWriter, ScimWriter, Target, dc::Product as DcProduct,
+};
 pub use job::{Finished, Job};
 pub use ledger::{Admission, Call, Ledger, LedgerError, What};
 pub use next::{Next, Patience, next};

@@ -144,10 +144,8 @@ impl<L: Ledger> Runner<L> {
     }
 
     async fn run_edges(&self, job: &Job, work: &Members<'_>, finished: &mut Finished) -> Result<(), LedgerError> {
-        let size = self.target.edges_per_call().max(1);
-        let count = work.edges.len();
-        let mut queue: VecDeque<Range<usize>> =
-            (0..count).step_by(size).map(|from| from..from.saturating_add(size).min(count)).collect();
+        let changes: Vec<EdgeOp> = work.edges.iter().map(|edge| edge.op).collect();
+        let mut queue: VecDeque<Range<usize>> = self.target.calls(&changes).into();
         let mut running = FuturesUnordered::new();
         let mut stopped = false;
         loop {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use effect::{
-    Admission, Answered, Call, Finished, JiraWriter, Job, Ledger, LedgerError, OrgWriter, Patience, Runner, ScimWriter,
-    Target, What,
+    Admission, Answered, Call, DcProduct, DcWriter, Finished, JiraWriter, Job, Ledger, LedgerError, OrgWriter,
+    Patience, Runner, ScimWriter, Target, What,
 };
 use model::{
     AccountId, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp, Generation, GroupId, Lane, Span,
@@ -93,11 +93,16 @@ impl World {
     }
 
     fn client(base: &str, credential: Credential) -> Client {
+        Self::client_with(base, credential, outbound::default_sense)
+    }
+
+    fn client_with(base: &str, credential: Credential, sense: fn(&outbound::Answer) -> outbound::Sense) -> Client {
         let clock = Clock::real();
         let limits = vec![outbound::Allowance { calls: 1_000_000, per: Span::from_secs(1) }];
         let budget = Budget::declared("test", limits, 100, 16, clock.clone());
         let mut config = ClientConfig::new("test", base, credential, budget, clock);
         config.timeout = Duration::from_secs(5);
+        config.sense = sense;
         Client::new(config).unwrap()
     }
 
@@ -123,6 +128,26 @@ impl World {
         let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: SecretString::from("own-token") };
         let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
         self.runner(Target::Jira(JiraWriter::new(Self::client(&base, token))))
+    }
+
+    /// A Data Center instance, with this secret or with its own.
+    pub(crate) fn dc(&self, product: DcProduct, instance: &str, secret: Option<&str>) -> Runner<Memory> {
+        let kind = if product == DcProduct::Crowd { "application" } else { "token" };
+        let secret = secret.map_or_else(|| format!("twin-{instance}-{kind}"), str::to_owned);
+        let secret = SecretString::from(secret);
+        let credential = match product {
+            DcProduct::Crowd => Credential::Basic { user: "rollcall".to_owned(), secret },
+            _ => Credential::Bearer(secret),
+        };
+        let base = format!("{}/dc/{instance}", self.twin.atlassian_url());
+        let client = Self::client_with(&base, credential, outbound::data_center_sense);
+        self.runner(Target::DataCenter(DcWriter::new(client, product, || "drawn".to_owned())))
+    }
+
+    /// Does something at a Data Center instance by hand.
+    pub(crate) fn edit_dc(&self, edit: serde_json::Value) {
+        let edit = serde_json::from_value(edit).unwrap();
+        self.twin.twin.world().edit_dc(edit, &twin::world::Cause::default()).unwrap();
     }
 
     pub(crate) fn job(&self, lane: Lane, body: CommandBody) -> Job {

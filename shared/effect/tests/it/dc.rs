@@ -1,0 +1,365 @@
+//! Data Center, row by row of reference/atlassian-dc.md §8, through the whole write path.
+
+use std::collections::BTreeMap;
+
+use effect::{DcProduct, Finished, Runner};
+use model::{AccountChange, AccountId, CommandBody, EdgeOp, GroupId, Lane, Rejection, StepResult};
+use serde_json::json;
+use twin::engine::fault::FaultKind;
+
+use crate::world::{Memory, World, run};
+
+const PRODUCTS: [(DcProduct, &str); 5] = [
+    (DcProduct::Jira, "jira"),
+    (DcProduct::Confluence, "confluence"),
+    (DcProduct::Bitbucket, "bitbucket"),
+    (DcProduct::Crowd, "crowd"),
+    // Jira as user server: the same API at another address.
+    (DcProduct::Crowd, "jira"),
+];
+
+/// In each product `ann` (in `eng` and `full`), `bob`, `cat`; `far` in `synced`, a directory that is only read; `full`
+/// gives access, and the one seat is taken.
+async fn world() -> World {
+    let world = World::start().await;
+    for instance in ["jira", "confluence", "bitbucket", "crowd"] {
+        let edit = |edit: serde_json::Value| {
+            let mut edit = edit;
+            edit["instance"] = json!(instance);
+            world.edit_dc(edit);
+        };
+        edit(json!({ "op": "directory", "directory": "ldap", "writable": false }));
+        for name in ["ann", "bob", "cat"] {
+            let email = format!("{name}@example.com");
+            edit(json!({ "op": "user", "name": name, "email": email, "display_name": format!("{name} B") }));
+        }
+        edit(json!({ "op": "user", "directory": "ldap", "name": "far", "email": "far@example.com" }));
+        edit(json!({ "op": "group", "directory": "ldap", "name": "synced", "members": ["far"] }));
+        edit(json!({ "op": "group", "name": "eng", "members": ["ann"] }));
+        edit(json!({ "op": "group", "name": "full", "members": ["ann"] }));
+        if instance != "crowd" {
+            let key = if instance == "jira" { "jira-software" } else { instance };
+            edit(json!({ "op": "application", "key": key, "groups": ["full"], "seats": 1 }));
+        }
+    }
+    world
+}
+
+fn account(name: &str) -> String {
+    format!("key/{name}")
+}
+
+async fn edge(
+    world: &World,
+    runner: &Runner<Memory>,
+    (group, name, op): (&str, &str, EdgeOp),
+) -> (StepResult, Finished) {
+    let job = world.edges(&GroupId::new(group).unwrap(), &[(&account(name), op)]);
+    let finished = run(runner, &job).await;
+    (finished.outcome.edges[0].result, finished)
+}
+
+fn members(world: &World, instance: &str, group: &str) -> Vec<String> {
+    let all = world.twin.twin.world().dc.memberships(instance);
+    all.get(group).into_iter().flatten().cloned().collect()
+}
+
+#[tokio::test]
+async fn every_row_of_the_idempotency_matrix_is_absorbed() {
+    use EdgeOp::{Add, Remove};
+    for (product, instance) in PRODUCTS {
+        let world = world().await;
+        let runner = world.dc(product, instance, None);
+        let licence = if instance == "crowd" { StepResult::Done } else { StepResult::Rejected(Rejection::Licence) };
+        for (what, row, expected) in [
+            ("add", ("eng", "bob", Add), StepResult::Done),
+            ("add again", ("eng", "bob", Add), StepResult::AlreadySo),
+            ("remove", ("eng", "bob", Remove), StepResult::Done),
+            ("remove a stranger", ("eng", "bob", Remove), StepResult::AlreadySo),
+            ("add in other letter case", ("ENG", "ann", Add), StepResult::AlreadySo),
+            ("unknown user", ("eng", "nobody", Add), StepResult::Rejected(Rejection::UnknownUser)),
+            ("remove an unknown user", ("eng", "nobody", Remove), StepResult::AlreadySo),
+            ("unknown group", ("none", "ann", Add), StepResult::Rejected(Rejection::UnknownGroup)),
+            ("remove from an unknown group", ("none", "ann", Remove), StepResult::Rejected(Rejection::UnknownGroup)),
+            ("a directory that is only read", ("synced", "ann", Add), StepResult::Rejected(Rejection::Ownership)),
+            ("no seat", ("full", "cat", Add), licence),
+        ] {
+            let (result, finished) = edge(&world, &runner, row).await;
+            // Where the API is documented as idempotent, or answers 200 to both, what was so already is "done".
+            let idempotent = matches!(
+                (product, what),
+                (DcProduct::Confluence, _) | (DcProduct::Bitbucket, "add again" | "add in other letter case")
+            );
+            let expected = if idempotent && expected == StepResult::AlreadySo && !what.contains("unknown") {
+                StepResult::Done
+            } else {
+                expected
+            };
+            assert_eq!(result, expected, "{product:?} at {instance}: {what}: {:?}", finished.answers);
+            assert!(!format!("{:?}", finished.answers).contains("nobody "), "i11: names stay out of what is kept");
+        }
+        assert_eq!(members(&world, instance, "synced"), ["far@example.com"], "{instance}");
+        let created = run(&runner, &world.create("ops")).await.outcome;
+        assert_eq!((created.result, created.group), (StepResult::Done, GroupId::new("ops").ok()), "{instance}");
+        let again = run(&runner, &world.create("ops")).await.outcome.result;
+        assert_eq!(again, StepResult::Rejected(Rejection::Conflict), "{product:?} at {instance}: create what exists");
+        let delete = |name: &str| {
+            let group = GroupId::new(name).unwrap();
+            world.job(Lane::Normal, CommandBody::DeleteGroup { group, generation: 1 })
+        };
+        assert_eq!(run(&runner, &delete("ops")).await.outcome.result, StepResult::Done, "{instance}");
+        assert_eq!(run(&runner, &delete("ops")).await.outcome.result, StepResult::AlreadySo, "{instance}");
+    }
+}
+
+#[tokio::test]
+async fn throttling_waits_and_a_bad_credential_halts() {
+    for (product, instance) in PRODUCTS {
+        let world = world().await;
+        let runner = world.dc(product, instance, None);
+        let throttle = FaultKind::Throttle { retry_after: Some("0".to_owned()), shape: None };
+        world.fault("atlassian.dc.*", "group.user.add", 3, throttle);
+        assert_eq!(edge(&world, &runner, ("eng", "bob", EdgeOp::Add)).await.0, StepResult::Done, "{instance}");
+        let (result, finished) =
+            edge(&world, &world.dc(product, instance, Some("no")), ("eng", "cat", EdgeOp::Add)).await;
+        assert_eq!((result, finished.halted), (StepResult::NotTried, true), "{product:?} at {instance}");
+        assert_eq!(members(&world, instance, "eng"), ["ann@example.com", "bob@example.com"], "{instance}");
+    }
+}
+
+#[tokio::test]
+async fn i07_what_may_have_happened_is_repeated_or_found() {
+    for (product, instance) in PRODUCTS {
+        let world = world().await;
+        let runner = world.dc(product, instance, None);
+        world.fault("atlassian.dc.*", "group.user.add", 1, FaultKind::Reset { after: true });
+        assert!(edge(&world, &runner, ("eng", "bob", EdgeOp::Add)).await.0.holds(), "{instance}");
+        world.fault("atlassian.dc.*", "group.create", 1, FaultKind::Fail { status: 502, after: true, plain: true });
+        let made = run(&runner, &world.create("ops")).await.outcome;
+        assert!(made.result.holds() && made.group == GroupId::new("ops").ok(), "{product:?} at {instance}: {made:?}");
+        assert_eq!(world.effects("group.user.add") + world.effects("group.create"), 2, "{instance}");
+    }
+}
+
+#[tokio::test]
+async fn one_write_per_membership_and_many_additions_in_one_where_that_can_be() {
+    for (product, instance) in PRODUCTS {
+        let world = world().await;
+        let names: Vec<String> = (0..250).map(|n| format!("p{n:03}")).collect();
+        for name in &names {
+            world.edit_dc(
+                json!({ "op": "user", "instance": instance, "name": name, "email": format!("{name}@example.com") }),
+            );
+        }
+        let runner = world.dc(product, instance, None);
+        let accounts: Vec<String> = names.iter().map(|name| account(name)).collect();
+        let changes = |op: EdgeOp| accounts.iter().map(|id| (id.as_str(), op)).collect::<Vec<_>>();
+        let eng = GroupId::new("eng").unwrap();
+        let calls = || {
+            let (operations, _) = world.twin.twin.engine.counters.all();
+            let dc = operations.iter().filter(|(family, _)| family.starts_with("atlassian.dc"));
+            dc.flat_map(|(_, it)| it.values()).map(|it| it.calls).sum::<u64>()
+        };
+        let done = run(&runner, &world.edges(&eng, &changes(EdgeOp::Add))).await.outcome;
+        assert!(done.edges.iter().all(|edge| edge.result == StepResult::Done), "{instance}");
+        assert_eq!(calls(), if product == DcProduct::Bitbucket { 3 } else { 250 }, "{product:?} at {instance}");
+        run(&runner, &world.edges(&eng, &changes(EdgeOp::Remove))).await;
+        assert_eq!(calls(), if product == DcProduct::Bitbucket { 253 } else { 500 }, "{product:?} at {instance}");
+        assert_eq!(members(&world, instance, "eng"), ["ann@example.com"], "{instance}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_batch_that_is_refused_only_those_at_fault_are_rejected() {
+    let world = world().await;
+    for adds_the_known in [false, true] {
+        let mut state = world.twin.twin.world();
+        state.dc.instance_mut("bitbucket").unwrap().switches.bitbucket_adds_the_known = adds_the_known;
+        drop(state);
+        let runner = world.dc(DcProduct::Bitbucket, "bitbucket", None);
+        let names = ["bob", "nobody", "cat", "ann"].map(account);
+        let edges = names.each_ref().map(|id| (id.as_str(), EdgeOp::Add));
+        let outcome = run(&runner, &world.edges(&GroupId::new("eng").unwrap(), &edges)).await.outcome;
+        let results: Vec<StepResult> = outcome.edges.iter().map(|edge| edge.result).collect();
+        assert_eq!(results.iter().filter(|result| result.holds()).count(), 3, "{results:?}");
+        assert_eq!(results[1], StepResult::Rejected(Rejection::UnknownUser));
+        assert_eq!(members(&world, "bitbucket", "eng").len(), 3);
+        let remove = names.each_ref().map(|id| (id.as_str(), EdgeOp::Remove));
+        run(&runner, &world.edges(&GroupId::new("eng").unwrap(), &remove)).await;
+    }
+}
+
+fn attributes(name: &str) -> BTreeMap<String, String> {
+    let email = format!("{name}@example.com");
+    [
+        ("userName", name),
+        ("emails[primary].value", &email),
+        ("displayName", "Dan D"),
+        ("name.givenName", "Dan"),
+        ("name.familyName", "D"),
+    ]
+    .map(|(path, value)| (path.to_owned(), value.to_owned()))
+    .into()
+}
+
+async fn change(
+    world: &World,
+    runner: &Runner<Memory>,
+    account: Option<&AccountId>,
+    change: AccountChange,
+) -> Finished {
+    let person = AccountId::new("u000").unwrap();
+    let body = CommandBody::Account { account: account.cloned(), person, change, generation: 1 };
+    run(runner, &world.job(Lane::Normal, body)).await
+}
+
+fn user(world: &World, instance: &str, name: &str) -> (String, String, bool) {
+    let world = world.twin.twin.world();
+    let (_, person) = world.dc.instance(instance).unwrap().user(name).unwrap();
+    (format!("{}/{}", person.key, person.name), person.email.clone(), person.active)
+}
+
+#[tokio::test]
+async fn accounts_are_made_changed_taken_away_and_given_back() {
+    for (product, instance) in PRODUCTS {
+        let world = world().await;
+        let runner = world.dc(product, instance, None);
+        let what = format!("{product:?} at {instance}");
+        let made = change(&world, &runner, None, AccountChange::Create { attributes: attributes("dan") }).await.outcome;
+        let (id, email, _) = user(&world, instance, "dan");
+        assert_eq!(
+            (made.result, made.account.as_ref().map(AccountId::as_str)),
+            (StepResult::Done, Some(id.as_str())),
+            "{what}"
+        );
+        assert_eq!(email, "dan@example.com", "{what}");
+        let id = AccountId::new(id).unwrap();
+        // Made again, by us as it seems: found by name and address. For another person the name is taken.
+        let again =
+            change(&world, &runner, None, AccountChange::Create { attributes: attributes("dan") }).await.outcome;
+        assert_eq!((again.result, again.account), (StepResult::AlreadySo, Some(id.clone())), "{what}");
+        let mut other = attributes("ann");
+        other.insert("emails[primary].value".to_owned(), "ann.two@example.com".to_owned());
+        let taken = change(&world, &runner, None, AccountChange::Create { attributes: other }).await.outcome.result;
+        assert_eq!(taken, StepResult::Rejected(Rejection::Conflict), "{what}");
+        let mut new = BTreeMap::from([("emails[primary].value".to_owned(), "daniel@example.com".to_owned())]);
+        assert!(
+            change(&world, &runner, Some(&id), AccountChange::Update { attributes: new.clone() })
+                .await
+                .outcome
+                .result
+                .holds(),
+            "{what}"
+        );
+        assert_eq!(user(&world, instance, "dan").1, "daniel@example.com", "{what}");
+        let nobody = AccountId::new("1/nobody").unwrap();
+        let lost =
+            change(&world, &runner, Some(&nobody), AccountChange::Update { attributes: new.clone() }).await.outcome;
+        assert_eq!(lost.result, StepResult::Rejected(Rejection::UnknownUser), "{what}");
+        // A rename keeps the key, and the answer names the account as it is known from now on.
+        new.insert("userName".to_owned(), "daniel".to_owned());
+        let renamed = change(&world, &runner, Some(&id), AccountChange::Update { attributes: new }).await.outcome;
+        let id = if product == DcProduct::Confluence {
+            assert_eq!(renamed.result, StepResult::Rejected(Rejection::Validation), "{what}");
+            id
+        } else {
+            let known = user(&world, instance, "daniel").0;
+            assert_eq!(renamed.account.as_ref().map(AccountId::as_str), Some(known.as_str()), "{what}");
+            AccountId::new(known).unwrap()
+        };
+        let name = atlassian_name(&id);
+        let off = change(&world, &runner, Some(&id), AccountChange::Deactivate).await.outcome.result;
+        if product == DcProduct::Bitbucket {
+            assert_eq!(off, StepResult::Rejected(Rejection::Validation), "{what}");
+            continue;
+        }
+        assert_eq!((off, user(&world, instance, &name).2), (StepResult::Done, false), "{what}");
+        assert!(change(&world, &runner, Some(&id), AccountChange::Deactivate).await.outcome.result.holds(), "{what}");
+        assert!(change(&world, &runner, Some(&id), AccountChange::Restore).await.outcome.result.holds(), "{what}");
+        assert!(user(&world, instance, &name).2, "{what}");
+    }
+}
+
+fn atlassian_name(id: &AccountId) -> String {
+    id.as_str().split_once('/').unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn i06_an_account_whose_making_was_cut_off_is_found() {
+    for (product, instance) in PRODUCTS {
+        let world = world().await;
+        let runner = world.dc(product, instance, None);
+        world.fault("atlassian.dc.*", "user.create", 1, FaultKind::Fail { status: 502, after: true, plain: true });
+        let made = change(&world, &runner, None, AccountChange::Create { attributes: attributes("dan") }).await.outcome;
+        assert_eq!(
+            made.account.as_ref().map(AccountId::as_str),
+            Some(user(&world, instance, "dan").0.as_str()),
+            "{made:?}"
+        );
+        assert_eq!((made.result, world.effects("user.create")), (StepResult::AlreadySo, 1), "{instance}");
+    }
+}
+
+/// `bob` leads two projects and a component.
+fn led(world: &World) {
+    for key in ["OPS", "WEB"] {
+        world.edit_dc(json!({ "op": "project", "instance": "jira", "key": key, "lead": "bob", "components": { "net": "bob", "db": null } }));
+    }
+}
+
+fn leads(world: &World) -> Vec<(String, Vec<Option<String>>)> {
+    let world = world.twin.twin.world();
+    let projects = world.dc.instance("jira").unwrap().projects.values();
+    projects.map(|it| (it.lead.clone(), it.components.iter().map(|it| it.lead.clone()).collect())).collect()
+}
+
+#[tokio::test]
+async fn who_leads_projects_hands_over_before_being_deactivated() {
+    let world = world().await;
+    led(&world);
+    let runner = world.dc(DcProduct::Jira, "jira", None);
+    let bob = AccountId::new(user(&world, "jira", "bob").0).unwrap();
+    let refused = change(&world, &runner, Some(&bob), AccountChange::Deactivate).await.outcome.result;
+    assert_eq!(refused, StepResult::Rejected(Rejection::Conflict), "Jira deactivates nobody who leads");
+    let nobody = AccountChange::HandOver { project: Some("nobody".to_owned()), component: None };
+    let refused = change(&world, &runner, Some(&bob), nobody).await.outcome.result;
+    assert_eq!((refused, user(&world, "jira", "bob").2), (StepResult::Rejected(Rejection::Conflict), true));
+    let hand_over = AccountChange::HandOver { project: Some("ann".to_owned()), component: Some("cat".to_owned()) };
+    let done = change(&world, &runner, Some(&bob), hand_over).await.outcome.result;
+    assert_eq!((done, user(&world, "jira", "bob").2), (StepResult::Done, false));
+    let one = ("ann".to_owned(), vec![None, Some("cat".to_owned())]);
+    assert_eq!(leads(&world), [one.clone(), one]);
+}
+
+#[tokio::test]
+async fn a_hand_over_that_is_cut_off_anywhere_is_finished_by_the_next() {
+    let fault = || FaultKind::Reset { after: true };
+    for (operation, skip) in [
+        ("project.update", 0),
+        ("project.update", 1),
+        ("component.update", 0),
+        ("user.update", 0),
+        ("component.page", 0),
+    ] {
+        let world = world().await;
+        led(&world);
+        let runner = world.dc(DcProduct::Jira, "jira", None);
+        let bob = AccountId::new(user(&world, "jira", "bob").0).unwrap();
+        let cut = twin::engine::fault::Fault {
+            times: Some(5),
+            skip,
+            ..twin::engine::fault::Fault::new("atlassian.dc.jira", operation, fault())
+        };
+        world.twin.twin.engine.faults.inject(cut);
+        let hand_over = AccountChange::HandOver { project: Some("ann".to_owned()), component: Some("cat".to_owned()) };
+        let first = change(&world, &runner, Some(&bob), hand_over.clone()).await.outcome.result;
+        world.twin.twin.engine.faults.clear();
+        if !first.holds() {
+            let again = change(&world, &runner, Some(&bob), hand_over).await.outcome.result;
+            assert!(again.holds(), "after {operation}: {again:?}");
+        }
+        assert!(!user(&world, "jira", "bob").2, "after {operation}");
+        let changes = world.effects("project.update") + world.effects("component.update");
+        assert_eq!(changes, 4, "after {operation}: each lead is replaced once");
+    }
+}
