@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use atlassian::dc::{DcConfig, DcReader};
 use atlassian::{JiraConfig, JiraReader, OrgConfig, OrgReader, ScimConfig, ScimReader};
 use google::GoogleReader;
 use model::{AccountId, Answer, Email, Fact, Group, GroupId, MembersRead, Reading, User};
-use outbound::{Budget, Clock, Counts, Limit, PacerConfig, Progress, ReadDirectory, ReadError, Scope};
+use outbound::{Budget, Clock, Counts, Credential, Limit, PacerConfig, Progress, ReadDirectory, ReadError, Scope};
 use policy::{Directory, GoogleAuth, SecretRef, Settings};
 use runtime::secret::SecretError;
 use runtime::{Exit, Fault};
@@ -23,6 +24,8 @@ pub enum Reader {
     Scim(ScimReader),
     /// A Jira site.
     Jira(JiraReader),
+    /// An instance of Data Center.
+    DataCenter(DcReader),
 }
 
 /// How a reader goes about its work.
@@ -120,11 +123,22 @@ impl Reader {
                 };
                 JiraReader::connect(config).map(Self::Jira).map_err(refused)
             }
-            Settings::ScimInbound { .. }
-            | Settings::Confluence { .. }
-            | Settings::Jsm { .. }
-            | Settings::DataCenter { .. }
-            | Settings::Crowd { .. } => Err(not_yet(directory)),
+            Settings::DataCenter { .. } | Settings::Crowd { .. } => {
+                let (url, credential) = data_center(&directory.settings, &secret)?;
+                let config = DcConfig {
+                    kind: directory.kind,
+                    base_url: policy::below_endpoint(endpoint.as_deref(), &url),
+                    credential,
+                    budget: budget(directory.kind.as_str(), Limit::Learned),
+                    clock,
+                    timeout,
+                    parallel,
+                };
+                DcReader::connect(config).map(Self::DataCenter).map_err(refused)
+            }
+            Settings::ScimInbound { .. } | Settings::Confluence { .. } | Settings::Jsm { .. } => {
+                Err(not_yet(directory))
+            }
         }
     }
 
@@ -134,7 +148,7 @@ impl Reader {
         match self {
             Self::Org(reader) => Some(reader.identity()),
             Self::Scim(reader) => Some(reader.identity()),
-            Self::Google(_) | Self::Jira(_) => None,
+            Self::Google(_) | Self::Jira(_) | Self::DataCenter(_) => None,
         }
     }
 
@@ -145,6 +159,7 @@ impl Reader {
             Self::Org(reader) => reader.budget(),
             Self::Scim(reader) => reader.budget(),
             Self::Jira(reader) => reader.budget(),
+            Self::DataCenter(reader) => reader.budget(),
         }
         .counts()
     }
@@ -167,6 +182,20 @@ fn google_auth(
     })
 }
 
+/// Address and credential of an instance of Data Center.
+fn data_center(
+    settings: &Settings,
+    secret: &impl Fn(&SecretRef) -> Result<SecretString, Fault>,
+) -> Result<(String, Credential), Fault> {
+    Ok(match settings {
+        Settings::DataCenter { url, token, .. } => (url.clone(), Credential::Bearer(secret(token)?)),
+        Settings::Crowd { url, application, password } => {
+            (url.clone(), Credential::Basic { user: application.clone(), secret: secret(password)? })
+        }
+        _ => (String::new(), Credential::None),
+    })
+}
+
 /// Calls the same method of whichever reader it is.
 macro_rules! each {
     ($self:ident, $reader:ident => $call:expr) => {
@@ -175,6 +204,7 @@ macro_rules! each {
             Reader::Org($reader) => $call,
             Reader::Scim($reader) => $call,
             Reader::Jira($reader) => $call,
+            Reader::DataCenter($reader) => $call,
         }
     };
 }

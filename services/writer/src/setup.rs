@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use effect::{JiraWriter, OrgWriter, ScimWriter, Target};
+use effect::{DcProduct, DcWriter, JiraWriter, OrgWriter, ScimWriter, Target};
 use model::{DirectoryId, DirectoryKind, Side, TenantId};
 use outbound::{Budget, Client, ClientConfig, Credential, Limit, PacerConfig};
 use policy::{Directory, Policy, SecretRef, Settings};
@@ -91,8 +91,35 @@ pub fn open(directory: &Directory, base: &Path, clock: &Clock, options: &Options
             let credential = Credential::Basic { user: email.as_written().to_owned(), secret };
             Some(Target::Jira(JiraWriter::new(client(endpoint(site), credential)?)))
         }
+        Settings::DataCenter { url, token, .. } => {
+            let product = match directory.kind {
+                DirectoryKind::ConfluenceDc => DcProduct::Confluence,
+                DirectoryKind::BitbucketDc => DcProduct::Bitbucket,
+                _ => DcProduct::Jira,
+            };
+            let credential = Credential::Bearer(secret("token", token)?);
+            Some(data_center(directory, url, (product, credential), clock, options)?)
+        }
+        Settings::Crowd { url, application, password } => {
+            let secret = secret("password", password)?;
+            let credential = Credential::Basic { user: application.clone(), secret };
+            Some(data_center(directory, url, (DcProduct::Crowd, credential), clock, options)?)
+        }
         _ => None,
     })
+}
+
+/// An instance of Data Center, whose answers say in words of their own that we are nobody.
+fn data_center(
+    directory: &Directory,
+    url: &str,
+    (product, credential): (DcProduct, Credential),
+    clock: &Clock,
+    options: &Options,
+) -> Result<Target, Fault> {
+    let base_url = policy::below_endpoint(directory.endpoint.as_deref(), url);
+    let client = client_with(directory, &base_url, credential, (clock, options), outbound::data_center_sense)?;
+    Ok(Target::DataCenter(DcWriter::new(client, product, runtime::ids::token)))
 }
 
 fn client(
@@ -102,6 +129,16 @@ fn client(
     clock: &Clock,
     options: &Options,
 ) -> Result<Client, Fault> {
+    client_with(directory, base_url, credential, (clock, options), outbound::default_sense)
+}
+
+fn client_with(
+    directory: &Directory,
+    base_url: &str,
+    credential: Credential,
+    (clock, options): (&Clock, &Options),
+    sense: fn(&outbound::Answer) -> outbound::Sense,
+) -> Result<Client, Fault> {
     let told = options.limits_of(&directory.id);
     let limit = if told.is_empty() { Limit::Learned } else { Limit::Declared(told) };
     let concurrency = u32::try_from(concurrency(directory.kind)).unwrap_or(u32::MAX);
@@ -110,9 +147,10 @@ fn client(
     let budget = Budget::new(name, &config, clock.clone());
     let mut config = ClientConfig::new(name, base_url, credential, budget, clock.clone());
     config.timeout = options.call_timeout;
+    config.sense = sense;
     Client::new(config).map_err(|error| {
         Fault::new("E0132", Exit::Usage, format!("directory.{}: {error}", directory.id))
-            .help("correct `endpoint` or `site` in the policy file")
+            .help("correct `endpoint`, `site` or `url` in the policy file")
     })
 }
 

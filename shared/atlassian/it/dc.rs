@@ -189,7 +189,6 @@ async fn what_was_not_read_to_its_end_is_incomplete() {
             _ => ("user.list", "group.member"),
         };
         for fault in [
-            FaultKind::Html { after: false },
             FaultKind::Shrink { shown_percent: 50 },
             FaultKind::Fail { status: 400, after: false, plain: false },
         ] {

@@ -92,6 +92,17 @@ impl DirectoryKind {
         !matches!(self, Self::GoogleWorkspace)
     }
 
+    /// Whether an account there can be made unable to sign in and kept. Bitbucket Data Center deactivates nobody: who is
+    /// in no group that gives access takes no seat (reference/atlassian-dc.md §0).
+    pub const fn deactivates(self) -> bool {
+        !matches!(self, Self::BitbucketDc)
+    }
+
+    /// Whether accounts there lead projects and components, which must be handed over before they are deactivated.
+    pub const fn has_leads(self) -> bool {
+        matches!(self, Self::JiraDc)
+    }
+
     /// Whether a member added there must be one of its own accounts that already exist.
     pub const fn needs_account(self) -> bool {
         matches!(self.side(), Side::Target)

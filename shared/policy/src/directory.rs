@@ -110,6 +110,13 @@ pub enum Settings {
     },
 }
 
+/// Where an instance that is at `url` is called: with an endpoint, there, below the path that the instance has.
+pub fn below_endpoint(endpoint: Option<&str>, url: &str) -> String {
+    let Some(endpoint) = endpoint else { return url.to_owned() };
+    let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+    format!("{}/{}", endpoint.trim_end_matches('/'), path.trim_matches('/')).trim_end_matches('/').to_owned()
+}
+
 /// Who we are at Google.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GoogleAuth {
@@ -165,5 +172,18 @@ impl fmt::Display for SecretRef {
             Self::File(path) => write!(f, "file:{path}"),
             Self::Env(name) => write!(f, "env:{name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_takes_the_place_of_the_host_and_keeps_the_path() {
+        let url = "https://crowd.acme.com/crowd/";
+        assert_eq!(below_endpoint(None, url), url);
+        assert_eq!(below_endpoint(Some("http://127.0.0.1:7002"), url), "http://127.0.0.1:7002/crowd");
+        assert_eq!(below_endpoint(Some("http://127.0.0.1:7002/"), "https://jira.acme.com"), "http://127.0.0.1:7002");
     }
 }

@@ -26,7 +26,7 @@ pub use budget::{Budget, Changes, Day, Guard, GuardOverride, Week};
 pub use cases::{Case, Cases};
 pub use coverage::{Coverage, Shared};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
-pub use directory::{Customers, Directory, GoogleAuth, Push, SecretRef, Settings};
+pub use directory::{Customers, Directory, GoogleAuth, Push, SecretRef, Settings, below_endpoint};
 pub use filter::PersonFilter;
 pub use matcher::{GroupMatcher, NameMatcher, OrgUnitMatcher, PatternError, Rewrite};
 pub use people::{DefaultGroups, Joining, LeadFallback, LeaveAction, MatchBy, OnLeave, Outsiders, People, Provision};

@@ -173,9 +173,8 @@ async fn one_write_per_membership_and_many_additions_in_one_where_that_can_be() 
 async fn of_a_batch_that_is_refused_only_those_at_fault_are_rejected() {
     let world = world().await;
     for adds_the_known in [false, true] {
-        let mut state = world.twin.twin.world();
-        state.dc.instance_mut("bitbucket").unwrap().switches.bitbucket_adds_the_known = adds_the_known;
-        drop(state);
+        let switches = twin::world::dc::DcSwitches { bitbucket_adds_the_known: adds_the_known, ..Default::default() };
+        world.edit_dc(json!({ "op": "switches", "instance": "bitbucket", "switches": switches }));
         let runner = world.dc(DcProduct::Bitbucket, "bitbucket", None);
         let names = ["bob", "nobody", "cat", "ann"].map(account);
         let edges = names.each_ref().map(|id| (id.as_str(), EdgeOp::Add));

@@ -65,7 +65,8 @@ fn task(
             (provision.update && !differing.is_empty()).then_some(Task::Update(account, differing))
         }
         Found::Account(account) => {
-            (on_leave(provision, row) == LeaveAction::Deactivate).then_some(Task::Deactivate(account))
+            let can = policy.directories.get(&provision.to).is_none_or(|directory| directory.kind.deactivates());
+            (can && on_leave(provision, row) == LeaveAction::Deactivate).then_some(Task::Deactivate(account))
         }
         Found::Unusable(account) => {
             let account_row = accounts.person(account)?.row.as_ref()?;
