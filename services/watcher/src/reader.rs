@@ -1,6 +1,7 @@
 //! The reader of any directory that the policy file can name.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atlassian::dc::{DcConfig, DcReader};
@@ -124,16 +125,8 @@ impl Reader {
                 JiraReader::connect(config).map(Self::Jira).map_err(refused)
             }
             Settings::DataCenter { .. } | Settings::Crowd { .. } => {
-                let (url, credential) = data_center(&directory.settings, &secret)?;
-                let config = DcConfig {
-                    kind: directory.kind,
-                    base_url: policy::below_endpoint(endpoint.as_deref(), &url),
-                    credential,
-                    budget: budget(directory.kind.as_str(), Limit::Learned),
-                    clock,
-                    timeout,
-                    parallel,
-                };
+                let budget = budget(directory.kind.as_str(), Limit::Learned);
+                let config = data_center(directory, &secret, budget, options)?;
                 DcReader::connect(config).map(Self::DataCenter).map_err(refused)
             }
             Settings::ScimInbound { .. } | Settings::Confluence { .. } | Settings::Jsm { .. } => {
@@ -182,17 +175,28 @@ fn google_auth(
     })
 }
 
-/// Address and credential of an instance of Data Center.
+/// How an instance of Data Center is reached, with its secret fetched.
 fn data_center(
-    settings: &Settings,
+    directory: &Directory,
     secret: &impl Fn(&SecretRef) -> Result<SecretString, Fault>,
-) -> Result<(String, Credential), Fault> {
-    Ok(match settings {
-        Settings::DataCenter { url, token, .. } => (url.clone(), Credential::Bearer(secret(token)?)),
+    budget: Arc<Budget>,
+    options: &ReaderOptions,
+) -> Result<DcConfig, Fault> {
+    let (url, credential) = match &directory.settings {
+        Settings::DataCenter { url, token, .. } => (url.as_str(), Credential::Bearer(secret(token)?)),
         Settings::Crowd { url, application, password } => {
-            (url.clone(), Credential::Basic { user: application.clone(), secret: secret(password)? })
+            (url.as_str(), Credential::Basic { user: application.clone(), secret: secret(password)? })
         }
-        _ => (String::new(), Credential::None),
+        _ => ("", Credential::None),
+    };
+    Ok(DcConfig {
+        kind: directory.kind,
+        base_url: policy::below_endpoint(directory.endpoint.as_deref(), url),
+        credential,
+        budget,
+        clock: options.clock.clone(),
+        timeout: options.timeout,
+        parallel: options.parallel,
     })
 }
 
