@@ -188,10 +188,9 @@ async fn what_was_not_read_to_its_end_is_incomplete() {
             "crowd" => ("search", "group.membership"),
             _ => ("user.list", "group.member"),
         };
-        for fault in [
-            FaultKind::Shrink { shown_percent: 50 },
-            FaultKind::Fail { status: 400, after: false, plain: false },
-        ] {
+        for fault in
+            [FaultKind::Shrink { shown_percent: 50 }, FaultKind::Fail { status: 400, after: false, plain: false }]
+        {
             if instance == "crowd" && matches!(fault, FaultKind::Shrink { .. }) {
                 // No canary there: an application is nobody; a membership of somebody who is not listed tells.
                 continue;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::pages::{List, Paging};
 use super::source::DcSource;
-use super::{Instance, account, canary, user_name};
+use super::{Instance, canary, person, user_name};
 use crate::error::shape;
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
@@ -65,7 +65,7 @@ fn user(row: &Value) -> Option<User> {
     Some(User {
         display_name: text("displayName").map(str::to_owned),
         state: if active { UserState::Active } else { UserState::Deactivated },
-        ..User::new(account(&key, text("name")?)?, text("emailAddress").and_then(|text| Email::new(text).ok()))
+        ..person(&key, text("name")?, text("emailAddress"))?
     })
 }
 

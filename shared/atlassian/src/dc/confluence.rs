@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::pages::{List, Paging};
 use super::source::DcSource;
-use super::{Instance, account, canary, key, user_name};
+use super::{Instance, canary, key, person, user_name};
 use crate::error::shape;
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
@@ -72,7 +72,7 @@ fn user(row: &Value) -> Option<User> {
     Some(User {
         display_name: text("displayName").map(str::to_owned),
         state: if deactivated { UserState::Deactivated } else { UserState::Active },
-        ..User::new(account(text("userKey")?, text("username")?)?, text("email").and_then(|text| Email::new(text).ok()))
+        ..person(text("userKey")?, text("username")?, text("email"))?
     })
 }
 

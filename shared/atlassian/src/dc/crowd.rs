@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::pages::{List, Paging};
 use super::source::DcSource;
 use super::xml::{self, Membership};
-use super::{Instance, account, user_name};
+use super::{Instance, person, user_name};
 use crate::error::shape;
 use crate::gather::{Listed, Source, Walk, members_seen};
 use crate::names::says_administrators;
@@ -131,7 +131,7 @@ fn user(row: &Value) -> Option<User> {
         given_name: given("first-name"),
         family_name: given("last-name"),
         state: if row.get("active")?.as_bool()? { UserState::Active } else { UserState::Deactivated },
-        ..User::new(account(text("key")?, text("name")?)?, text("email").and_then(|text| Email::new(text).ok()))
+        ..person(text("key")?, text("name")?, text("email"))?
     })
 }
 

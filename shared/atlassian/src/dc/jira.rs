@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::pages::{List, Paging};
 use super::source::DcSource;
-use super::{Instance, account, canary, user_name};
+use super::{Instance, canary, person, user_name};
 use crate::error::shape;
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
@@ -157,11 +157,10 @@ fn group(name: &str, defaults: &BTreeSet<String>) -> Option<Group> {
 
 fn user(row: &Value) -> Option<User> {
     let text = |name: &str| row.get(name).and_then(Value::as_str);
-    let email = text("emailAddress").and_then(|text| Email::new(text).ok());
     Some(User {
         display_name: text("displayName").map(str::to_owned),
         state: if row.get("active")?.as_bool()? { UserState::Active } else { UserState::Deactivated },
-        ..User::new(account(text("key")?, text("name")?)?, email)
+        ..person(text("key")?, text("name")?, text("emailAddress"))?
     })
 }
 

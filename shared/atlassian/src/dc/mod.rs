@@ -19,7 +19,7 @@ mod xml;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{AccountId, DirectoryKind, Disposition};
+use model::{AccountId, DirectoryKind, Disposition, Email, User};
 use outbound::{Answer, Budget, Client, ClientConfig, Clock, Credential, ReadError};
 
 pub use jira::{Leads, components_led, projects_led};
@@ -52,6 +52,14 @@ const LARGEST_ANSWER: usize = 512 << 20;
 pub fn account(key: &str, name: &str) -> Option<AccountId> {
     let usable = !key.is_empty() && !key.contains('/') && !name.is_empty();
     usable.then(|| AccountId::new(format!("{key}/{name}")).ok()).flatten()
+}
+
+/// An active user with key, name and perhaps an address. The user name is among the attributes: whoever makes accounts must
+/// know which names are given.
+fn person(key: &str, name: &str, email: Option<&str>) -> Option<User> {
+    let email = email.and_then(|text| Email::new(text).ok());
+    let attributes = [("userName".to_owned(), name.to_owned())].into();
+    Some(User { attributes, ..User::new(account(key, name)?, email) })
 }
 
 /// The user name in an id; the whole of an id that was not made by [`account`].
