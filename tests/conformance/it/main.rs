@@ -27,6 +27,11 @@ async fn jira_cloud_and_scim_work_with_atlassian_python_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn data_center_works_with_atlassian_python_api_and_the_vendors_documents() {
+    run("data_center").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scim_works_with_a_strict_client_of_the_standard() {
     run("scim_client").await;
 }

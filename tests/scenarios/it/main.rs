@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "tests")]
 
+mod dc;
 mod demo;
 mod flow;
 mod import;

@@ -56,6 +56,10 @@ impl Outside {
         std::fs::create_dir_all(&secrets)?;
         std::fs::write(secrets.join("google.json"), outside.twin.service_account_key().to_string())?;
         std::fs::write(secrets.join("org-key"), "twin-org-key")?;
+        for product in ["jira", "confluence", "bitbucket"] {
+            std::fs::write(secrets.join(format!("{product}-token")), format!("twin-{product}-token"))?;
+        }
+        std::fs::write(secrets.join("crowd-password"), "twin-crowd-application")?;
         outside.write_policy(policy)?;
         Ok(outside)
     }

@@ -112,7 +112,7 @@ fn brief(person: &Person) -> Value {
         "emailAddress": person.email,
         "active": person.active,
         "type": "NORMAL",
-        "links": { "self": [] },
+        "links": {},
     })
 }
 

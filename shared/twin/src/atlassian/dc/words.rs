@@ -24,7 +24,7 @@ pub(super) fn jira_field(status: u16, field: &str, message: &str) -> Answer {
 /// Confluence: `{statusCode, message, reason, data}`.
 pub(super) fn confluence(status: u16, message: &str) -> Answer {
     let reason = http::StatusCode::from_u16(status).ok().and_then(|it| it.canonical_reason()).unwrap_or_default();
-    let data = json!({ "authorized": true, "valid": false, "errors": [], "successful": false });
+    let data = json!({ "authorized": true, "valid": false, "errors": {}, "successful": false });
     Answer::json(status, json!({ "statusCode": status, "message": message, "reason": reason, "data": data }))
 }
 
