@@ -1,9 +1,9 @@
-"""PyPI atlassian-python-api against Data Center: Jira, Confluence, Bitbucket, Crowd; and the vendor's documents for what
-is sent and answered.
+"""PyPI atlassian-python-api against Data Center: Jira, Confluence, Bitbucket, Crowd; and the vendor's documents for
+what is sent and answered.
 
-The client writes nothing through Bitbucket's administration and through Confluence's accounts and memberships: those calls
-are made by plain HTTP and checked against the documents alone. Crowd has no vendor document: its only outside judge is the
-client. Three of the client's calls are wrong (atlassian-dc.md section 9) and must be refused.
+The client writes nothing through Bitbucket's administration and through Confluence's accounts and memberships: those
+calls are made by plain HTTP and checked against the documents alone. Crowd has no vendor document: its only outside
+judge is the client. Three of the client's calls are wrong (atlassian-dc.md section 9) and must be refused.
 """
 
 import json
@@ -95,7 +95,8 @@ def jira_leads(session, jira):
     led = [it["key"] for it in jira.projects(expand="lead") if it["lead"]["name"] == NEW]
     session.same("project?expand=lead finds what is led", led, ["CONF"])
     component = jira.get_project_components("CONF")[0]
-    session.same("a component's lead is replaced", jira.update_component_lead(component["id"], "rollcall")["id"], component["id"])
+    changed = jira.update_component_lead(component["id"], "rollcall")
+    session.same("a component's lead is replaced", changed["id"], component["id"])
     jira.update_project("CONF", {"lead": "rollcall"})
     plain = Plain(session, "jira", "/rest/api/2")
     page = plain.ask("GET", "component/page").json()
@@ -125,7 +126,8 @@ def confluence_works(session):
     session.same("the user is read", plain.ask("GET", "user", params={"username": NEW}).json()["username"], NEW)
     for path in ("user/list", "admin/users/list/active", "user/current", "permissions", "server-information"):
         session.same(f"{path} answers", plain.ask("GET", path).status_code, 200)
-    for path, query in (("user/memberof", {"username": NEW}), ("group/info", {"groupName": NEW}), ("group/member", {"groupName": NEW})):
+    named = {"groupName": NEW}
+    for path, query in (("user/memberof", {"username": NEW}), ("group/info", named), ("group/member", named)):
         session.same(f"{path} answers", plain.ask("GET", path, params=query).status_code, 200)
     change = {"fullName": "Mia Alt", "email": f"{NEW}@example.com"}
     session.same("a user is changed", plain.ask("PUT", f"admin/user/{NEW}", json=change).status_code, 204)
@@ -173,7 +175,8 @@ def bitbucket_works(session):
     session.same("a user is changed", plain.ask("PUT", "admin/users", json=change).status_code, 200)
     session.same("a user is deleted", plain.ask("DELETE", "admin/users", params={"name": f"{NEW}-b"}).status_code, 200)
     for code in (200, 404):
-        session.same("a group is deleted once", plain.ask("DELETE", "admin/groups", params={"name": NEW}).status_code, code)
+        gone = plain.ask("DELETE", "admin/groups", params={"name": NEW})
+        session.same("a group is deleted once", gone.status_code, code)
 
 
 def crowd_works(session, place, secret):
@@ -227,8 +230,8 @@ def main():
     session.part(bitbucket_works)
     session.part(crowd_works, "crowd", "twin-crowd-application")
     session.part(crowd_works, "jira", "twin-jira-application")
-    print("data_center: Crowd is checked by the client alone, no vendor document is to be had; Confluence's accounts and")
-    print("memberships and Bitbucket's administration are written by no client and checked by the documents alone")
+    print("data_center: Crowd is checked by the client alone, no vendor document is to be had; Confluence's accounts")
+    print("and memberships and Bitbucket's administration are written by no client and checked by the documents alone")
     session.end()
 
 

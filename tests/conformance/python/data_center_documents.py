@@ -1,4 +1,4 @@
-"""The vendor's documents for Data Center as judges, with the known defects of those documents set right (their README)."""
+"""The vendor's documents for Data Center as judges, with the defects that their README lists set right."""
 
 import json
 import re
@@ -87,7 +87,8 @@ class DataCenterDocuments(Documents):
         operation = judge.find(exchange.method, exchange.path)
         if operation is None:
             if exchange.status not in (404, 405):
-                self.findings.add(f"{instance}: {exchange.method} {path}", f"{exchange.status}, and no document knows this")
+                what = f"{exchange.status}, and no document knows this"
+                self.findings.add(f"{instance}: {exchange.method} {path}", what)
             return
         self.statuses[operation.id][exchange.status] += 1
 
