@@ -178,6 +178,7 @@ pub(crate) fn learn(state: &mut State, decision: &planner::Decision, now: Time, 
             target: hold.target.clone(),
             name: hold.name.clone(),
             op: hold.op,
+            guard: hold.guard,
         };
         turn.plan_holds = Some(state.memory.plan_holds.iter().map(row).collect());
     }

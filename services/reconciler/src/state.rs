@@ -262,7 +262,7 @@ fn memory(rows: &MemoryRows, now: Time) -> Memory {
         plan_holds: rows
             .plan_holds
             .iter()
-            .map(|row| PlanHold { target: row.target.clone(), name: row.name.clone(), op: row.op })
+            .map(|row| PlanHold { target: row.target.clone(), name: row.name.clone(), op: row.op, guard: row.guard })
             .collect(),
         leaving: rows
             .leaving

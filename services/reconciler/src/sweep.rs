@@ -65,8 +65,13 @@ pub(crate) async fn policy(
     }
     let approved = state.verdicts.cases.iter().any(|row| row.digest == loaded.policy.hash && row.approved);
     let lost = shrink(state, &loaded.policy);
-    if lost > SHRINK_PERCENT && !approved {
-        hold(store, state, &loaded, lost, now).await?;
+    // Of the groups that are there now: as groups go, less of them is lost. What was held once needs a person's word.
+    let was_held = store.policy(&state.tenant, loaded.policy.hash).await?;
+    let was_held = was_held.is_some_and(|row| row.state == PolicyState::Held);
+    if (lost > SHRINK_PERCENT || (was_held && lost > 0)) && !approved {
+        if !was_held {
+            hold(store, state, &loaded, lost, now).await?;
+        }
         watch.waiting = Some(loaded);
         return Ok(false);
     }
@@ -88,10 +93,6 @@ pub(crate) fn shrink(state: &State, new: &Policy) -> u64 {
 
 async fn hold(store: &Store, state: &State, loaded: &Loaded, lost: u64, now: Time) -> Result<(), StoreError> {
     let hash = loaded.policy.hash;
-    let known = store.policy(&state.tenant, hash).await?;
-    if known.is_some_and(|row| row.state == PolicyState::Held) {
-        return Ok(());
-    }
     tracing::warn!(
         event.name = "rollcall.guard.held",
         rollcall.org = state.tenant.as_str(),

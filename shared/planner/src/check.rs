@@ -74,6 +74,16 @@ pub enum Violation {
         /// Which case.
         case: String,
     },
+    /// Removals go that were held and that nobody approved.
+    #[error("case {case} at {target} takes members from {group}, which is held, without approval")]
+    Held {
+        /// Where.
+        target: DirectoryId,
+        /// Which group.
+        group: GroupId,
+        /// Which case.
+        case: String,
+    },
     /// Something is removed by what a blind source does not say.
     #[error("something is removed at {target} although a source is blind")]
     Blind {
@@ -205,11 +215,28 @@ impl Opinion<'_> {
         if (over || unseen) && !self.is_approved(case.digest) {
             found.insert(Violation::Unguarded { target: self.target(), case: case.digest.short() });
         }
+        if let (CaseKind::Removals { group, .. }, false) = (&case.kind, self.is_approved(case.digest))
+            && self.shrank_under(group)
+        {
+            let (target, group) = (self.target(), group.clone());
+            found.insert(Violation::Held { target, group, case: case.digest.short() });
+        }
         let sources = self.planner.sources_of(&self.plan.target);
         let all_blind = !sources.is_empty() && sources.iter().all(|source| self.memory.blind.contains(source));
         if all_blind {
             found.insert(Violation::Blind { target: self.target() });
         }
+    }
+
+    /// Whether removals from the group were held because its source lost much at once.
+    fn shrank_under(&self, group: &GroupId) -> bool {
+        let mut holds = self.memory.plan_holds.iter();
+        holds.any(|hold| {
+            let pin = self.memory.pins.get(&(hold.target.clone(), hold.name.clone()));
+            hold.guard == GuardName::SourceShrink
+                && hold.target == self.plan.target
+                && pin.is_some_and(|pin| &pin.group == group)
+        })
     }
 
     fn look_at_name(&self, name: &str, found: &mut BTreeSet<Violation>) {

@@ -17,8 +17,9 @@ pub struct Decision {
     pub plan: Plan,
     /// Source facts that have to be read by themselves before removals may go: commit the answers and decide again.
     pub needs: Vec<Fact>,
-    /// What `per_plan` holds from now on, if this decision judged by it; see [`Memory::learn`].
-    pub plan_holds: Option<BTreeSet<PlanHold>>,
+    /// What stays held from now on until a person approves it, it is no longer wanted or, for `per_plan`, until the
+    /// next sweep; see [`Memory::learn`].
+    pub plan_holds: BTreeSet<PlanHold>,
     /// Since when leavers' accounts wait or were taken away: (target, source, person).
     pub leaving: BTreeMap<(DirectoryId, DirectoryId, AccountId), Time>,
     /// Which one source group fills a newly linked group: (target, folded name) → (source, group).
@@ -57,7 +58,7 @@ impl Planner {
                 },
             },
             needs: Vec::new(),
-            plan_holds: (occasion != Occasion::Event).then(BTreeSet::new),
+            plan_holds: self.holds_elsewhere(memory),
             leaving: memory.leaving.clone(),
             sources: BTreeMap::new(),
         };
@@ -76,6 +77,12 @@ impl Planner {
             targets.iter().map(|plan| (plan.target.clone(), estimate::calls(&self.policy, plan))).collect();
         decision.plan.body.targets = targets;
         decision
+    }
+
+    /// What is held at targets that the policy does not name now: they may come back.
+    fn holds_elsewhere(&self, memory: &Memory) -> BTreeSet<PlanHold> {
+        let is_judged = |hold: &&PlanHold| self.targets.iter().any(|target| target.id == hold.target);
+        memory.plan_holds.iter().filter(|hold| !is_judged(hold)).cloned().collect()
     }
 
     fn judge<'a>(
@@ -106,9 +113,7 @@ impl Planner {
 fn absorb(decision: &mut Decision, needs: &mut BTreeSet<Fact>, out: Out) {
     needs.extend(out.needs);
     decision.sources.extend(out.sources);
-    if let Some(holds) = &mut decision.plan_holds {
-        holds.extend(out.plan_holds);
-    }
+    decision.plan_holds.extend(out.plan_holds);
     for (key, since) in out.leaving {
         match since {
             Some(since) => decision.leaving.insert(key, since),

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, Link, LinkHow, Span, Time};
+use model::{
+    AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, GuardName, Link, LinkHow, Span, Time,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Tracked};
@@ -48,7 +50,7 @@ pub struct Memory {
     pub own_accounts: BTreeMap<DirectoryId, BTreeSet<AccountId>>,
     /// Sources that cannot be read now.
     pub blind: BTreeSet<DirectoryId>,
-    /// What the last decision after a sweep held for `per_plan`: it stays held until the next one, or an approval.
+    /// What stays held though its guard may find nothing any more, for it compares with a base that moves on.
     pub plan_holds: BTreeSet<PlanHold>,
     /// Since when a leaver's account waits for the end of its grace: (target, source, person).
     #[serde(with = "pairs")]
@@ -129,7 +131,8 @@ pub enum WindowKind {
     Deactivations,
 }
 
-/// Changes of one group in one direction that `per_plan` holds.
+/// Changes of one group in one direction that stay held, by the guard that found them: `per_plan` until the next sweep,
+/// `source_shrink_percent` and `emptied_group_from` until a person approves them or they are no longer wanted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlanHold {
     /// At which target.
@@ -138,6 +141,16 @@ pub struct PlanHold {
     pub name: String,
     /// Which direction.
     pub op: EdgeOp,
+    /// Which guard holds them.
+    #[serde(default = "PlanHold::first_guard")]
+    pub guard: GuardName,
+}
+
+impl PlanHold {
+    /// Journals of before held for one guard only.
+    const fn first_guard() -> GuardName {
+        GuardName::PerPlanRemovals
+    }
 }
 
 impl WindowEntry {
@@ -156,8 +169,8 @@ impl Memory {
     /// weekend, keeps nobody out of the groups for newcomers.
     pub const NEWCOMER_FOR: Span = Span::from_secs(7 * 24 * 60 * 60);
 
-    /// Takes in what a decision found out: links, pins, which groups are equal, what `per_plan` holds, since when
-    /// leavers' accounts wait. Learning the same decision twice changes nothing.
+    /// Takes in what a decision found out: links, pins, which groups are equal, what stays held, since when leavers'
+    /// accounts wait. Learning the same decision twice changes nothing.
     pub fn learn(&mut self, decision: &Decision) {
         for target in &decision.plan.body.targets {
             for link in &target.links {
@@ -172,9 +185,7 @@ impl Memory {
                 }
             }
         }
-        if let Some(holds) = &decision.plan_holds {
-            self.plan_holds.clone_from(holds);
-        }
+        self.plan_holds.clone_from(&decision.plan_holds);
         self.leaving.clone_from(&decision.leaving);
     }
 

@@ -73,7 +73,10 @@ impl Journal {
             }
         }
         let is_first_contact = memory.is_none();
-        Ok(Self { folder, _lock: lock, memory: memory.unwrap_or_default(), snapshots, is_first_contact })
+        let mut memory = memory.unwrap_or_default();
+        // An override is for the run that it was given to.
+        memory.approvals.clear();
+        Ok(Self { folder, _lock: lock, memory, snapshots, is_first_contact })
     }
 
     /// The folder.
@@ -169,9 +172,11 @@ mod tests {
         let directory = DirectoryId::new("w").unwrap();
         journal.snapshots.insert(directory.clone(), Snapshot::new(directory.clone()));
         journal.memory.blind.insert(directory.clone());
+        journal.memory.approvals.insert(Digest([1; 32]), planner::Verdict::Approved);
         journal.save().unwrap();
         drop(journal);
         let journal = Journal::open(path).unwrap();
+        assert!(journal.memory.approvals.is_empty(), "an override holds for one run");
         assert!(!journal.is_first_contact && journal.memory.blind.contains(&directory));
         assert!(journal.snapshots.contains_key(&directory));
     }

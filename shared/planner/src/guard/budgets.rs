@@ -1,9 +1,12 @@
 //! Budgets over several cases of one target.
 
+use std::collections::BTreeSet;
+
 use model::{CaseKind, EdgeOp, GuardName, GuardVerdict, Span, Time};
 
 use crate::{
     Occasion, PlanHold, WindowKind,
+    guard::holds,
     judge::{Draft, Judge},
     mirror::Mirror,
 };
@@ -11,28 +14,41 @@ use crate::{
 const DAY: Span = Span::from_secs(24 * 60 * 60);
 const WEEK: Span = Span::from_secs(7 * 24 * 60 * 60);
 
-/// Holds every removal whose source itself lost much since the sweep before. A leaver is held up by nothing but the
-/// budget of deactivations.
+/// Holds every removal whose source itself lost much since the sweep before, and whatever was held for that once: the
+/// next sweep finds nothing lost any more, and says nothing about whether the loss was meant. A leaver is held up by
+/// nothing but the budget of deactivations.
 pub(super) fn source_shrink(judge: &mut Judge<'_>) {
-    let guard = &judge.policy.guard;
-    let shrunk: Vec<Option<(u64, u64)>> =
-        judge.mirrors.iter().map(|mirror| shrinkage(mirror, guard.emptied_group_from)).collect();
-    for draft in judge.out.drafts.iter_mut().filter(|draft| draft.removals > 0) {
-        let worst = draft.sources.iter().filter_map(|source| *shrunk.get(*source)?);
-        let Some((lost, before)) = worst.max_by_key(|(lost, before)| lost * 10_000 / before.max(&1)) else { continue };
-        let percent = (lost * 100).div_ceil(before.max(1));
-        draft.guards.push(GuardVerdict {
-            guard: GuardName::SourceShrink,
-            found: percent,
-            limit: guard.source_shrink_percent,
-        });
-        if lost * 100 > before * guard.source_shrink_percent {
-            draft.hold(
-                GuardName::SourceShrink,
-                format!("the source lost {lost} of {before} rows since it was read before"),
-            );
+    let limit = judge.policy.guard.source_shrink_percent;
+    let least = judge.policy.guard.emptied_group_from;
+    let shrunk: Vec<Option<(u64, u64)>> = judge.mirrors.iter().map(|mirror| shrinkage(mirror, least)).collect();
+    let worst = |sources: &BTreeSet<usize>| {
+        let lost = sources.iter().filter_map(|source| *shrunk.get(*source)?);
+        lost.max_by_key(|(lost, before)| lost * 10_000 / before.max(&1))
+    };
+    let too_much = |(lost, before): (u64, u64)| lost * 100 > before * limit;
+    // What cannot be judged yet was lost in the same blow.
+    for (key, sources) in std::mem::take(&mut judge.out.undecided) {
+        if worst(&sources).is_some_and(too_much) {
+            let hold = holds::of_removals(judge, &key, GuardName::SourceShrink);
+            judge.out.plan_holds.insert(hold);
         }
     }
+    let mut drafts = std::mem::take(&mut judge.out.drafts);
+    for draft in drafts.iter_mut().filter(|draft| draft.removals > 0) {
+        let lost = worst(&draft.sources);
+        if let Some((lost, before)) = lost {
+            let found = (lost * 100).div_ceil(before.max(1));
+            draft.guards.push(GuardVerdict { guard: GuardName::SourceShrink, found, limit });
+        }
+        let hold = holds::of_removals(judge, &draft.key, GuardName::SourceShrink);
+        if let Some((lost, before)) = lost.filter(|lost| too_much(*lost)) {
+            draft.hold(hold.guard, format!("the source lost {lost} of {before} rows since it was read before"));
+            judge.out.plan_holds.insert(hold);
+        } else if judge.out.plan_holds.contains(&hold) {
+            draft.hold(hold.guard, "held since the source lost much at once; it did not come back".to_owned());
+        }
+    }
+    judge.out.drafts = drafts;
 }
 
 /// How many rows the last complete reads of a source lost, and of how many: users, groups or memberships, whichever
@@ -55,14 +71,14 @@ pub(super) fn per_plan(judge: &mut Judge<'_>) {
         let limit = budget.limit(judge.target.observed);
         let counted = |draft: &Draft| if op == EdgeOp::Remove { draft.removals } else { draft.additions };
         let target = judge.target.id.clone();
-        let hold_of = |draft: &Draft| PlanHold { target: target.clone(), name: draft.key.clone(), op };
+        let hold_of = |draft: &Draft| PlanHold { target: target.clone(), name: draft.key.clone(), op, guard };
         let total: u64 = judge.out.drafts.iter().filter(|draft| draft.counts()).map(&counted).sum();
         let judged = judge.occasion != Occasion::Event;
         for draft in judge.out.drafts.iter_mut().filter(|draft| draft.counts() && counted(draft) > 0) {
             if judged {
                 draft.guards.push(GuardVerdict { guard, found: total, limit });
             }
-            let held = if judged { total > limit } else { judge.memory.plan_holds.contains(&hold_of(draft)) };
+            let held = if judged { total > limit } else { judge.out.plan_holds.contains(&hold_of(draft)) };
             if held {
                 let reason = if judged {
                     format!("{total} changes in this direction at once, {limit} allowed")

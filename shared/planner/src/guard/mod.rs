@@ -5,6 +5,7 @@
 //! seats; then what people said. Protection came before everything: what is protected is in no case at all.
 
 mod budgets;
+pub(crate) mod holds;
 pub(crate) mod protect;
 mod seats;
 

@@ -39,6 +39,9 @@ impl Judge<'_> {
         let pin = memory.pins.get(&(self.target.id.clone(), group.key.clone()));
         if let Some(blind) = self.blind_source(group) {
             let edges = group.adds.len() + group.removes.len();
+            if !group.removes.is_empty() {
+                self.undecided(group);
+            }
             if edges > 0 || !matches!(group.bound, Bound::Pinned(_)) {
                 self.wait(group, WaitWhy::SourceBlind { directory: blind }, edges);
             }

@@ -55,7 +55,10 @@ pub(crate) struct Out {
     /// How many groups each waiting person waits for: (source, person).
     pub(crate) waiting: BTreeMap<(usize, u32), u64>,
     pub(crate) sources: BTreeMap<(DirectoryId, String), (DirectoryId, GroupId)>,
+    /// What stays held though its guard may not find it again: carried over, and new.
     pub(crate) plan_holds: BTreeSet<PlanHold>,
+    /// Groups with removals that no case could be made of yet, by folded name, and the sources that fill them.
+    pub(crate) undecided: BTreeMap<String, BTreeSet<usize>>,
     /// Leavers whose account begins (`Some`) or ends (`None`) to wait: (target, source, person).
     pub(crate) leaving: BTreeMap<(DirectoryId, DirectoryId, AccountId), Option<Time>>,
     pub(crate) needs: BTreeSet<Fact>,
@@ -64,6 +67,7 @@ pub(crate) struct Out {
 impl Judge<'_> {
     /// Judges the whole target. `people` are those for whom the rules about accounts have something to do.
     pub(crate) fn run(mut self, people: &accounts::Pending) -> (Option<TargetPlan>, Out) {
+        self.out.plan_holds = guard::holds::carried(&self);
         for at in &self.target.loud {
             if let Some(group) = self.target.at(*at) {
                 self.group(group);

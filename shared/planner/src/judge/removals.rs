@@ -40,9 +40,11 @@ impl Judge<'_> {
             return;
         }
         if !complete {
+            self.undecided(known.group);
             return self.wait(known.group, WaitWhy::TargetRead { group: known.id.clone() }, count);
         }
         if let Some(gap) = self.gap(known.group) {
+            self.undecided(known.group);
             return self.wait(known.group, gap, count);
         }
         if !sorted.ordinary.is_empty() {
@@ -110,21 +112,28 @@ impl Judge<'_> {
         let raw = raw as u64;
         let limit = guard::per_group(self.policy, group, rule, EdgeOp::Remove);
         draft.measure(GuardName::PerGroupRemovals, raw, limit, &["removals from one group"]);
-        let left = group.observed.saturating_add(group.adds.len() as u64).saturating_sub(group.removes.len() as u64);
         let from = guard::emptied_from(group, rule, &self.policy.rules);
-        if left == 0 && group.observed >= from {
+        let hold = guard::holds::of_removals(self, &group.key, GuardName::EmptiedGroup);
+        if guard::holds::left(group) == 0 && (group.observed >= from || self.out.plan_holds.contains(&hold)) {
             draft.guards.push(model::GuardVerdict {
                 guard: GuardName::EmptiedGroup,
                 found: group.observed,
                 limit: from,
             });
             draft.hold(GuardName::EmptiedGroup, format!("a group of {} would become empty", group.observed));
+            self.out.plan_holds.insert(hold);
         }
         for (directory, holder) in waits {
             let edges = draft.steps.len();
             self.wait(group, WaitWhy::CompleteRead { directory, group: holder }, edges);
         }
         self.out.drafts.push(draft);
+    }
+
+    /// Notes that a group has removals that cannot be judged yet.
+    pub(crate) fn undecided(&mut self, group: &TargetGroup) {
+        let sources = group.claims.iter().map(|claim| claim.source).collect();
+        self.out.undecided.insert(group.key.clone(), sources);
     }
 
     fn proof(&self, fact: &LostFact) -> Proof {
@@ -222,6 +231,7 @@ impl Judge<'_> {
         }
         let Some((rule_id, source, Some(source_group))) = self.origin(group) else { return };
         if let Some(gap) = self.gap(group) {
+            self.undecided(group);
             return self.wait(group, gap, group.removes.len());
         }
         let reason = Reason::SourceDeleted { rule: rule_id, source, group: source_group };

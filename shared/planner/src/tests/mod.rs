@@ -6,6 +6,7 @@ mod contact;
 mod default_groups;
 mod guards;
 mod history;
+mod holds;
 mod identity;
 mod people;
 mod properties;

@@ -1,7 +1,7 @@
 //! Loading what the reconciler remembers, once, when it takes a tenant over.
 
 use deadpool_postgres::Transaction;
-use model::{CommandId, EdgeOp, Fact, Lane, LinkHow, Span, TenantId, Time};
+use model::{CommandId, EdgeOp, Fact, GuardName, Lane, LinkHow, Span, TenantId, Time};
 use tokio_postgres::{IsolationLevel, Row};
 
 use super::rows::{
@@ -173,13 +173,15 @@ async fn open(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows) 
 async fn holds(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows) -> Result<(), StoreError> {
     const HOLD: &str = "plan.plan_hold";
     const LEAVING: &str = "plan.leaving";
-    let select = "select target, name, op from plan.plan_hold where tenant = $1 order by target, name, op";
+    let select = "select target, name, op, guard from plan.plan_hold where tenant = $1
+                   order by target, name, op, guard";
     for row in sql::query(tx, select, &[&tenant.as_str()]).await? {
-        let op: &str = row.try_get(2)?;
+        let (op, guard): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
         memory.plan_holds.push(PlanHoldRow {
             target: row.directory(HOLD, 0)?,
             name: row.try_get(1)?,
             op: EdgeOp::parse(op).ok_or_else(|| StoreError::corrupt(HOLD, format!("op \"{op}\"")))?,
+            guard: GuardName::parse(guard).ok_or_else(|| StoreError::corrupt(HOLD, format!("guard \"{guard}\"")))?,
         });
     }
     let select = "select target, source, person, since_at from plan.leaving where tenant = $1

@@ -1,6 +1,8 @@
 //! The rows of schema `plan` as values.
 
-use model::{AccountId, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, Lane, LinkHow, Time};
+use model::{
+    AccountId, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, GuardName, Lane, LinkHow, Time,
+};
 
 use crate::OutboxMessage;
 
@@ -211,7 +213,7 @@ pub struct HeldRow {
     pub state: CaseState,
 }
 
-/// Changes of one group in one direction that the budget of the whole plan holds.
+/// Changes of one group in one direction that stay held, by the guard that found them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanHoldRow {
     /// At which target.
@@ -220,6 +222,8 @@ pub struct PlanHoldRow {
     pub name: String,
     /// Which direction.
     pub op: EdgeOp,
+    /// Which guard holds them.
+    pub guard: GuardName,
 }
 
 /// A leaver's account that waits for the end of its grace.

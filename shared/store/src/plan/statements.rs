@@ -166,11 +166,12 @@ fn holds<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
         let targets: Vec<&str> = holds.iter().map(|hold| hold.target.as_str()).collect();
         let names: Vec<String> = holds.iter().map(|hold| sql::clean(&hold.name)).collect();
         let ops: Vec<&str> = holds.iter().map(|hold| hold.op.as_str()).collect();
+        let guards: Vec<&str> = holds.iter().map(|hold| hold.guard.as_str()).collect();
         batch.add("delete from plan.plan_hold where tenant = $1", values![tenant.as_str()]);
         batch.add(
-            "insert into plan.plan_hold (tenant, target, name, op)
-             select $1, r.* from unnest($2::text[], $3::text[], $4::text[]) as r on conflict do nothing",
-            values![tenant.as_str(), targets, names, ops],
+            "insert into plan.plan_hold (tenant, target, name, op, guard)
+             select $1, r.* from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as r on conflict do nothing",
+            values![tenant.as_str(), targets, names, ops, guards],
         );
     }
     if let Some(leaving) = &turn.leaving {

@@ -1,4 +1,4 @@
-use model::{Digest, EdgeOp, Lane, LinkHow, Span, Time};
+use model::{Digest, EdgeOp, GuardName, Lane, LinkHow, Span, Time};
 use store::StoreError;
 use store::console::Decider;
 use store::plan::{
@@ -60,7 +60,12 @@ fn full_turn() -> Turn {
             source: Some((id("workspace"), group("s"))),
             pinned_at: Time(5),
         }],
-        plan_holds: Some(vec![PlanHoldRow { target: id("cloud"), name: "eng".to_owned(), op: EdgeOp::Remove }]),
+        plan_holds: Some(vec![PlanHoldRow {
+            target: id("cloud"),
+            name: "eng".to_owned(),
+            op: EdgeOp::Remove,
+            guard: GuardName::SourceShrink,
+        }]),
         leaving: Some(vec![LeavingRow {
             target: id("cloud"),
             source: id("workspace"),
