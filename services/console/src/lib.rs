@@ -59,7 +59,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bus::{Bus, BusOptions};
 use policy::Policy;
@@ -74,9 +73,6 @@ pub use tokens::{Person, Role, Tokens};
 
 use state::Api;
 use tokens::TokenFile;
-
-/// How often PostgreSQL and NATS are asked whether they are there, and the token file is read.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Connections to PostgreSQL. People ask seldom, and monitors one at a time.
 const CONNECTIONS: usize = 4;
@@ -139,19 +135,7 @@ pub async fn run(options: ConsoleOptions, shutdown: Shutdown) -> Result<(), Faul
     let state = Api::new(store.clone(), bus.clone(), clock, metrics.clone(), token_file, hosts, policies);
     let stop = shutdown.soft().clone();
     shutdown.spawn(health::serve(health_listener, health.clone(), metrics, stop.clone()));
-    let looking = state.clone();
-    let end = shutdown.clone();
-    shutdown.spawn(async move {
-        loop {
-            note(&postgres, looking.store().ping().await);
-            note(&nats, looking.inner.bus.ping().await);
-            note(&file, looking.inner.tokens.refresh().map_err(|fault| fault.message));
-            tokio::select! {
-                () = end.begun() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        }
-    });
+    shutdown.spawn(health::watch(needs(&state, [postgres, nats, file]), stop.clone()));
     tracing::info!(event.name = "rollcall.console.listening", %address, "operators' API is up");
     let served = axum::serve(listener, routes::router(state)).with_graceful_shutdown(stop.cancelled_owned());
     let served = served.await.map_err(|cause| Fault::cannot_listen(&address, &cause));
@@ -160,11 +144,19 @@ pub async fn run(options: ConsoleOptions, shutdown: Shutdown) -> Result<(), Faul
     served
 }
 
-fn note<E: std::fmt::Display>(condition: &health::Readiness, result: Result<(), E>) {
-    match result {
-        Ok(()) => condition.ready(),
-        Err(error) => condition.not_ready(error.to_string()),
-    }
+/// What `/readyz` tells of.
+fn needs(state: &Api, [postgres, nats, file]: [health::Readiness; 3]) -> Vec<(health::Readiness, health::Probe)> {
+    let (store, bus, tokens) = (state.clone(), state.clone(), state.clone());
+    let of_store = move || {
+        let store = store.clone();
+        async move { store.store().ping().await.map_err(|error| error.to_string()) }
+    };
+    let of_bus = move || {
+        let bus = bus.clone();
+        async move { bus.inner.bus.ping().await.map_err(|error| error.to_string()) }
+    };
+    let of_tokens = move || std::future::ready(tokens.inner.tokens.refresh().map_err(|fault| fault.message));
+    vec![(postgres, health::probe(of_store)), (nats, health::probe(of_bus)), (file, health::probe(of_tokens))]
 }
 
 /// The names that the API answers to: loopback with our port, and those of the proxy.

@@ -30,8 +30,8 @@ mod wake;
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, Outlet, Relay, RelayOptions};
-use runtime::{Clock, Exit, Fault, Shutdown, fault::without_password, health, metrics};
+use bus::{Bus, BusError, Outlet, Relay, RelayOptions};
+use runtime::{Clock, Fault, Shutdown, health, metrics};
 use store::{Role, Schema, Store, StoreError};
 
 pub use options::Options;
@@ -71,8 +71,7 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let database = health.require("postgres");
     let broker = health.require("nats");
     let store = connect_store(&options).await?;
-    let url = options.service.nats_url();
-    let bus = Bus::connect(url, "reconciler").await.map_err(|error| Fault::nats_unreachable(url, &error))?;
+    let bus = connect_bus(&options).await?;
     // These two end last: until then the process says how it is, and what the last turns committed still goes out.
     let last = tokio_util::sync::CancellationToken::new();
     let serving = health::serve(listener, health.clone(), metrics::process().clone(), last.clone());
@@ -82,7 +81,8 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
             tracing::error!(%error, "the health endpoint stopped");
         }
     });
-    shutdown.spawn(watch_conditions(store.clone(), bus.clone(), database, broker, shutdown.clone()));
+    let needs = needs(&store, &bus, database, broker);
+    shutdown.spawn(health::watch(needs, shutdown.soft().clone()));
     let outlet = Outlet::default();
     let relay = Relay {
         bus: bus.clone(),
@@ -108,33 +108,36 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
 async fn connect_store(options: &Options) -> Result<Store, Fault> {
     let url = options.service.database_url();
     let role = options.service.role_set.then_some(Role::Reconciler);
-    Store::connect(url, role, CONNECTIONS).await.map_err(|error| match error {
-        StoreError::Unreachable(cause) => Fault::postgres_unreachable(url, &cause),
-        other => Fault::new("E0131", Exit::Error, format!("{}: {other}", without_password(url)))
-            .help("run the migrations (`rollcall up` does), and check that this user may take the reconciler's role"),
+    Store::connect(url, role, CONNECTIONS).await.map_err(|error| match &error {
+        StoreError::Unreachable(_) => Fault::postgres_unreachable(url, &error.why()),
+        other => Fault::postgres_refuses(url, "reconciler", other),
     })
 }
 
-/// Looks every two seconds whether what we need is there.
-async fn watch_conditions(
-    store: Store,
-    bus: Bus,
+async fn connect_bus(options: &Options) -> Result<Bus, Fault> {
+    let url = options.service.nats_url();
+    Bus::connect(url, "reconciler").await.map_err(|error| match &error {
+        BusError::Address | BusError::Unreachable(_) => Fault::nats_unreachable(url, &error),
+        BusError::NoRoom { .. } => Fault::nats_has_no_room(url, &error),
+        _ => Fault::nats_refuses(url, &error),
+    })
+}
+
+/// What `/readyz` tells of.
+fn needs(
+    store: &Store,
+    bus: &Bus,
     database: health::Readiness,
     broker: health::Readiness,
-    shutdown: Shutdown,
-) {
-    loop {
-        match store.ping().await {
-            Ok(()) => database.ready(),
-            Err(error) => database.not_ready(error.to_string()),
-        }
-        match bus.ping().await {
-            Ok(()) => broker.ready(),
-            Err(error) => broker.not_ready(error.to_string()),
-        }
-        tokio::select! {
-            () = shutdown.begun() => return,
-            () = tokio::time::sleep(Duration::from_secs(2)) => {}
-        }
-    }
+) -> Vec<(health::Readiness, health::Probe)> {
+    let (store, bus) = (store.clone(), bus.clone());
+    let of_store = move || {
+        let store = store.clone();
+        async move { store.ping().await.map_err(|error| error.to_string()) }
+    };
+    let of_bus = move || {
+        let bus = bus.clone();
+        async move { bus.ping().await.map_err(|error| error.to_string()) }
+    };
+    vec![(database, health::probe(of_store)), (broker, health::probe(of_bus))]
 }

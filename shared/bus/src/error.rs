@@ -19,6 +19,18 @@ pub enum BusError {
         /// What the server says.
         reason: String,
     },
+    /// The server has no room for a stream, however small.
+    #[error(
+        "nats has no room for the stream {stream} ({reason}): the streams need at least {} MB on its disk", needs >> 20
+    )]
+    NoRoom {
+        /// Which.
+        stream: &'static str,
+        /// What all streams need at least, in bytes.
+        needs: i64,
+        /// What the server says.
+        reason: String,
+    },
     /// A consumer could not be declared or found.
     #[error("the consumer {consumer} could not be opened ({reason}): run the bootstrap, or allow declaring")]
     NoConsumer {

@@ -19,9 +19,13 @@ mod error;
 pub mod outgoing;
 mod publish;
 mod relay;
+mod room;
 mod topology;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_nats::jetstream::{self, context::ContextBuilder};
 use tracing::{debug, info, warn};
@@ -66,6 +70,8 @@ struct Inner {
     client: async_nats::Client,
     jetstream: jetstream::Context,
     options: BusOptions,
+    /// The stream that could not be declared when that was tried last, if it still is missing.
+    trouble: Mutex<Option<StreamName>>,
 }
 
 impl std::fmt::Debug for Bus {
@@ -108,22 +114,38 @@ impl Bus {
             .map_err(|_| BusError::Unreachable("no answer within five seconds".to_owned()))?
             .map_err(|error| BusError::Unreachable(error.to_string()))?;
         let jetstream = ContextBuilder::new().timeout(ANSWER_WITHIN).ack_timeout(ANSWER_WITHIN).build(client.clone());
-        let bus = Self { inner: Arc::new(Inner { client, jetstream, options }) };
+        let bus = Self { inner: Arc::new(Inner { client, jetstream, options, trouble: Mutex::default() }) };
         if options.declare {
             bus.declare().await?;
         }
         Ok(bus)
     }
 
-    /// Proves that the server answers: for readiness.
+    /// Proves that the server answers, and that no stream is missing that could not be declared when it was needed: for
+    /// readiness.
     ///
     /// # Errors
-    /// When it does not within two seconds.
+    /// When it does not within two seconds; why a stream cannot be declared.
     pub async fn ping(&self) -> Result<(), BusError> {
         match tokio::time::timeout(ANSWER_WITHIN, self.inner.client.flush()).await {
-            Ok(Ok(())) if self.is_connected() => Ok(()),
-            Ok(Err(error)) => Err(BusError::Unreachable(error.to_string())),
-            _ => Err(BusError::Unreachable("the connection is down".to_owned())),
+            Ok(Ok(())) if self.is_connected() => {}
+            Ok(Err(error)) => return Err(BusError::Unreachable(error.to_string())),
+            _ => return Err(BusError::Unreachable("the connection is down".to_owned())),
+        }
+        let trouble = *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(stream) => self.declare_stream(stream).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers that a stream could not be declared, or that it could.
+    pub(crate) fn note_trouble(&self, stream: StreamName, failed: bool) {
+        let mut trouble = self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed {
+            *trouble = Some(stream);
+        } else if *trouble == Some(stream) {
+            *trouble = None;
         }
     }
 

@@ -58,7 +58,8 @@ impl StreamName {
         }
     }
 
-    const fn bytes(self) -> i64 {
+    /// The full cap; see `room` for disks that are too small for it.
+    pub(crate) const fn bytes(self) -> i64 {
         match self {
             Self::Directory => 1 << 30,
             Self::Command | Self::Outcome => 2 << 30,
@@ -66,7 +67,7 @@ impl StreamName {
         }
     }
 
-    fn config(self, replicas: usize) -> stream::Config {
+    pub(crate) fn config(self, replicas: usize) -> stream::Config {
         stream::Config {
             name: self.as_str().to_owned(),
             subjects: self.subjects(),
@@ -197,7 +198,8 @@ impl Bus {
     /// Declares every stream that is missing. One that exists is left as it is: an operator may have changed its cap.
     ///
     /// # Errors
-    /// [`BusError::NoStream`] when the server refuses or does not answer.
+    /// [`BusError::NoStream`] when the server refuses or does not answer, [`BusError::NoRoom`] when its disk is too
+    /// small even for small streams. [`Bus::ping`] goes on saying so until they are there.
     pub async fn declare(&self) -> Result<(), BusError> {
         for stream in StreamName::ALL {
             self.declare_stream(stream).await?;
@@ -206,10 +208,12 @@ impl Bus {
     }
 
     pub(crate) async fn declare_stream(&self, stream: StreamName) -> Result<(), BusError> {
-        let name = stream.as_str();
-        let config = stream.config(self.options().replicas);
-        let declared = self.jetstream().get_or_create_stream(config).await;
-        declared.map(|_| ()).map_err(|error| BusError::NoStream { stream: name, reason: error.to_string() })
+        let declared = match self.declare_of(stream, stream.bytes()).await {
+            Err(BusError::NoRoom { .. }) => self.declare_small().await,
+            other => other,
+        };
+        self.note_trouble(stream, declared.is_err());
+        declared
     }
 
     /// Opens the consumer; declares it and its stream first where that is allowed and needed.

@@ -82,6 +82,25 @@ impl Fault {
             .help("start nats-server with JetStream (`-js`), or give its address with --nats or ROLLCALL_NATS")
     }
 
+    /// NATS answers, and has no room for the streams: waiting does not help. `url` may hold a password; it is not shown.
+    pub fn nats_has_no_room(url: &str, cause: &dyn fmt::Display) -> Self {
+        Self::new("E0136", Exit::Error, format!("NATS at {} cannot hold what passes: {cause}", without_password(url)))
+            .help("make room on its disk, or let it use more of it (`max_file_store` of its `jetstream` section)")
+    }
+
+    /// NATS answers, and refuses a stream. `url` may hold a password; it is not shown.
+    pub fn nats_refuses(url: &str, cause: &dyn fmt::Display) -> Self {
+        Self::new("E0137", Exit::TryLater, format!("NATS at {} refuses: {cause}", without_password(url)))
+            .help("start it with JetStream (`-js`), and let this user declare streams, or have them declared")
+    }
+
+    /// PostgreSQL answers, and refuses a service. `url` may hold a password; it is not shown.
+    pub fn postgres_refuses(url: &str, service: &str, cause: &dyn fmt::Display) -> Self {
+        let help =
+            format!("run the migrations (`rollcall up` does), and check that this user may take the {service}'s role");
+        Self::new("E0131", Exit::Error, format!("{}: {cause}", without_password(url))).help(help)
+    }
+
     /// PostgreSQL does not answer. `url` may hold a password; it is not shown.
     pub fn postgres_unreachable(url: &str, cause: &dyn fmt::Display) -> Self {
         Self::new(

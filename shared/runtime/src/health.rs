@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -20,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::metrics::Metrics;
+
+/// How often it is looked whether what a process needs is there.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What a process knows of its own health. Clones share it.
 #[derive(Clone, Debug)]
@@ -192,6 +197,47 @@ impl Readiness {
     /// It is not, and why: one line, no secret.
     pub fn not_ready(&self, reason: impl AsRef<str>) {
         self.health.set(&self.name, false, reason.as_ref());
+    }
+}
+
+/// What tells whether something that the process needs is there; why not, in one line without a secret.
+pub type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// A probe of a function.
+pub fn probe<Look, Looked>(look: Look) -> Probe
+where
+    Look: Fn() -> Looked + Send + Sync + 'static,
+    Looked: Future<Output = Result<(), String>> + Send + 'static,
+{
+    Box::new(move || Box::pin(look()))
+}
+
+/// Looks every two seconds whether what the process needs is there, until `stop` fires. What turns bad or good again is
+/// logged once.
+pub async fn watch(needs: Vec<(Readiness, Probe)>, stop: CancellationToken) {
+    let mut told: Vec<Option<String>> = vec![None; needs.len()];
+    loop {
+        for ((readiness, probe), told) in needs.iter().zip(&mut told) {
+            let reason = probe().await.err();
+            match &reason {
+                None => readiness.ready(),
+                Some(reason) => readiness.not_ready(reason),
+            }
+            if *told != reason {
+                let need = readiness.name.as_str();
+                match &reason {
+                    None => tracing::info!(event.name = "rollcall.health.ready", need, "what was missing is there"),
+                    Some(reason) => {
+                        tracing::warn!(event.name = "rollcall.health.not_ready", need, %reason, "not ready");
+                    }
+                }
+                *told = reason;
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
     }
 }
 

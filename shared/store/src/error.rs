@@ -66,6 +66,15 @@ impl StoreError {
         matches!(self, Self::Unreachable(_) | Self::Conflict(_))
     }
 
+    /// What the server or the network said, for the operator's eyes.
+    pub fn why(&self) -> String {
+        let source = match self {
+            Self::Unreachable(cause) => cause.source().map(ToString::to_string).or_else(|| Some(cause.to_string())),
+            _ => None,
+        };
+        source.unwrap_or_else(|| self.to_string())
+    }
+
     /// A row that no version of this program writes.
     pub(crate) fn corrupt(table: &'static str, why: impl std::fmt::Display) -> Self {
         Self::Corrupt { table, why: why.to_string() }

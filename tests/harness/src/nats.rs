@@ -31,11 +31,13 @@ pub struct NatsOptions {
     /// Sync every message to disk before it is acknowledged, as in production. Servers before 2.10 refuse the key and
     /// run without.
     pub sync_always: bool,
+    /// How much of the disk the server may use, in megabytes; `None`: as much as it likes.
+    pub max_file_store: Option<u32>,
 }
 
 impl Default for NatsOptions {
     fn default() -> Self {
-        Self { server: NatsServer::Distribution, sync_always: true }
+        Self { server: NatsServer::Distribution, sync_always: true, max_file_store: None }
     }
 }
 
@@ -152,8 +154,9 @@ impl Nats {
         let store = folder.path().join("store");
         let config = format!(
             "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\n\
-             jetstream {{ store_dir: \"{}\"\n max_mem: 256MB\n max_file: 8GB\n {sync} }}\n{}",
+             jetstream {{ store_dir: \"{}\"\n max_mem: 256MB\n max_file: {}MB\n {sync} }}\n{}",
             store.display(),
+            options.max_file_store.unwrap_or(8 << 10),
             extra(port)
         );
         std::fs::write(folder.path().join("nats.conf"), config)?;
@@ -195,7 +198,7 @@ impl NatsCluster {
     /// # Errors
     /// When they are not there or do not find together.
     pub async fn start() -> Result<Self> {
-        let options = NatsOptions { server: NatsServer::Current, sync_always: true };
+        let options = NatsOptions { server: NatsServer::Current, ..NatsOptions::default() };
         let route_ports = [ports::free()?, ports::free()?, ports::free()?];
         let routes: Vec<String> = route_ports.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
         let routes = routes.join(", ");

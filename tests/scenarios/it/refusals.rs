@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::{Postgres, Service, ports};
+use harness::{Nats, NatsOptions, Postgres, Service, ports};
 use scenarios::{Company, Outside, Said};
 use serde_json::json;
 
@@ -138,5 +138,37 @@ async fn services_without_nats_or_postgres_end_with_75_and_with_a_wrong_policy_w
         assert!(code == 64 && said.contains("membrs"), "{binary}: {code} {said}");
     }
     assert_eq!(outside.sequence(), before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nats_without_room_is_told_at_once_and_one_that_is_not_there_after_a_while() -> Result<()> {
+    let outside = outside().await?;
+    let postgres = Postgres::fast().await?;
+    let database = postgres.database("empty").await?;
+    store::migrate(&database).await?;
+    let nats = Nats::start_with(NatsOptions { max_file_store: Some(64), ..NatsOptions::default() }).await?;
+    let policy = [format!("--policy={}", outside.policy().display())];
+    for binary in SERVICES {
+        let (code, said) = ends(binary, &nats.url(), &database, &policy).await?;
+        assert!(code == 1 && said.contains("E0136") && said.contains("max_file_store"), "{binary}: {code} {said}");
+    }
+    let up = |nats: &str, folder: &str| {
+        let folder = outside.folder.path().join(folder);
+        ["up".to_owned(), format!("--policy={}", outside.policy().display()), format!("--nats={nats}")]
+            .into_iter()
+            .chain([format!("--database={database}"), format!("--data={}", folder.display())])
+            .chain(["--console=127.0.0.1:0".to_owned()])
+            .collect::<Vec<_>>()
+    };
+    let mut service = Service::spawn("rollcall", up(&nats.url(), "one"))?;
+    let code = service.wait(Duration::from_secs(20)).await?.code();
+    let said = service.lines().all().join("\n");
+    assert!(code == Some(1) && said.contains("E0136") && said.contains("at least 84 MB"), "{code:?} {said}");
+    let nowhere = format!("nats://127.0.0.1:{}", ports::free()?);
+    let mut service = Service::spawn("rollcall", up(&nowhere, "two"))?;
+    let code = service.wait(Duration::from_secs(40)).await?.code();
+    let said = service.lines().all().join("\n");
+    assert!(code == Some(75) && said.contains("E0101"), "{code:?} {said}");
     Ok(())
 }

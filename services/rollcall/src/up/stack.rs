@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use bus::{Bus, BusError};
 use runtime::{Exit, Fault, Shutdown};
 use store::StoreError;
 use tokio::{
@@ -18,7 +19,12 @@ use super::{
     private::{Private, lock},
     tokens,
 };
-use crate::services::options;
+use crate::{services::options, show};
+
+/// How long a service may take until it can begin.
+const BEGIN_WITHIN: Duration = Duration::from_secs(60);
+/// A service that went on for so long had begun.
+const RAN: Duration = Duration::from_secs(15);
 
 /// What to start, and with what.
 #[derive(Debug, Clone)]
@@ -73,6 +79,7 @@ impl Stack {
         };
         let (nats_url, database_url) = (url(&settings.nats, &nats), url(&settings.database, &postgres));
         migrate(&database_url).await?;
+        declare(&nats_url).await?;
         let local = tokens::local(&settings.folder)?;
         let token = settings.tokens.is_none().then(|| local.token.clone());
         let console = free(settings.console)?;
@@ -148,7 +155,8 @@ impl Stack {
         Ok(())
     }
 
-    /// Runs a service, and again after a while when what it needs was out of reach.
+    /// Runs a service, and again after a while when what it needs was out of reach. Each new reason is told at once. One
+    /// that cannot begin for [`BEGIN_WITHIN`] is given up; one that ran before is tried again for as long as it takes.
     fn spawn<Run, Ended>(&mut self, report: &mpsc::Sender<Fault>, run: Run)
     where
         Run: Fn(Shutdown) -> Ended + Send + Sync + 'static,
@@ -158,11 +166,20 @@ impl Stack {
         self.shutdowns.push(end.clone());
         let report = report.clone();
         self.running.push(tokio::spawn(async move {
+            let begun = runtime::clock::monotonic();
+            let (mut told, mut ran) = (String::new(), false);
             while !end.has_begun() {
-                match run(end.clone()).await {
+                let started = runtime::clock::monotonic();
+                let ended = run(end.clone()).await;
+                ran |= is_over(started, RAN);
+                match ended {
                     Ok(()) => {}
-                    Err(fault) if fault.exit == Exit::TryLater => {
+                    Err(fault) if fault.exit == Exit::TryLater && (ran || !is_over(begun, BEGIN_WITHIN)) => {
                         tracing::warn!(%fault, "a service cannot go on now, trying again");
+                        if told != fault.message {
+                            show::note(&format!("{fault}\nTrying again …"));
+                            told.clone_from(&fault.message);
+                        }
                         tokio::select! {
                             () = end.begun() => {}
                             () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -176,6 +193,38 @@ impl Stack {
                 }
             }
         }));
+    }
+}
+
+/// Whether this long has passed since.
+fn is_over(since: std::time::Instant, time: Duration) -> bool {
+    runtime::clock::monotonic().saturating_duration_since(since) > time
+}
+
+/// Declares the streams, before several services do it at once. A private server may take a moment.
+///
+/// # Errors
+/// When NATS cannot be reached or refuses for ten seconds, or has no room.
+async fn declare(url: &str) -> Result<(), Fault> {
+    let until = runtime::clock::deadline(Duration::from_secs(10));
+    loop {
+        let error = match Bus::connect(url, "up").await {
+            Ok(bus) => {
+                // It was needed for this alone; nothing is lost when it is gone already.
+                let _gone = bus.close().await;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let fault = match &error {
+            BusError::NoRoom { .. } => return Err(Fault::nats_has_no_room(url, &error)),
+            BusError::Address | BusError::Unreachable(_) => Fault::nats_unreachable(url, &error),
+            _ => Fault::nats_refuses(url, &error),
+        };
+        if runtime::clock::deadline(Duration::ZERO) > until {
+            return Err(fault);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -7,4 +7,5 @@ mod control;
 mod deliveries;
 mod disposable;
 mod relay;
+mod room;
 mod support;

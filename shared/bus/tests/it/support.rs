@@ -24,7 +24,7 @@ pub(crate) fn servers() -> Vec<NatsServer> {
 
 /// A server and a connection.
 pub(crate) async fn start(server: NatsServer) -> (Nats, Bus) {
-    let nats = Nats::start_with(NatsOptions { server, sync_always: true }).await.unwrap();
+    let nats = Nats::start_with(NatsOptions { server, ..NatsOptions::default() }).await.unwrap();
     let bus = Bus::connect(&nats.url(), "test").await.unwrap();
     (nats, bus)
 }
