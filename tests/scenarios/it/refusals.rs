@@ -155,7 +155,7 @@ async fn a_nats_without_room_is_told_at_once_and_one_that_is_not_there_after_a_w
     }
     let up = |nats: &str, folder: &str| {
         let folder = outside.folder.path().join(folder);
-        ["up".to_owned(), format!("--policy={}", outside.policy().display()), format!("--nats={nats}")]
+        ["up".to_owned(), format!("--config={}", outside.policy().display()), format!("--nats={nats}")]
             .into_iter()
             .chain([format!("--database={database}"), format!("--data={}", folder.display())])
             .chain(["--console=127.0.0.1:0".to_owned()])

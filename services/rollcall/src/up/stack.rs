@@ -22,7 +22,7 @@ use super::{
 use crate::{services::options, show};
 
 /// How long a service may take until it can begin.
-const BEGIN_WITHIN: Duration = Duration::from_secs(60);
+const BEGIN_WITHIN: Duration = Duration::from_mins(1);
 /// A service that went on for so long had begun.
 const RAN: Duration = Duration::from_secs(15);
 
