@@ -1,18 +1,28 @@
 //! Plans as stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use contract::ops;
 use model::{Digest, EdgeOp, Plan};
 use serde::Deserialize;
+use store::audit::AuditEntry;
 use store::plan::CaseState;
 
+use crate::body::Body;
 use crate::cases::{self, Beside};
 use crate::failure::Failure;
 use crate::gate::{Asked, Parts1};
 use crate::state::Api;
+
+/// How many cases one request may name: as many as fit into its body.
+const CASES_MAX: usize = 900;
+
+/// How long the reconciler may take to answer: it finishes the turn in hand first.
+const HEARD_WITHIN: Duration = Duration::from_secs(20);
 
 /// How many plans a page has at most.
 const PAGE_MAX: u32 = 200;
@@ -81,6 +91,46 @@ pub(crate) async fn show(
     let cases = cases.collect();
     let document = serde_json::to_string(&plan).unwrap_or_default();
     Ok(Json(ops::PlanDetail { summary: Some(summary(&plan, number)), document, cases }))
+}
+
+/// `POST /plans/apply`: lets cases of the newest plan go where the schedule alone would not yet. All that are named stand
+/// in it, or nothing goes; what a guard holds waits for an approval all the same.
+pub(crate) async fn apply(
+    State(api): State<Api>,
+    asked: Asked,
+    Body(request): Body<ops::PlanApply>,
+) -> Result<Json<ops::Accepted>, Failure> {
+    if request.digests.is_empty() || request.digests.len() > CASES_MAX {
+        return Err(Failure::usage(format!("name between one and {CASES_MAX} cases")));
+    }
+    let newest = api.store().plans(&asked.tenant, None, 1).await?;
+    let Some(number) = newest.first().map(|row| row.number) else { return Err(Failure::not_found("plan")) };
+    let plan = api.store().plan(&asked.tenant, number).await?.ok_or_else(|| Failure::not_found("plan"))?;
+    let there: BTreeSet<String> = plan.cases().map(|(_, case)| case.digest.to_string()).collect();
+    let gone = request.digests.iter().filter(|digest| !there.contains(*digest)).count();
+    if gone > 0 {
+        let named = request.digests.len();
+        let failure = Failure::stale(format!("{gone} of {named} cases are not in plan {number}, the newest"))
+            .help("look at the plan of now with `rollcall plan --server`; nothing was applied");
+        return Err(api.refuse(&asked.tenant, &asked.person, "apply plan", failure).await);
+    }
+    let entry = AuditEntry {
+        at: api.now(),
+        actor: asked.person.name.clone(),
+        verb: "plan.applied".to_owned(),
+        key: format!("plan/{number}"),
+        before: Vec::new(),
+        after: request.digests.join(" ").into_bytes(),
+        cause: "asked by a person".to_owned(),
+    };
+    api.store().append_audit(&asked.tenant, &[entry]).await?;
+    let body = request.digests.join("\n").into_bytes();
+    if let Err(error) = api.inner.bus.ask(&asked.tenant, "apply", body, HEARD_WITHIN).await {
+        tracing::warn!(event.name = "rollcall.console.unheard", %error, "no reconciler heard that a plan is to be applied");
+        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "no reconciler answers")
+            .help("is it running? ask again when it is: nothing was applied"));
+    }
+    Ok(Json(ops::Accepted { message: format!("{} of plan {number} go", request.digests.len()) }))
 }
 
 fn summary(plan: &Plan, number: u64) -> ops::PlanSummary {

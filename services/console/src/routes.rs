@@ -38,6 +38,7 @@ pub fn routes() -> Vec<Route> {
         look("/status", get(status::show)),
         look("/plans", get(plans::list)),
         look("/plans/{number}", get(plans::show)),
+        act("/plans/apply", Role::Operator, post(plans::apply)),
         look("/cases", get(cases::list)),
         look("/cases/{digest}", get(cases::show)),
         act("/cases/verdict", Role::Approver, post(cases::verdict)),

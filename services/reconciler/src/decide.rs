@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Canonical as _, Case, Digest, Fact, Plan, PlanBody, ReadScope, Span, TargetPlan, Time, WaitWhy};
+use model::{Canonical as _, Case, Digest, EdgeOp, Fact, Plan, PlanBody, ReadScope, Span, TargetPlan, Time, WaitWhy};
 use planner::{ConflictDecision, Decision, Occasion, Verdict};
 use store::plan::{PlanRow, Turn, Verdicts};
 
@@ -120,13 +120,18 @@ fn summary(decision: &Decision) -> String {
     struct Summary {
         cases: usize,
         held: usize,
+        additions: usize,
+        removals: usize,
         steps: usize,
         refusals: usize,
         waits: usize,
     }
     let targets = &decision.plan.body.targets;
     let cases = || decision.plan.cases().map(|(_, case)| case);
+    let edges = |op| cases().map(|case| case.count(op)).sum();
     let summary = Summary {
+        additions: edges(EdgeOp::Add),
+        removals: edges(EdgeOp::Remove),
         cases: cases().count(),
         held: cases().filter(|case| !case.held.is_empty()).count(),
         steps: cases().map(|case| case.steps.len()).sum(),

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) const ACTOR: &str = "reconciler";
 
 /// Releases what may go: edges wait for a command of theirs, groups and accounts get one at once. While nothing new is
-/// `due`, only what a person approved goes. `ids` makes ids.
+/// `due`, only what a person approved or let go goes. `ids` makes ids.
 pub(crate) fn release(
     state: &mut State,
     decision: &Decision,
@@ -29,9 +29,13 @@ pub(crate) fn release(
     ids: &mut impl FnMut() -> CommandId,
 ) {
     let number = decision.plan.number.unwrap_or(0);
+    state.applied.expire(now);
     for (target, case) in decision.plan.cases() {
         let approved = state.memory.approvals.get(&case.digest) == Some(&Verdict::Approved);
-        if !case.is_released() || state.is_paused(target) || !(due || approved) {
+        let State { applied, memory, planner, .. } = &mut *state;
+        let fold = |name: &str| planner.policy().fold_group_name(target, name);
+        let let_go = applied.goes(target, case, memory, fold) || approved;
+        if !case.is_released() || state.is_paused(target) || !(due || let_go) {
             continue;
         }
         let mut gate = Gate { state: &mut *state, turn: &mut *turn, target, case, number, now, gone: 0 };

@@ -14,6 +14,7 @@
 //!
 //! It talks to no outside system and holds no outside credential.
 
+mod applied;
 mod decide;
 mod dispatch;
 mod gate;
@@ -31,6 +32,7 @@ mod wake;
 use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, Outlet, Relay, RelayOptions};
+use model::{Span, Time};
 use runtime::{Clock, Fault, Shutdown, health, metrics};
 use store::{Role, Schema, Store, StoreError};
 
@@ -83,6 +85,9 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     });
     let needs = needs(&store, &bus, database, broker);
     shutdown.spawn(health::watch(needs, shutdown.soft().clone()));
+    let (keep, of) = (Span::from_secs(u64::from(options.service.keep_days) * 24 * 3600), clock.clone());
+    let (end, now) = (shutdown.clone(), move || Time(of.now_micros()));
+    shutdown.spawn(store.clone().keep_pruned(Schema::Plan, keep, now, async move { end.begun().await }));
     let outlet = Outlet::default();
     let relay = Relay {
         bus: bus.clone(),

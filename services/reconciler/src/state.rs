@@ -14,7 +14,7 @@ use policy::Policy;
 use store::directory::DirectoryKey;
 use store::plan::{AccountOpenRow, CaseState, MemoryRows, Verdicts};
 
-use crate::dispatch::Pace;
+use crate::{applied::Applied, dispatch::Pace};
 
 /// One membership at a target, as the planner's memory keys it.
 pub(crate) type EdgeKey = (DirectoryId, GroupId, AccountId);
@@ -82,6 +82,8 @@ pub(crate) struct State {
     pub(crate) idle_letters: BTreeMap<u64, Time>,
     /// Targets paused over the bus, until this process ends; `*` is all.
     pub(crate) paused: BTreeSet<String>,
+    /// What a person let go where the schedule alone would not.
+    pub(crate) applied: Applied,
     pub(crate) sync_said: BTreeMap<DirectoryId, String>,
     /// A complete read came in since the last decision.
     pub(crate) swept: bool,
@@ -110,6 +112,7 @@ impl State {
             pace: BTreeMap::new(),
             idle_letters: BTreeMap::new(),
             paused: BTreeSet::new(),
+            applied: Applied::default(),
             sync_said: BTreeMap::new(),
             swept: true,
         };

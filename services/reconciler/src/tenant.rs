@@ -203,6 +203,10 @@ impl Session<'_> {
                 self.state.paused.remove(target);
             }
             "sync" => self.asked_until = now(&self.shared.clock).plus(ASKED_FOR),
+            "apply" => {
+                let until = now(&self.shared.clock).plus(ASKED_FOR);
+                self.state.applied.let_go(named, until);
+            }
             _ => {}
         }
     }

@@ -116,7 +116,7 @@ impl Alarm {
         let (bus, intake) = source(Intake::outcomes(tenant));
         let outcomes = Source { bus, intake, consumer: None };
         let (sender, requests) = mpsc::channel(64);
-        for verb in ["wake", "pause", "resume", "sync"] {
+        for verb in ["wake", "pause", "resume", "sync", "apply"] {
             shared.shutdown.spawn(hear(shared.bus.clone(), tenant.clone(), verb, sender.clone(), over.clone()));
         }
         let mut tick = tokio::time::interval(shared.options.tick);

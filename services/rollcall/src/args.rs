@@ -151,6 +151,9 @@ pub struct ApplyArgs {
     /// How to print the plan and the result.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub server: OptionalServer,
 }
 
 /// `up`.

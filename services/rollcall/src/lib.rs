@@ -45,6 +45,7 @@ async fn asynchronous(verb: Verb, quiet: bool) -> Result<Exit, Fault> {
     match verb {
         Verb::Plan(args) if args.server.server.is_some() => server::plan(&args).await,
         Verb::Plan(args) => local::plan::plan(&args, quiet).await,
+        Verb::Apply(args) if args.server.server.is_some() => server::apply(&args, quiet).await,
         Verb::Apply(args) => local::apply::apply(&args, quiet).await,
         Verb::Policy(PolicyVerb::Test(args)) => local::cases::test(&args, quiet).await,
         Verb::Import(args) => local::import::import(&args, quiet).await,

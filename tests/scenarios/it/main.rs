@@ -13,6 +13,7 @@ mod reads;
 mod refusals;
 mod replay;
 mod secrets;
+mod server;
 
 use std::time::Duration;
 

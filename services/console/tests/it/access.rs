@@ -24,6 +24,7 @@ fn body(path: &str, digest: &str, letter: u64) -> serde_json::Value {
             json!({"target": "cloud", "groups": ["g-9"], "decision": "keep-apart", "reason": "matrix"})
         }
         "/conflicts/{target}/{group}" => json!({"decision": "keep-apart", "reason": "matrix"}),
+        "/plans/apply" => json!({"digests": [digest]}),
         "/dead-letters/redrive" | "/dead-letters/discard" => json!({"ids": [letter], "reason": "matrix"}),
         _ => json!({"reason": "matrix"}),
     }
@@ -36,6 +37,7 @@ async fn each_role_may_take_exactly_its_routes() {
     world.hold(1, std::slice::from_ref(&held)).await;
     let letter = world.letter("a").await;
     let digest = held.digest.to_string();
+    let _reconciler = world.answer("apply").await;
     let routes = console::routes();
     assert!(routes.len() >= 20);
     for route in &routes {

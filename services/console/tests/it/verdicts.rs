@@ -169,3 +169,26 @@ async fn a_policy_that_would_shrink_too_much_waits_like_a_case() {
     assert_eq!((verdicts[0].digest, verdicts[0].approved), (hash, true));
     assert!(listed(&world.get("viewer", "/cases").await.1).is_empty());
 }
+
+#[tokio::test]
+async fn a_plan_goes_with_all_that_is_named_or_not_at_all() {
+    let world = World::start().await;
+    let held = case("g-1", &["a", "b"]);
+    world.hold(1, std::slice::from_ref(&held)).await;
+    let apply = |digests: Vec<String>| world.post("operator", "/plans/apply", json!({ "digests": digests }));
+    let named = held.digest.to_string();
+    let (status, answer) = apply(vec![named.clone()]).await;
+    assert_eq!((status, answer["code"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("unavailable")), "{answer}");
+    let mut heard = world.nats.connect().await.unwrap().subscribe("rollcall.v1.control.acme.apply").await.unwrap();
+    let _reconciler = world.answer("apply").await;
+    let (status, answer) = apply(vec![named.clone(), Digest::of(b"another").to_string()]).await;
+    assert_eq!((status, answer["code"].as_str()), (StatusCode::CONFLICT, Some("stale")), "{answer}");
+    assert!(!futures(&mut heard).await, "nothing of a stale plan is asked for");
+    let (status, answer) = apply(vec![named]).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert!(futures(&mut heard).await);
+    let entry = world.console_role.audit_page(&tenant(), None, 1).await.unwrap().remove(0).entry;
+    assert_eq!((entry.actor.as_str(), entry.verb.as_str(), entry.key.as_str()), ("operator", "plan.applied", "plan/1"));
+    let verdicts = world.reconciler.load_verdicts(&tenant(), world.now()).await.unwrap().cases;
+    assert!(verdicts.is_empty(), "to apply is not to approve");
+}

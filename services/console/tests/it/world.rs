@@ -171,6 +171,21 @@ impl World {
         self.send(self.request(Method::POST, path).bearer_auth(token(person)).json(&body)).await
     }
 
+    /// Answers requests of this verb as a reconciler would, until what is given back is dropped.
+    pub(crate) async fn answer(&self, verb: &str) -> tokio::task::JoinSet<()> {
+        use futures_util::StreamExt as _;
+        let client = self.nats.connect().await.unwrap();
+        let mut requests = client.subscribe(format!("rollcall.v1.control.acme.{verb}")).await.unwrap();
+        client.flush().await.unwrap();
+        let mut answering = tokio::task::JoinSet::new();
+        answering.spawn(async move {
+            while let Some(request) = requests.next().await {
+                client.publish(request.reply.unwrap(), "{}".into()).await.unwrap();
+            }
+        });
+        answering
+    }
+
     pub(crate) async fn approve(&self, person: &str, digest: &str) -> (StatusCode, Value) {
         self.post(person, &format!("/cases/{digest}/approve"), json!({"reason": "offboarding wave"})).await
     }

@@ -87,7 +87,14 @@ fn released<'a>(plan: &'a Plan, named: Option<&BTreeSet<Digest>>) -> BTreeMap<Di
 
 /// Asks for the number of removals when there are any, else for a yes.
 fn agreed(cases: &BTreeMap<DirectoryId, Vec<&Case>>) -> Result<bool, Fault> {
-    let removals: usize = cases.values().flatten().map(|case| case.count(EdgeOp::Remove)).sum();
+    asked(cases.values().flatten().map(|case| case.count(EdgeOp::Remove) as u64).sum())
+}
+
+/// Asks for this number of removals, or for a yes when there are none.
+///
+/// # Errors
+/// When nobody can be asked.
+pub fn asked(removals: u64) -> Result<bool, Fault> {
     if removals == 0 {
         return show::ask("Apply this? Type yes:", "yes");
     }
@@ -95,7 +102,11 @@ fn agreed(cases: &BTreeMap<DirectoryId, Vec<&Case>>) -> Result<bool, Fault> {
     show::ask(&format!("This removes {removals} memberships. Type {removals}:"), &removals)
 }
 
-fn guards(names: &[String]) -> Result<BTreeSet<GuardName>, Fault> {
+/// The guards of these names.
+///
+/// # Errors
+/// When there is none such.
+pub fn guards(names: &[String]) -> Result<BTreeSet<GuardName>, Fault> {
     let parse = |name: &String| {
         GuardName::parse(name).ok_or_else(|| {
             let known: Vec<&str> = GuardName::ALL.into_iter().map(GuardName::as_str).collect();

@@ -1,5 +1,6 @@
 //! The verbs that ask the running services, through the operators' API.
 
+mod apply;
 mod client;
 mod explain;
 mod letters;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use crate::args::Output;
 use crate::show;
 
+pub use apply::apply;
 pub use explain::explain;
 pub use letters::{dead_letters, redrive};
 pub use plan::plan;

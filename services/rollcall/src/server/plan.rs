@@ -1,11 +1,13 @@
 //! `plan --server`: the newest plan of the running services.
 
 use contract::ops;
+use model::Plan;
 use runtime::{Exit, Fault};
 
 use super::{about, client::Client, short};
 use crate::{
     args::{Output, PlanArgs},
+    local::planfile,
     show::{self, table::table},
 };
 
@@ -16,24 +18,41 @@ use crate::{
 pub async fn plan(args: &PlanArgs) -> Result<Exit, Fault> {
     let server = args.server.server.as_deref().unwrap_or_default();
     let client = Client::new(server, args.server.token_file.as_deref())?;
-    let list: ops::PlanList = client.get(&["plans"], &[("limit", "1")]).await?;
-    let Some(newest) = list.plans.first() else {
+    let Some(detail) = newest(&client).await? else {
         show::data("The services have not planned yet.\n");
         return Ok(Exit::Done);
     };
-    let number = newest.number.to_string();
-    let detail: ops::PlanDetail = client.get(&["plans", &number], &[]).await?;
+    if let Some(path) = &args.out {
+        planfile::save(path, &document(&detail)?)?;
+    }
     match args.output {
-        Output::Table => show::data(&text(newest, &detail)),
+        Output::Table => show::data(&text(&detail)),
         Output::Json | Output::Ndjson => {
             let document: serde_json::Value = serde_json::from_str(&detail.document).unwrap_or_default();
             show::json(&document, args.output == Output::Json);
         }
     }
-    Ok(if args.detailed_exitcode && newest.cases > 0 { Exit::Changes } else { Exit::Done })
+    let is_empty = detail.cases.is_empty();
+    Ok(if args.detailed_exitcode && !is_empty { Exit::Changes } else { Exit::Done })
 }
 
-fn text(plan: &ops::PlanSummary, detail: &ops::PlanDetail) -> String {
+/// The newest plan, if there is one.
+pub(super) async fn newest(client: &Client) -> Result<Option<ops::PlanDetail>, Fault> {
+    let list: ops::PlanList = client.get(&["plans"], &[("limit", "1")]).await?;
+    let Some(newest) = list.plans.first() else { return Ok(None) };
+    client.get(&["plans", &newest.number.to_string()], &[]).await.map(Some)
+}
+
+/// The plan itself.
+pub(super) fn document(detail: &ops::PlanDetail) -> Result<Plan, Fault> {
+    serde_json::from_str(&detail.document).map_err(|_| {
+        Fault::new("E0316", Exit::Error, "the plan of the operators' API cannot be read")
+            .help("check that the console and this command are of one release")
+    })
+}
+
+pub(super) fn text(detail: &ops::PlanDetail) -> String {
+    let plan = detail.summary.clone().unwrap_or_default();
     let mut text = format!(
         "Plan {} of {}: {} to add, {} to remove, {} held.\n",
         plan.number, plan.made_at, plan.additions, plan.removals, plan.held
