@@ -29,9 +29,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, BusError, Wake};
-use model::TenantId;
+use model::{Span, TenantId, Time};
 use runtime::{Fault, Shutdown, health, metrics};
-use store::{Role, Store, StoreError};
+use store::{Role, Schema, Store, StoreError};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,9 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     });
     let needs = needs(&store, &bus, database, broker);
     shutdown.spawn(health::watch(needs, shutdown.soft().clone()));
+    let (keep, of) = (Span::from_secs(u64::from(options.service.keep_days) * 24 * 3600), clock.clone());
+    let (end, now) = (shutdown.clone(), move || Time(of.now_micros()));
+    shutdown.spawn(store.clone().keep_pruned(Schema::Directory, keep, now, async move { end.begun().await }));
     let shared = Arc::new(watch::Shared { store, bus: bus.clone(), clock, health, shutdown: shutdown.clone() });
     let mut wakes: BTreeMap<TenantId, Vec<Wake>> = BTreeMap::new();
     for place in places {

@@ -25,6 +25,7 @@ mod tenure;
 use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, Outlet, Relay, RelayOptions};
+use model::{Span, Time};
 use runtime::{Fault, Shutdown, health, metrics};
 use store::{Role, Schema, Store, StoreError};
 use tokio::task::JoinSet;
@@ -67,6 +68,9 @@ pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     });
     let needs = needs(&store, &bus, database, broker);
     shutdown.spawn(health::watch(needs, shutdown.soft().clone()));
+    let (keep, of) = (Span::from_secs(u64::from(options.service.keep_days) * 24 * 3600), clock.clone());
+    let (end, now) = (shutdown.clone(), move || Time(of.now_micros()));
+    shutdown.spawn(store.clone().keep_pruned(Schema::Effect, keep, now, async move { end.begun().await }));
     let outlet = Outlet::default();
     let relay = Relay {
         bus: bus.clone(),

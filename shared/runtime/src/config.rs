@@ -39,6 +39,12 @@ pub struct ServiceOptions {
     #[arg(long, value_name = "BOOL", env = "ROLLCALL_ROLE_SET", default_value_t = true, action = clap::ArgAction::Set)]
     pub role_set: bool,
 
+    /// How many days closed commands, tries, plans and answers are kept; dead letters, the audit chain and the history of
+    /// memberships stay for ever
+    #[arg(long, value_name = "DAYS", env = "ROLLCALL_KEEP_DAYS", default_value_t = 90,
+        value_parser = clap::value_parser!(u16).range(9..))]
+    pub keep_days: u16,
+
     /// Run on the clock that this file shows (for rehearsals and replays)
     #[arg(long, value_name = "FILE", env = "ROLLCALL_CLOCK_FILE", hide = true)]
     pub clock_file: Option<PathBuf>,

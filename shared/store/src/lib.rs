@@ -26,6 +26,7 @@ pub mod lease;
 mod migrate;
 pub mod outbox;
 pub mod plan;
+mod prune;
 pub mod show;
 mod sql;
 

@@ -208,10 +208,13 @@ fn plan<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     if !turn.case_steps.is_empty() {
         let digests: Vec<&[u8]> = turn.case_steps.iter().map(|(digest, _)| digest.0.as_slice()).collect();
         let steps: Vec<&[u8]> = turn.case_steps.iter().map(|(_, steps)| steps.as_slice()).collect();
+        let plan = sql::big(turn.plan.as_ref().map_or(0, |plan| plan.number));
         batch.add(
-            "insert into plan.case_body (tenant, digest, steps)
-             select $1, r.* from unnest($2::bytea[], $3::bytea[]) as r on conflict do nothing",
-            values![tenant.as_str(), digests, steps],
+            "insert into plan.case_body (tenant, digest, steps, plan)
+             select distinct on (r.digest) $1, r.digest, r.steps, $4
+               from unnest($2::bytea[], $3::bytea[]) as r (digest, steps)
+             on conflict (tenant, digest) do update set plan = excluded.plan",
+            values![tenant.as_str(), digests, steps, plan],
         );
     }
 }

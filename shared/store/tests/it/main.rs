@@ -17,4 +17,5 @@ mod ledger;
 mod migrations;
 mod outbox;
 mod plan;
+mod prune;
 mod world;
