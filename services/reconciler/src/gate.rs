@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Lane, Step,
-    Time,
+    AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Step, Time,
 };
 use planner::{Decision, Verdict, WindowEntry, WindowKind};
 use store::audit::AuditEntry;
@@ -185,15 +184,13 @@ fn note(state: &mut State, target: &DirectoryId, case: &Case, now: Time, turn: &
         }
         return;
     }
-    let (kind, stored, count) = match case.kind {
-        CaseKind::Leaver { .. } => (WindowKind::Deactivations, store::plan::WindowKind::Deactivations, 1),
-        _ => (WindowKind::Removals, store::plan::WindowKind::Removals, case.count(EdgeOp::Remove) as u64),
+    let Some(entry) = WindowEntry::of(target, case, None, now) else { return };
+    let kind = match entry.kind {
+        WindowKind::Removals => store::plan::WindowKind::Removals,
+        WindowKind::Deactivations => store::plan::WindowKind::Deactivations,
     };
-    if count == 0 || case.lane == Lane::Bulk {
-        return;
-    }
-    state.memory.window.push(WindowEntry { target: target.clone(), at: now, kind, count });
-    turn.windows.push(WindowRow { target: target.clone(), at: now, kind: stored, count });
+    turn.windows.push(WindowRow { target: target.clone(), at: now, kind, count: entry.count });
+    state.memory.window.push(entry);
 }
 
 fn entry(at: Time, verb: &str, target: &DirectoryId, digest: &Digest, cause: &str) -> AuditEntry {

@@ -12,7 +12,7 @@ use model::{
     AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp,
     GroupId, Lane, LinkHow, Rejection, Step, StepResult, TenantId, Time,
 };
-use planner::{Confirmed, Decision, WindowEntry, WindowKind};
+use planner::{Confirmed, Decision, WindowEntry};
 use runtime::{Clock, Fault, Shutdown};
 
 use super::{journal::Journal, ledger::JournalLedger, world::World};
@@ -274,15 +274,9 @@ impl Run<'_> {
     /// What was released without a person's word counts against the day and the week.
     fn count_windows(&mut self, cases: &[&Case]) {
         let at = Time(runtime::clock::now_micros());
-        for case in cases.iter().filter(|case| !self.journal.memory.approvals.contains_key(&case.digest)) {
-            let removals = u64::try_from(case.count(EdgeOp::Remove)).unwrap_or(u64::MAX);
-            let (kind, count) = match case.kind {
-                CaseKind::Leaver { .. } => (WindowKind::Deactivations, 1),
-                _ => (WindowKind::Removals, removals),
-            };
-            if count > 0 {
-                self.journal.memory.window.push(WindowEntry { target: self.target.clone(), at, kind, count });
-            }
+        for case in cases {
+            let verdict = self.journal.memory.approvals.get(&case.digest).copied();
+            self.journal.memory.window.extend(WindowEntry::of(&self.target, case, verdict, at));
         }
     }
 }
