@@ -15,12 +15,17 @@ pub fn repository() -> PathBuf {
 /// # Errors
 /// With `CI=true` its absence is a failure.
 pub fn shared() -> Result<Option<PathBuf>> {
-    let folder = repository().join("../shared");
+    shared_at(&repository().join("../shared"), std::env::var("CI").is_ok_and(|value| value == "true"))
+}
+
+/// As [`shared`], of this folder; `ci`: its absence is a failure.
+///
+/// # Errors
+/// As [`shared`].
+pub fn shared_at(folder: &Path, ci: bool) -> Result<Option<PathBuf>> {
     match folder.canonicalize() {
         Ok(found) => Ok(Some(found)),
-        Err(_) if std::env::var("CI").is_ok_and(|value| value == "true") => {
-            bail!("CI=true, and {} is absent", folder.display())
-        }
+        Err(_) if ci => bail!("CI=true, and {} is absent", folder.display()),
         Err(_) => Ok(None),
     }
 }

@@ -1,14 +1,31 @@
 //! The first import.
 
 use anyhow::Result;
-use scenarios::{Company, Options, World, real};
+use harness::find;
+use scenarios::{Company, Options, World, real, real_of};
+use serde_json::Value;
 
 use crate::WITHIN;
 
 /// The real organization, or a made-up one where the data are absent.
 #[tokio::test(flavor = "multi_thread")]
 async fn i10_the_real_organization_fills_every_mapped_group() -> Result<()> {
-    let (snapshot, policy, least) = match real()? {
+    imported(real()?).await
+}
+
+/// Where the data are absent a small world stands in for them, and says so; where they must be there, nothing does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_made_up_world_stands_in_for_absent_data_but_never_with_ci() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let absent = folder.path().join("shared");
+    let failed = find::shared_at(&absent, true).map_err(|error| error.to_string());
+    assert!(failed.as_ref().is_err_and(|said| said.contains("CI=true") && said.contains("absent")), "{failed:?}");
+    assert!(find::shared_at(folder.path(), true)?.is_some(), "what is there is used");
+    imported(real_of(find::shared_at(&absent, false)?)?).await
+}
+
+async fn imported(real: Option<(Value, String, Vec<Value>)>) -> Result<()> {
+    let (snapshot, policy, least) = match real {
         Some((snapshot, policy, _)) => (snapshot, policy, 1_000),
         None => (made_up().snapshot(), made_up().policy(), 50),
     };

@@ -14,6 +14,7 @@ mod refusals;
 mod replay;
 mod secrets;
 mod server;
+mod story;
 
 use std::time::Duration;
 

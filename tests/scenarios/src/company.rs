@@ -1,6 +1,7 @@
 //! Worlds to play: made-up companies, and the real organization.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -123,7 +124,15 @@ rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]
 /// # Errors
 /// With `CI=true` absent data are a failure; or when they cannot be read.
 pub fn real() -> Result<Option<(Value, String, Vec<Value>)>> {
-    let Some(shared) = harness::find::shared()? else {
+    real_of(harness::find::shared()?)
+}
+
+/// As [`real`], of this folder of shared data, if there is one.
+///
+/// # Errors
+/// When the data cannot be read.
+pub fn real_of(shared: Option<PathBuf>) -> Result<Option<(Value, String, Vec<Value>)>> {
+    let Some(shared) = shared else {
         eprintln!("the shared data are absent: a made-up world stands in for the real organization");
         return Ok(None);
     };

@@ -8,6 +8,6 @@ mod company;
 mod outside;
 mod world;
 
-pub use company::{Company, WIDE, real};
+pub use company::{Company, WIDE, real, real_of};
 pub use outside::{Members, Outside, Said};
 pub use world::{Options, World};
