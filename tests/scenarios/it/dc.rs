@@ -174,3 +174,51 @@ async fn p2_07_by_hand_a_whole_run_fills_data_center_and_leaves_nothing_to_plan(
     assert!(doctor.code == 1 && doctor.out.contains("FAILED"), "{}{}", doctor.out, doctor.err);
     Ok(())
 }
+
+/// People are made at Jira; one of them comes to lead a project and a component, and leaves: the fallback takes over both,
+/// then the account is deactivated. One that leads nothing is simply deactivated.
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_13_p2_14_a_leaver_who_leads_is_replaced_before_being_deactivated() -> Result<()> {
+    let company = Company::of(6).group("staff", 0..6);
+    let people = "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"own\"\ncreate = true\nupdate = true\n\
+        lead_fallback = { project = \"p00\", component = \"p01\" }\n";
+    let names = "domains = [\"acme.example\"]\nusername = [{ pattern = '(.*)@.*', replace = '$1' }]\n";
+    let policy = policy("jira").replace("to = [\"own\", \"crowd\"]", "to = [\"own\"]");
+    let policy = policy.replace("domains = [\"acme.example\"]\n", names) + people;
+    let world = World::start(&company.snapshot(), &policy, &options()).await?;
+    until_equal(&world, &["jira"], "everybody to be made and let in").await?;
+    let user = |name: &str| {
+        let world = world.twin.twin.world();
+        let found = world.dc.instance("jira").and_then(|it| it.user(name)).map(|(_, it)| it.clone());
+        found.ok_or_else(|| anyhow::anyhow!("{name} is not there"))
+    };
+    assert_eq!((user("p03")?.email, user("p03")?.active), (Company::email(3), true));
+    let project =
+        json!({ "op": "project", "instance": "jira", "key": "OPS", "lead": "p03", "components": { "net": "p03" } });
+    world.tell("dc", &project).await?;
+    let before = world.sequence();
+    world.at_google(json!([
+        { "op": "user_suspended", "id": Company::id(3), "suspended": true },
+        { "op": "user_suspended", "id": Company::id(4), "suspended": true },
+    ]))?;
+    world.sync(None).await?;
+    eventually(WITHIN, "both to be deactivated", async || {
+        Ok((!user("p03")?.active && !user("p04")?.active).then_some(()))
+    })
+    .await?;
+    let leads: Vec<String> = {
+        let world = world.twin.twin.world();
+        let instance = world.dc.instance("jira").ok_or_else(|| anyhow::anyhow!("no instance"))?;
+        let led = |it: &twin::world::dc::Project| {
+            [Some(it.lead.clone()), it.components.first().and_then(|it| it.lead.clone())]
+        };
+        instance.projects.values().flat_map(led).flatten().collect()
+    };
+    assert_eq!(leads, ["p00", "p01"]);
+    // The lead is replaced once each, and before the account is touched.
+    let effects = world.effects(before);
+    let place = |operation: &str| effects.iter().position(|(it, key, _)| it == operation && !key.contains("/user/p04"));
+    assert!(place("project.update") < place("user.update") && place("component.update") < place("user.update"));
+    assert_eq!(effects.iter().filter(|(it, ..)| it == "project.update" || it == "component.update").count(), 2);
+    until_equal(&world, &["jira"], "the leavers to be out").await
+}
