@@ -224,6 +224,34 @@ async fn what_was_not_read_to_its_end_is_incomplete() {
     }
 }
 
+/// What makes administrators is read beside the lists; where that read is in trouble nothing is said of groups at all,
+/// and one group by itself is told the same as by the sweep.
+#[tokio::test]
+async fn i04_what_makes_administrators_is_never_lost_to_trouble() {
+    let stage = Stage::new().await;
+    for (kind, instance, operation) in [
+        (DirectoryKind::ConfluenceDc, "confluence", "permissions.list"),
+        (DirectoryKind::BitbucketDc, "bitbucket", "permissions.groups"),
+    ] {
+        stage.running.twin.world().dc.instance_mut(instance).unwrap().admin_groups.insert("eng".to_owned());
+        let reader = stage.reader(kind, instance);
+        let eng = reader.read_group(&GroupId::new("eng").unwrap()).await.unwrap().unwrap();
+        assert!(eng.grants_admin, "{instance}");
+        let swept = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();
+        assert!(swept.groups.seen.contains(&eng), "{instance}");
+        stage.fault(operation, FaultKind::Fail { status: 503, after: false, plain: true });
+        let swept = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();
+        assert!(!swept.groups.complete && swept.groups.seen.is_empty(), "{instance}");
+        stage.heal();
+        // Who may not see it goes by the vendor's own names.
+        stage.fault(operation, FaultKind::Fail { status: 403, after: false, plain: false });
+        let swept = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();
+        let admins = swept.groups.seen.iter().find(|group| group.name.ends_with("-administrators")).unwrap();
+        assert!(swept.groups.complete && admins.grants_admin, "{instance}");
+        stage.heal();
+    }
+}
+
 async fn read_is_partial(reader: &DcReader) -> bool {
     reader.read_members(&GroupId::new("crowd of people").unwrap()).await.is_ok_and(|read| !read.complete)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::pages::{List, Paging};
 use super::source::DcSource;
-use super::{Instance, canary, person, user_name};
+use super::{Instance, canary, if_permitted, person, user_name};
 use crate::error::shape;
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
@@ -42,12 +42,14 @@ impl Bitbucket {
     }
 
     /// The global permission of each group that has one, by folded name.
-    async fn permissions(&self) -> BTreeMap<String, String> {
+    async fn permissions(&self) -> Result<BTreeMap<String, String>, ReadError> {
         let read = |row: &Value| {
             let text = |pointer: &str| row.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
             Some((text("/group/name")?.to_ascii_lowercase(), text("/permission")?))
         };
-        self.list(PERMISSIONS, &[], Lane::Bulk, read, |_, _| ()).await.rows.into_iter().collect()
+        let walk = self.list(PERMISSIONS, &[], Lane::Bulk, read, |_, _| ()).await;
+        let rows = if_permitted(walk.error.map_or(Ok(walk.rows), Err))?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Everybody whose name, address or shown name holds this text.
@@ -109,6 +111,10 @@ impl Source for Bitbucket {
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
         let step = |done, all| progress.step(Stage::Groups, done, all);
         let (names, permissions) = tokio::join!(self.list(GROUPS, &[], Lane::Bulk, named, step), self.permissions());
+        let permissions = match permissions {
+            Ok(permissions) => permissions,
+            Err(error) => return Walk::begun(names.began_at).failed(error),
+        };
         let Walk { rows, complete, error, began_at } = names;
         let found = rows.iter().filter_map(|(name, deletable)| group(name, *deletable, &permissions));
         Walk { rows: found.map(Listed::from).collect(), complete, error, began_at }
@@ -138,7 +144,8 @@ impl Source for Bitbucket {
             return Err(error);
         }
         let found = walk.rows.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(id.as_str()));
-        Ok(found.and_then(|(name, deletable)| group(&name, deletable, &BTreeMap::new())))
+        let Some((name, deletable)) = found else { return Ok(None) };
+        Ok(group(&name, deletable, &self.permissions().await?))
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {

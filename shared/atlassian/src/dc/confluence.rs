@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::pages::{List, Paging};
 use super::source::DcSource;
-use super::{Instance, canary, key, person, user_name};
+use super::{Instance, canary, if_permitted, key, person, user_name};
 use crate::error::shape;
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
@@ -55,14 +55,14 @@ impl Confluence {
     }
 
     /// Groups that administer the site. Without the right to see them, names must do.
-    async fn administrators(&self) -> BTreeSet<String> {
-        let entries: Value = self.0.read(&Request::get(PERMISSIONS, &[]).lane(Lane::Bulk)).await.unwrap_or_default();
+    async fn administrators(&self) -> Result<BTreeSet<String>, ReadError> {
+        let entries: Value = if_permitted(self.0.read(&Request::get(PERMISSIONS, &[]).lane(Lane::Bulk)).await)?;
         let name = |entry: &Value| {
             let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
             let administers = text("/operation/operationKey").contains("administer");
             (administers && text("/subject/type") == "group").then(|| text("/subject/displayName").to_ascii_lowercase())
         };
-        entries.as_array().into_iter().flatten().filter_map(name).collect()
+        Ok(entries.as_array().into_iter().flatten().filter_map(name).collect())
     }
 }
 
@@ -126,6 +126,10 @@ impl Source for Confluence {
         let step = |done, all| progress.step(Stage::Groups, done, all);
         let (names, administrators) =
             tokio::join!(self.list(GROUPS, &[], Lane::Bulk, name_of, step), self.administrators());
+        let administrators = match administrators {
+            Ok(administrators) => administrators,
+            Err(error) => return Walk::begun(names.began_at).failed(error),
+        };
         let Walk { rows, complete, error, began_at } = names;
         let rows = rows.iter().filter_map(|name| group(name, &administrators)).map(Listed::from).collect();
         Walk { rows, complete, error, began_at }
@@ -139,7 +143,8 @@ impl Source for Confluence {
     async fn group(&self, id: &GroupId, lane: Lane) -> Result<Option<Group>, ReadError> {
         let request = Request::get(GROUP, &[]).query("groupName", id.as_str()).lane(lane);
         let found: Option<Value> = self.0.find(&request).await?;
-        Ok(found.and_then(|row| group(&name_of(&row)?, &BTreeSet::new())))
+        let Some(name) = found.and_then(|row| name_of(&row)) else { return Ok(None) };
+        Ok(group(&name, &self.administrators().await?))
     }
 
     /// One person; the address is not among what is answered.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::pages::{List, Paging};
 use super::source::DcSource;
-use super::{Instance, canary, person, user_name};
+use super::{Instance, canary, if_permitted, person, user_name};
 use crate::error::shape;
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
@@ -141,10 +141,10 @@ impl Jira {
     }
 
     /// Groups that give an application by default. Without the right to see them, names must do.
-    async fn defaults(&self) -> BTreeSet<String> {
-        let roles: Value = self.0.read(&Request::get(ROLES, &[]).lane(Lane::Bulk)).await.unwrap_or_default();
+    async fn defaults(&self) -> Result<BTreeSet<String>, ReadError> {
+        let roles: Value = if_permitted(self.0.read(&Request::get(ROLES, &[]).lane(Lane::Bulk)).await)?;
         let lists = roles.as_array().into_iter().flatten().filter_map(|role| role.get("defaultGroups")?.as_array());
-        lists.flatten().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect()
+        Ok(lists.flatten().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect())
     }
 }
 
@@ -190,6 +190,10 @@ impl Source for Jira {
 
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
         let (names, defaults) = tokio::join!(self.names(progress), self.defaults());
+        let defaults = match defaults {
+            Ok(defaults) => defaults,
+            Err(error) => return Walk::begun(names.began_at).failed(error),
+        };
         let Walk { rows, complete, error, began_at } = names;
         let rows = rows.iter().filter_map(|name| group(name, &defaults)).map(Listed::from).collect();
         Walk { rows, complete, error, began_at }
@@ -209,7 +213,10 @@ impl Source for Jira {
     async fn group(&self, id: &GroupId, lane: Lane) -> Result<Option<Group>, ReadError> {
         let request = Request::get(MEMBERS, &[]).query("groupname", id.as_str()).query("maxResults", "1").lane(lane);
         let found: Option<Value> = self.0.find(&request).await?;
-        Ok(found.and_then(|_| group(id.as_str(), &BTreeSet::new())))
+        if found.is_none() {
+            return Ok(None);
+        }
+        Ok(group(id.as_str(), &self.defaults().await?))
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {
