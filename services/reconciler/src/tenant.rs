@@ -233,8 +233,11 @@ impl Session<'_> {
             }
         }
         let began = runtime::clock::monotonic();
-        let turned =
-            turn::take(&self.shared.store, self.lease, &mut self.state, begun, now, due).instrument(span.clone()).await;
+        let told = woken.outcome_of();
+        let awaited = (!woken.looks_itself()).then_some(told.as_slice());
+        let turned = turn::take(&self.shared.store, self.lease, &mut self.state, awaited, begun, now, due)
+            .instrument(span.clone())
+            .await;
         if let Some(number) = turned.as_ref().ok().and_then(|t| t.decision.as_ref()).and_then(|d| d.plan.number) {
             span.record("rollcall.plan.id", number);
         }

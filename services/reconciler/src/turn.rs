@@ -3,7 +3,7 @@
 use model::{CommandId, Fact, Time};
 use planner::Decision;
 use runtime::metrics;
-use store::plan::{News, Turn};
+use store::plan::{Awaited, News, Turn};
 use store::{Envelope, Lease, Store, StoreError};
 
 use crate::{decide, dispatch, gate, mirror, settle, state::State};
@@ -38,7 +38,7 @@ impl Turned {
     }
 }
 
-/// Takes a turn. `begun`: what is to be committed with it anyway. `due`: the policy's schedule lets something new go now;
+/// Takes a turn. `awaited`: the outcomes to take in; `None`: all there are. `begun`: what is to be committed with it anyway. `due`: the policy's schedule lets something new go now;
 /// otherwise only what a person approved goes, and what was released before.
 ///
 /// # Errors
@@ -47,12 +47,14 @@ pub(crate) async fn take(
     store: &Store,
     lease: &Lease,
     state: &mut State,
+    awaited: Option<&[CommandId]>,
     begun: Turn,
     now: Time,
     due: bool,
 ) -> Result<Turned, StoreError> {
     let mut turn = Turn { at: now, ..begun };
-    let News { outcomes, verdicts, directories } = store.news(&state.tenant, now, OUTCOMES).await?;
+    let News { outcomes, verdicts, directories } =
+        store.news(&state.tenant, now, awaited.map_or(Awaited::All(OUTCOMES), Awaited::Of)).await?;
     settle::outcomes(state, &outcomes, &mut turn, metrics::process());
     let rows = Box::pin(mirror::advance(store, state, directories, now, &mut turn)).await?;
     decide::lay_over(state, verdicts);

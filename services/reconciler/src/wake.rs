@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus::{Consumer, ControlRequest, Delivery, Intake};
 use contract::DirectoryEvent;
-use model::{Outcome, TenantId};
+use model::{CommandId, Outcome, TenantId};
 use tokio::sync::mpsc;
 
 use crate::Shared;
@@ -32,6 +32,16 @@ impl Woken {
             Self { requests, .. } if !requests.is_empty() => "request",
             _ => "tick",
         }
+    }
+
+    /// The commands that outcomes came of.
+    pub(crate) fn outcome_of(&self) -> Vec<CommandId> {
+        self.outcomes.iter().map(|delivery| delivery.value().command).collect()
+    }
+
+    /// Whether the turn looks for everything by itself: at each tick, and when neither events nor outcomes woke it.
+    pub(crate) const fn looks_itself(&self) -> bool {
+        self.tick || !self.requests.is_empty() || (self.events.is_empty() && self.outcomes.is_empty())
     }
 
     /// The traces that what came belongs to, each once.

@@ -11,7 +11,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use deadpool_postgres::Transaction;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::Type};
 
 use crate::{
     Lease, Store, StoreError, lease,
@@ -202,8 +202,20 @@ impl Store {
             hold = lease::HOLD,
             table = schema.table()
         );
-        let params: sql::Params<'_> = &[&held.name, &held.holder, &held.epoch, &topic, &i64::from(limit)];
-        let rows = sql::query_on(&client, &sql, params).await?;
+        let limit = i64::from(limit);
+        // Planned each time: a plan that was made while the table was empty would read all of it for ever.
+        let rows = client
+            .query_typed(
+                &sql,
+                &[
+                    (&held.name, Type::TEXT),
+                    (&held.holder, Type::TEXT),
+                    (&held.epoch, Type::INT8),
+                    (&topic, Type::TEXT),
+                    (&limit, Type::INT8),
+                ],
+            )
+            .await?;
         lease::check(held, rows.first().map(|row| row.try_get(6)).transpose()?.unwrap_or(false))?;
         let waiting = rows.iter().filter(|row| row.try_get::<_, Option<i64>>(0).is_ok_and(|id| id.is_some()));
         waiting.map(envelope).collect()

@@ -122,8 +122,9 @@ impl Store {
         objects: &[String],
     ) -> Result<BTreeMap<String, Generation>, StoreError> {
         let client = self.client().await?;
-        let select = "select object, generation from plan.generation
-                       where tenant = $1 and target = $2 and object = any($3)";
+        // A join, not `= any`: each is looked up by its key, however many objects the target has.
+        let select = "select g.object, g.generation from unnest($3::text[]) as r (object)
+                        join plan.generation g on g.tenant = $1 and g.target = $2 and g.object = r.object";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str(), &objects]).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, sql::Columns::number(row, 1)?))).collect()
     }

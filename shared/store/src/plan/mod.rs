@@ -13,7 +13,7 @@ mod turn;
 mod verdicts;
 
 pub(crate) use memory::open_command;
-pub use news::News;
+pub use news::{Awaited, News};
 pub use read::{CaseRow, PlanSummary, SyncStateRow};
 pub use rows::{
     AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, HeldRow, LeavingRow, MemoryRows, NewCommand, OpenCommand,

@@ -1,12 +1,21 @@
 //! What a turn begins with: everything that may have changed since the last one, in one round trip.
 
 use deadpool_postgres::Object;
-use model::{Outcome, TenantId, Time};
+use model::{CommandId, Outcome, TenantId, Time};
 
 use super::verdicts::{self, Verdicts};
 use crate::directory::{self, DirectoryVersion};
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, sql};
+
+/// Which outcomes to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited<'a> {
+    /// Those of these commands: what a message told of. The cheap look, for it leaves what is under way alone.
+    Of(&'a [CommandId]),
+    /// All that are not settled, at most so many, whether a message told of them or not.
+    All(u32),
+}
 
 /// What others committed. The outcomes are the oldest part: a letter that was committed with one of them is among the
 /// verdicts.
@@ -23,19 +32,23 @@ pub struct News {
 const OUTCOMES: &str = "select o.body, c.traceparent from plan.command c join effect.outcome o on o.command = c.id
     where c.tenant = $1 and c.settled_at is null order by o.at, o.command limit $2";
 
+const OUTCOMES_OF: &str = "select o.body, c.traceparent from unnest($2::uuid[]) as r (id)
+      join plan.command c on c.id = r.id and c.tenant = $1 and c.settled_at is null
+      join effect.outcome o on o.command = r.id order by o.at, o.command";
+
 impl Store {
-    /// Looks for everything that a turn takes in; `limit`: at most so many outcomes.
+    /// Looks for everything that a turn takes in.
     ///
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
-    pub async fn news(&self, tenant: &TenantId, now: Time, limit: u32) -> Result<News, StoreError> {
+    pub async fn news(&self, tenant: &TenantId, now: Time, awaited: Awaited<'_>) -> Result<News, StoreError> {
         let client = self.client().await?;
         // Prepared first, or a statement that is prepared already would be done before one that is not.
-        for statement in [OUTCOMES, directory::VERSIONS].into_iter().chain(verdicts::STATEMENTS) {
+        for statement in [OUTCOMES, OUTCOMES_OF, directory::VERSIONS].into_iter().chain(verdicts::STATEMENTS) {
             client.prepare_cached(statement).await?;
         }
         let (outcomes, verdicts, directories) = futures_util::try_join!(
-            outcomes(&client, tenant, limit),
+            outcomes(&client, tenant, awaited),
             verdicts::verdicts(&client, tenant, now),
             directory::versions(&client, tenant),
         )?;
@@ -47,8 +60,15 @@ impl Store {
 pub(super) async fn outcomes(
     client: &Object,
     tenant: &TenantId,
-    limit: u32,
+    awaited: Awaited<'_>,
 ) -> Result<Vec<(Outcome, Option<String>)>, StoreError> {
-    let rows = sql::query_on(client, OUTCOMES, &[&tenant.as_str(), &i64::from(limit)]).await?;
+    let rows = match awaited {
+        Awaited::Of([]) => Vec::new(),
+        Awaited::Of(commands) => {
+            let ids: Vec<uuid::Uuid> = commands.iter().map(|id| id.0).collect();
+            sql::query_on(client, OUTCOMES_OF, &[&tenant.as_str(), &ids]).await?
+        }
+        Awaited::All(limit) => sql::query_on(client, OUTCOMES, &[&tenant.as_str(), &i64::from(limit)]).await?,
+    };
     rows.iter().map(|row| Ok((row.json("effect.outcome", 0)?, row.try_get(1)?))).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{Case, CommandId, Digest, DirectoryId, Outcome, Plan, Step, TenantId, Time};
 
 use super::{
-    news,
+    news::{self, Awaited},
     rows::{CaseState, PolicyRow, PolicyState},
 };
 use crate::sql::Columns as _;
@@ -142,7 +142,7 @@ impl Store {
         tenant: &TenantId,
         limit: u32,
     ) -> Result<Vec<(Outcome, Option<String>)>, StoreError> {
-        news::outcomes(&self.client().await?, tenant, limit).await
+        news::outcomes(&self.client().await?, tenant, Awaited::All(limit)).await
     }
 
     /// One command and its outcome, if there is one, for explaining and tracing.
