@@ -92,6 +92,26 @@ impl Stack {
         groups.into_iter().map(|(name, emails)| (name.to_lowercase(), lower(emails))).collect()
     }
 
+    /// The same by ids: group and account.
+    pub(crate) fn observed_ids(&self) -> std::collections::BTreeSet<(String, String)> {
+        let world = self.twin.twin.world().atlassian.dump();
+        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+        let accounts: BTreeMap<String, String> = list(world.get("accounts"))
+            .iter()
+            .map(|account| (text(account, "email").to_lowercase(), text(account, "id")))
+            .collect();
+        let groups = world.pointer("/organizations/org-1/groups").and_then(Value::as_object);
+        let ids: BTreeMap<String, String> =
+            groups.into_iter().flatten().map(|(name, group)| (name.to_lowercase(), text(group, "id"))).collect();
+        let mut found = std::collections::BTreeSet::new();
+        for (name, members) in self.observed() {
+            let Some(group) = ids.get(&name) else { continue };
+            found.extend(members.iter().filter_map(|email| Some((group.clone(), accounts.get(email)?.clone()))));
+        }
+        found
+    }
+
     /// Waits until every group that Google has holds at Atlassian exactly whom it should.
     pub(crate) async fn converged(&mut self, within: Duration) -> Result<()> {
         let equal = eventually(within, "both sides to be equal", async || {
