@@ -1,5 +1,8 @@
 """Writes tests/ACCEPTANCE.md: each line of the issue, what shows it, and how that last went.
 
+Writes tests/scenarios/PARITY.md beside it: each row of `tests/scenarios/parity.toml`, the tests whose names bear its id
+(`p2_05_…`), and how they last went.
+
 Reads `tests/acceptance.toml` (line -> tests and benches), the results of the last test run below the target folder (nextest's
 JUnit file, or what `cargo test` printed) and the figures of the last bench runs (`target/bench/*.json`, kept in
 `tests/bench/last.json`). The same results give the same bytes: no times, no dates. What was not run this time keeps its last entry.
@@ -18,6 +21,8 @@ import xml.etree.ElementTree as ElementTree
 TESTS = pathlib.Path(__file__).resolve().parent
 PAGE = TESTS / "ACCEPTANCE.md"
 FIGURES = TESTS / "bench" / "last.json"
+ROWS = TESTS / "scenarios" / "parity.toml"
+PARITY = TESTS / "scenarios" / "PARITY.md"
 NOTHING = "**not shown yet**"
 
 HEAD = """# What stands
@@ -27,6 +32,15 @@ Each line of the issue, what shows it, and how that last went. Written by `./dev
 
 | line | what | test or bench | last |
 |---|---|---|---|
+"""
+
+PARITY_HEAD = """# Parity
+
+Every option and screen of the systems that people use today, the tests that bear its id, and how they last went. Written by
+`./dev test` from `parity.toml` and the names of tests; not to be edited. A row without a test is not claimed.
+
+| id | system | what it does | test | last |
+|---|---|---|---|---|
 """
 
 
@@ -145,6 +159,29 @@ def page(lines, results, figures):
     return HEAD + "\n".join(rows) + "\n"
 
 
+def borne(name):
+    """The rows that a test's name bears: `p2_06_p2_07_it_runs` bears 2.06 and 2.07."""
+    return {f"{row[0]}.{row[1]}" for row in re.findall(r"(?<![a-z0-9])p(\d)_(\d\d)(?![a-z0-9])", name.split("::")[-1])}
+
+
+def parity(rows, results):
+    """The page of parity: one line for each row and test. A test that this run left out is not claimed."""
+    known = {row["id"] for row in rows}
+    by_row = {}
+    for name, passed in sorted(results.items()):
+        for row in borne(name):
+            if row not in known:
+                sys.exit(f"error: {name} bears {row}, which is no row of {ROWS}")
+            by_row.setdefault(row, []).append((name, passed))
+    lines = []
+    for row in rows:
+        tests = [(f"`{name}`", "passes" if passed else "**fails**") for name, passed in by_row.get(row["id"], [])]
+        absent = f"later: {row['later']}" if "later" in row else NOTHING
+        for test, last in tests or [("", absent)]:
+            lines.append(f"| {row['id']} | {row['system']} | {row['says'].replace('|', chr(92) + '|')} | {test} | {last} |")
+    return PARITY_HEAD + "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", type=pathlib.Path, required=True, help="the Cargo target folder")
@@ -158,6 +195,8 @@ def main():
         if figures:
             FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
         PAGE.write_text(page(lines, results, figures))
+        if results is not None:
+            PARITY.write_text(parity(tomllib.loads(ROWS.read_text())["row"], results))
     if options.count:
         results = results or {}
         failed = sum(1 for passed in results.values() if not passed)

@@ -106,10 +106,7 @@ impl ScimWriter {
             }
             (_, None) => return no_account(),
             (AccountChange::Update { attributes }, Some(account)) => {
-                let operations: Vec<Value> = attributes
-                    .iter()
-                    .map(|(path, value)| json!({ "op": "replace", "path": path, "value": value }))
-                    .collect();
+                let operations: Vec<Value> = attributes.iter().map(|(path, value)| replaced(path, value)).collect();
                 self.patch_user(account, &operations)
             }
             // Nobody leads anything here.
@@ -216,6 +213,18 @@ fn name_account(answered: &mut Answered, user: &Value) {
         user.get(ATLASSIAN).and_then(|extension| AccountId::new(text(extension, "/atlassianAccountId")).ok());
 }
 
+/// A PATCH knows no `emails[primary]`; the list is replaced, of which we keep one.
+fn replaced(path: &str, value: &str) -> Value {
+    if path.starts_with("emails") {
+        return json!({ "op": "replace", "path": "emails", "value": [email(value)] });
+    }
+    json!({ "op": "replace", "path": path, "value": value })
+}
+
+fn email(address: &str) -> Value {
+    json!({ "value": address, "type": "work", "primary": true })
+}
+
 fn active(value: bool) -> Value {
     json!({ "op": "replace", "path": "active", "value": value })
 }
@@ -238,7 +247,7 @@ fn document(attributes: &BTreeMap<String, String>) -> Map<String, Value> {
         if let Some(name) = path.strip_prefix(ENTERPRISE).and_then(|rest| rest.strip_prefix(':')) {
             put(&mut body, ENTERPRISE, name, value);
         } else if path.starts_with("emails") {
-            body.insert("emails".to_owned(), json!([{ "value": value, "type": "work", "primary": true }]));
+            body.insert("emails".to_owned(), json!([email(value)]));
         } else if let Some((outer, inner)) = path.split_once('.') {
             put(&mut body, outer, inner, value);
         } else {

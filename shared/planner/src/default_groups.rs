@@ -32,6 +32,9 @@ impl Planner {
 
     /// Marks the default groups that people of this source fill at this target.
     pub(crate) fn reach_default_groups(&mut self, source: usize, target: usize) {
+        if self.policy.rules.iter().all(|rule| rule.default_of.is_none()) {
+            return;
+        }
         for target in self.targets.iter_mut().filter(|each| each.mirror == target) {
             let of_people = |claim: &Claim| claim.is_of_people() && claim.source == source;
             let holds = |group: &TargetGroup| group.claims.iter().any(of_people);

@@ -97,24 +97,26 @@ fn provision() -> Value {
 
 fn sync() -> Value {
     let name = json!({ "type": "string", "minLength": 1 });
-    let directory = slug("A directory.");
-    let to = json!({
-        "description": "The directories that are filled.",
-        "oneOf": [directory.clone(), { "type": "array", "items": directory, "minItems": 1 }],
-    });
+    let directories = |doc: &str| {
+        let directory = slug("A directory.");
+        json!({
+            "description": doc,
+            "oneOf": [directory.clone(), { "type": "array", "items": directory, "minItems": 1 }],
+        })
+    };
     let roles =
         json!({ "type": "string", "pattern": "^([Oo][Ww][Nn]|[Mm][Aa][Nn][Aa][Gg]|[Mm][Ee][Mm][Bb])[Ee][Rr]$" });
     table(
         "Groups of one directory fill groups of others.",
         [
             ("name", text("A name for plans and tables; no two rules share one.")),
-            ("from", slug("The directory where the groups are.")),
+            ("from", directories("The directories where the groups are.")),
             ("groups", some(name, "Addresses: globs, or regular expressions after re:.")),
             ("except", texts("Not these.")),
             ("people", some_or_one("Only members with these addresses: globs, or regular expressions after re:.")),
             ("except_people", texts_or_one("Not these people.")),
             ("where", wherever()),
-            ("to", to),
+            ("to", directories("The directories that are filled.")),
             ("rename", rewrites("How the address becomes the name at the target; the same name without it.")),
             ("into", text("One target group that all of them fill together.")),
             ("create", flag(true, "Whether a missing target group is made.")),

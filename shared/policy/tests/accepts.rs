@@ -156,6 +156,16 @@ fn every_section_is_understood() {
 }
 
 #[test]
+fn a_rule_of_several_sources_is_one_for_each() {
+    let other = "[directory.other]\nkind = \"google-workspace\"\nservice_account = \"env:KEY\"\nsubject = \"a@b.c\"\n";
+    let rule = "[[sync]]\nname = \"both\"\nfrom = [\"google\", \"other\", \"google\"]\nto = \"cloud\"\ngroups = [\"a@b.c\"]\ninto = \"all\"\n";
+    let policy = parse(&format!("tenant = \"t\"\n{SOURCE}{TARGET}{other}{rule}"));
+    let rules: Vec<_> = policy.rules.iter().map(|rule| (rule.id.as_str(), rule.from.as_str(), rule.line)).collect();
+    let line = policy.rules[0].line;
+    assert_eq!(rules, [("both", "google", line), ("both", "other", line)]);
+}
+
+#[test]
 fn people_are_chosen_by_address_and_by_attribute_in_both_kinds_of_rules() {
     let which =
         "people = \"*@b.c\"\nexcept_people = [\"bot-*\"]\nwhere = { \"organizations[primary].title\" = \"eng*\" }";

@@ -8,6 +8,7 @@ mod flow;
 mod import;
 mod letters;
 mod oneshot;
+mod parity;
 mod readme;
 mod reads;
 mod refusals;

@@ -4,6 +4,7 @@ mod accounts;
 mod basic;
 mod contact;
 mod default_groups;
+mod groups;
 mod guards;
 mod history;
 mod holds;

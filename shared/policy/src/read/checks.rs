@@ -223,18 +223,31 @@ pub(crate) fn rules(
     let mut checked = Vec::new();
     for (written, id) in written.into_iter().zip(ids) {
         within_rule(ctx, people, &written);
-        let from = written.from.as_ref().and_then(|from| known.resolve(ctx, from));
+        let mut from: Vec<DirectoryId> = Vec::new();
+        for named in &written.from {
+            let Some(source) = known.resolve(ctx, named) else { continue };
+            if !from.contains(&source) {
+                from.push(source);
+            }
+        }
         let mut to: Vec<DirectoryId> = Vec::new();
         for named in &written.to {
             let Some(target) = known.resolve_target(ctx, named) else { continue };
-            if from.as_ref() == Some(&target) {
+            if from.contains(&target) {
                 onto_itself(ctx, &written, named);
             }
             if !to.contains(&target) {
                 to.push(target);
             }
         }
-        checked.push(complete(ctx, guard, written, id, from, to));
+        if from.is_empty() {
+            checked.push(complete(ctx, guard, &written, id, None, to));
+            continue;
+        }
+        // A rule of several sources is one rule for each, under one name.
+        for source in from {
+            checked.push(complete(ctx, guard, &written, id.clone(), Some(source), to.clone()));
+        }
     }
     checked
 }
@@ -242,29 +255,30 @@ pub(crate) fn rules(
 fn complete(
     ctx: &Context<'_>,
     guard: &Guard,
-    written: WrittenRule,
+    written: &WrittenRule,
     id: Option<RuleId>,
     from: Option<DirectoryId>,
     to: Vec<DirectoryId>,
 ) -> Checked {
     let effective = guard.merge(&written.guard);
     let line = ctx.line_of(written.span.start);
-    let (span, rename_span, members_span) = (written.span, written.rename_span, written.members_span);
+    let (span, rename_span) = (written.span.clone(), written.rename_span.clone());
+    let members_span = written.members_span.clone();
     let into_span = written.into.as_ref().map_or_else(|| span.clone(), |into| into.span.clone());
     let rule = id.zip(from).map(|(id, from)| SyncRule {
-        name: written.name.map_or_else(|| id.to_string(), |name| name.value),
+        name: written.name.as_ref().map_or_else(|| id.to_string(), |name| name.value.clone()),
         id,
         line,
         from,
         to,
-        groups: written.groups,
-        people: written.people,
-        rename: written.rename,
-        into: written.into.map(|into| into.value),
+        groups: written.groups.clone(),
+        people: written.people.clone(),
+        rename: written.rename.clone(),
+        into: written.into.as_ref().map(|into| into.value.clone()),
         create: written.create,
         members: written.members,
         nested: written.nested,
-        roles: written.roles,
+        roles: written.roles.clone(),
         external: written.external,
         on_conflict: written.on_conflict,
         on_source_deleted: written.on_source_deleted,

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct WrittenRule {
     pub(crate) span: Range<usize>,
     pub(crate) name: Option<Said<String>>,
-    pub(crate) from: Option<Said<DirectoryId>>,
+    pub(crate) from: Vec<Said<DirectoryId>>,
     pub(crate) to: Vec<Said<DirectoryId>>,
     pub(crate) groups: GroupMatcher,
     pub(crate) people: PersonFilter,
@@ -57,8 +57,8 @@ fn rule(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenRule {
     let written = WrittenRule {
         span: section.span.clone(),
         name: section.text(ctx, "name"),
-        from: section.directory(ctx, "from"),
-        to: targets(ctx, &section),
+        from: directories(ctx, &section, "from", "where the groups are"),
+        to: directories(ctx, &section, "to", "that is filled"),
         groups: groups(ctx, &section),
         people: section.people(ctx),
         rename: section.rewrites(ctx, "rename").unwrap_or_default(),
@@ -81,12 +81,14 @@ fn rule(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenRule {
     written
 }
 
-fn targets(ctx: &mut Context<'_>, section: &Section<'_>) -> Vec<Said<DirectoryId>> {
-    if !section.has("to") {
-        section.need(ctx, "to", "add the name of the directory that is filled, or a list of names");
+/// One name or a list of names.
+fn directories(ctx: &mut Context<'_>, section: &Section<'_>, key: &'static str, which: &str) -> Vec<Said<DirectoryId>> {
+    if !section.has(key) {
+        section.need(ctx, key, &format!("add the name of the directory {which}, or a list of names"));
         return Vec::new();
     }
-    let texts = section.some_texts(ctx, "to", true, "name at least one directory that is filled").unwrap_or_default();
+    let help = format!("name at least one directory {which}");
+    let texts = section.some_texts(ctx, key, true, &help).unwrap_or_default();
     texts.iter().filter_map(|text| directory_of(ctx, text)).collect()
 }
 

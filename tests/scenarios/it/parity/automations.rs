@@ -1,0 +1,149 @@
+//! 4: what Admin Automations does, apart from default access groups.
+
+use anyhow::Result;
+use harness::eventually;
+use scenarios::{Company, Options, Outside, WIDE, World};
+use serde_json::{Value, json};
+
+use super::{in_group, member, people, planned, record, settle, steps, with_people};
+use crate::WITHIN;
+
+/// The company's directories with this rule.
+fn with_rule(company: &Company, rule: &str) -> String {
+    let base = company.policy();
+    let directories = base.split("\n[[sync]]").next().unwrap_or_default();
+    format!(
+        "{directories}{WIDE}\n[[sync]]\nname = \"selection\"\nfrom = \"workspace\"\nto = \"cloud\"\ninto = \"selected\"\n{rule}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_02_people_are_selected_by_group_by_domain_and_by_person_and_excluded() -> Result<()> {
+    let company = Company::of(8).group("staff", 0..6).group("readers", 5..8);
+    let outside =
+        Outside::start(&company.snapshot(), &with_rule(&company, "groups = [\"readers@acme.example\"]")).await?;
+    let select = async |rule: &str| -> Result<_> {
+        outside.write_policy(&with_rule(&company, rule))?;
+        settle(&outside).await?;
+        Ok(in_group(&outside, "selected"))
+    };
+    settle(&outside).await?;
+    assert_eq!(in_group(&outside, "selected"), people(5..8), "by group");
+    assert_eq!(select("groups = [\"*\"]\npeople = \"*@acme.example\"").await?, people(0..8), "by domain");
+    assert_eq!(select("groups = [\"*\"]\npeople = \"*@other.example\"").await?, people([]), "nobody of that domain");
+    let by_person = "groups = [\"*\"]\npeople = [\"p01@acme.example\", \"p06@acme.example\"]";
+    assert_eq!(select(by_person).await?, people([1, 6]), "by person");
+    let without = "groups = [\"staff@acme.example\"]\nexcept_people = [\"p0[0-3]@*\"]";
+    assert_eq!(select(without).await?, people([4, 5]), "filters exclude");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_03_people_are_added_removed_suspended_and_restored() -> Result<()> {
+    let outside = with_people(&Company::of(5).group("staff", 0..3), "").await?;
+    settle(&outside).await?;
+    outside.at_google(json!([member("member_added", "staff", 3), member("member_removed", "staff", 0)]))?;
+    settle(&outside).await?;
+    assert_eq!(in_group(&outside, "staff"), people(1..4));
+    for (suspended, members) in [(true, people(2..4)), (false, people(1..4))] {
+        outside.at_google(json!([{ "op": "user_suspended", "id": Company::id(1), "suspended": suspended }]))?;
+        settle(&outside).await?;
+        let active = record(&outside, &Company::id(1)).map(|(_, _, _, active)| active);
+        assert_eq!((active, in_group(&outside, "staff")), (Some(!suspended), members));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_04_a_draft_shows_what_would_happen_and_is_published_as_it_was_shown() -> Result<()> {
+    let company = Company::of(6).group("staff", 0..4);
+    let outside = Outside::start(&company.snapshot(), &company.policy()).await?;
+    let before = outside.sequence();
+    let draft = outside.rollcall(&["plan", "--full", "--out", "draft.plan"]).await?;
+    assert_eq!((draft.code, outside.sequence()), (0, before), "a draft changes nothing");
+    assert!((0..4).all(|n| draft.out.contains(&Company::email(n))), "{}", draft.out);
+    let published = outside.rollcall(&["apply", "draft.plan", "--yes"]).await?;
+    assert_eq!(published.code, 0, "{}{}", published.out, published.err);
+    assert_eq!(outside.difference(), Vec::<String>::new());
+    let again = outside.rollcall(&["apply", "draft.plan", "--yes"]).await?;
+    assert_eq!(again.code, 3, "what was published is not published twice: {}{}", again.out, again.err);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_05_rules_run_now_are_switched_off_and_on_copied_and_deleted() -> Result<()> {
+    let company = (0..12).fold(Company::of(8).group("staff", 0..5), |company, n| company.group(&format!("g{n:02}"), 0..2));
+    let company = company.with_sections("\n[schedule]\nmode = \"manual\"\n");
+    let text = company.policy();
+    let directories = text.split("\n[[sync]]").next().unwrap_or_default();
+    let rule = |name: &str, more: &str| format!("\n[[sync]]\nname = \"{name}\"\nfrom = \"workspace\"\nto = \"cloud\"\n{more}\n");
+    let rename = "rename = [{ pattern = '@.*', replace = '' }]";
+    let groups = rule("groups", &format!("groups = [\"g*\"]\n{rename}"));
+    let staff = rule("staff", &format!("groups = [\"staff@acme.example\"]\n{rename}"));
+    let policy = format!("{directories}{groups}{staff}");
+    let world = World::start(&company.snapshot(), &policy, &Options::default()).await?;
+    world.sweep().await?;
+    world.until_decided().await?;
+    world.sync(None).await?;
+    world.until_equal(WITHIN).await?;
+    // Off: read and planned, nothing sent. On again: what waited goes.
+    world.post("pause", &json!({ "target": "cloud", "reason": "off" })).await?;
+    let before = world.sequence();
+    world.at_google(json!([member("member_added", "staff", 6)]))?;
+    let changed = world.sequence();
+    world.sweep().await?;
+    world.until_decided().await?;
+    assert_eq!((world.effects(before).len(), world.sequence()), (0, changed));
+    world.post("resume", &json!({ "target": "cloud", "reason": "on" })).await?;
+    world.sync(None).await?;
+    world.until_equal(WITHIN).await?;
+    // A copy of the rule fills another group; then the first is deleted: what it filled stays as it is.
+    let copy = rule("copy", "groups = [\"staff@acme.example\"]\ninto = \"copied\"");
+    world.write_policy(&format!("{directories}{groups}{copy}"))?;
+    eventually(WITHIN, "the copy to be filled", async || {
+        Ok((in_group(&world, "copied") == people([0, 1, 2, 3, 4, 6])).then_some(()))
+    })
+    .await?;
+    assert_eq!(in_group(&world, "staff"), people([0, 1, 2, 3, 4, 6]), "deleting a rule removes nobody");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_06_the_log_outlives_the_rule() -> Result<()> {
+    let company = Company::of(4).group("staff", 0..3);
+    let outside = Outside::start(&company.snapshot(), &company.policy()).await?;
+    let log = || -> Result<String> {
+        let folder = outside.folder.path().join("state/rollcall/acme");
+        Ok(std::fs::read_to_string(folder.join("audit.ndjson"))?
+            + &std::fs::read_to_string(folder.join("ledger.ndjson"))?)
+    };
+    settle(&outside).await?;
+    let before = log()?;
+    assert!(before.lines().count() > 4, "{before}");
+    outside.write_policy(&with_rule(&company, "groups = [\"staff@acme.example\"]"))?;
+    settle(&outside).await?;
+    let after = log()?;
+    let kept = before.lines().all(|line| after.contains(line));
+    assert!(kept && after.lines().count() > before.lines().count(), "nothing of the old rule's log is gone");
+    assert_eq!(in_group(&outside, "staff"), people(0..3), "nor what it did");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_07_a_group_of_administrators_never_becomes_empty() -> Result<()> {
+    let company = Company::of(6).group("team-leads-admin", 0..2).group("staff", 0..4);
+    let mut company = company.with_sections(WIDE);
+    "on_conflict = \"adopt\"\n".clone_into(&mut company.rule);
+    let outside = Outside::start(&company.snapshot(), &company.policy()).await?;
+    outside
+        .at_atlassian(&json!([{ "op": "group", "name": "team-leads-admin", "members": ["p04@acme.example", "p05@acme.example"] }]))
+        .await?;
+    let all: Vec<Value> = (0..2).map(|n| member("member_removed", "team-leads-admin", n)).collect();
+    settle(&outside).await?;
+    assert_eq!(in_group(&outside, "team-leads-admin"), people(4..6), "neither filled nor emptied");
+    outside.at_google(json!(all))?;
+    assert!(steps(&planned(&outside).await?).is_empty());
+    let forced = outside.rollcall(&["apply", "--yes", "--override", "emptied-group", "--reason", "no"]).await?;
+    assert_eq!((forced.code, in_group(&outside, "team-leads-admin")), (0, people(4..6)), "{}", forced.out);
+    Ok(())
+}
