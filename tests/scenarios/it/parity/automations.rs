@@ -72,11 +72,14 @@ async fn p4_04_a_draft_shows_what_would_happen_and_is_published_as_it_was_shown(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_05_rules_run_now_are_switched_off_and_on_copied_and_deleted() -> Result<()> {
-    let company = (0..12).fold(Company::of(8).group("staff", 0..5), |company, n| company.group(&format!("g{n:02}"), 0..2));
+    let company =
+        (0..12).fold(Company::of(8).group("staff", 0..5), |company, n| company.group(&format!("g{n:02}"), 0..2));
     let company = company.with_sections("\n[schedule]\nmode = \"manual\"\n");
     let text = company.policy();
     let directories = text.split("\n[[sync]]").next().unwrap_or_default();
-    let rule = |name: &str, more: &str| format!("\n[[sync]]\nname = \"{name}\"\nfrom = \"workspace\"\nto = \"cloud\"\n{more}\n");
+    let rule = |name: &str, more: &str| {
+        format!("\n[[sync]]\nname = \"{name}\"\nfrom = \"workspace\"\nto = \"cloud\"\n{more}\n")
+    };
     let rename = "rename = [{ pattern = '@.*', replace = '' }]";
     let groups = rule("groups", &format!("groups = [\"g*\"]\n{rename}"));
     let staff = rule("staff", &format!("groups = [\"staff@acme.example\"]\n{rename}"));

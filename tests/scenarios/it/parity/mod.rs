@@ -5,6 +5,7 @@ mod automations;
 mod cloud;
 mod data_center;
 mod groups;
+mod jira;
 mod script;
 
 use std::collections::BTreeSet;

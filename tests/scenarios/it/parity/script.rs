@@ -30,7 +30,7 @@ async fn p1_01_every_source_group_is_listed_over_all_pages() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_02_p1_03_missing_groups_are_made_and_both_sides_become_equal() -> Result<()> {
     let outside = start(&Company::of(8).group("staff", 0..6).group("empty", [])).await?;
-    assert!(outside.all_found().get("staff").is_none(), "it is not there before");
+    assert!(!outside.all_found().contains_key("staff"), "it is not there before");
     settle(&outside).await?;
     assert_eq!(in_group(&outside, "staff"), people(0..6));
     assert!(outside.all_found().contains_key("empty"), "a group without members is a group");
