@@ -1,7 +1,7 @@
-//! Atlassian's APIs: organization v1/v2, user provisioning (SCIM), user management, Jira Cloud v3.
+//! Atlassian's APIs: organization v1/v2, user provisioning (SCIM), user management, Jira Cloud v3, service management.
 //!
 //! Families, as counters, lag, quotas and faults name them: `atlassian.org`, `atlassian.scim`, `atlassian.jira`,
-//! `atlassian.users`. Facts are those of the documents that each module names; where they are silent, the
+//! `atlassian.users`, `atlassian.servicedesk` (with Jira's limits). Facts are those of the documents that each module names; where they are silent, the
 //! [switches](crate::world::atlassian::AtlassianSwitches) decide.
 //!
 //! No lag is set at first. Documented are 1–2 s until the organization API shows a written group or membership
@@ -9,6 +9,7 @@
 //! (switch `role_lag_ms`, on top); how far a site's view lags behind its organization is unknown (switch `site_lag_ms`).
 
 pub mod dc;
+pub mod desk;
 mod incoming;
 pub mod jira;
 pub mod org;
@@ -46,6 +47,9 @@ pub fn router() -> Router<Shared> {
         .route("/ex/jira/{cloud}/rest/api/{*rest}", any(serve_jira))
         .route("/sites/{site}/rest/api/{*rest}", any(serve_jira))
         .route("/dc/{instance}/{*rest}", any(dc::serve))
+        .route("/rest/servicedeskapi/{*rest}", any(serve_desk))
+        .route("/ex/jira/{cloud}/rest/servicedeskapi/{*rest}", any(serve_desk))
+        .route("/sites/{site}/rest/servicedeskapi/{*rest}", any(serve_desk))
 }
 
 /// The documented or observed limits, by the name that their buckets use.
@@ -111,6 +115,13 @@ async fn serve_users(State(twin): State<Shared>, request: Request) -> Answer {
 async fn serve_jira(State(twin): State<Shared>, request: Request) -> Answer {
     match Incoming::read(request).await {
         Ok(incoming) => jira::serve(&twin, incoming).await,
+        Err(answer) => answer,
+    }
+}
+
+async fn serve_desk(State(twin): State<Shared>, request: Request) -> Answer {
+    match Incoming::read(request).await {
+        Ok(incoming) => desk::serve(&twin, incoming).await,
         Err(answer) => answer,
     }
 }

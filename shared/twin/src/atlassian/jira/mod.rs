@@ -128,7 +128,7 @@ fn limits(answer: Answer, left: u64, burst: f64) -> Answer {
 }
 
 /// The site and the caller's address, if the credential is good.
-fn place(
+pub(super) fn place(
     twin: &Shared,
     incoming: &Incoming,
     prefix: &[&str],
@@ -144,7 +144,7 @@ fn place(
     let host = incoming.headers.get("host").and_then(|it| it.to_str().ok()).unwrap_or_default();
     let label = host.split('.').next().unwrap_or_default();
     let site = match prefix {
-        ["ex", "jira", cloud] => side.sites().find(|it| it.cloud_id == *cloud),
+        ["ex", _, cloud] => side.sites().find(|it| it.cloud_id == *cloud),
         ["sites", name] => side.site(name),
         _ => side
             .site(label)

@@ -3,12 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::Request;
+use crate::world::atlassian::account::AccountKind;
 use crate::world::atlassian::{Account, AccountStatus, AtlassianSide, BaseKey, Group, Index, Standing, UserBase, View};
 
-/// Whether Jira counts somebody as active: the account lives and its access is not suspended.
+/// Whether Jira counts somebody as active: the account lives and its access is not suspended. A customer has no access
+/// to suspend.
 pub(super) fn is_active(base: &UserBase, person: Index, account: &Account) -> bool {
     let standing = base.resident(person).map(|it| it.standing);
-    account.status == AccountStatus::Active && standing == Some(Standing::Active)
+    account.status == AccountStatus::Active
+        && (standing == Some(Standing::Active) || account.kind == AccountKind::Customer)
 }
 
 /// A user as the site shows it, with what `expand` asks for.

@@ -38,7 +38,7 @@ pub(super) fn read(request: &Request<'_>, side: &AtlassianSide) -> Result<Answer
         }
         Operation::AllUsers => {
             let (start, count) = request.window(50, 1000)?;
-            let people = view.people_after(None).filter(|it| shows(request, side, *it)).skip(start).take(count);
+            let people = everybody(request, side, &view).filter(|it| shows(request, side, *it)).skip(start).take(count);
             Ok(Answer::json(200, people.filter_map(|it| shape::user(request, side, &view, it, "")).collect()))
         }
         Operation::FindUsers => find(request, side, &view),
@@ -46,6 +46,16 @@ pub(super) fn read(request: &Request<'_>, side: &AtlassianSide) -> Result<Answer
         Operation::GroupUserPicker => Ok(Answer::json(200, picker(request, side, &view))),
         _ => Err(error::messages(404, &["Not found"])),
     }
+}
+
+/// The people of the site, then its portal-only accounts.
+fn everybody<'a>(
+    request: &'a Request<'_>,
+    side: &'a AtlassianSide,
+    view: &'a View<'_>,
+) -> impl Iterator<Item = Index> + 'a {
+    let customers = side.portal_only(&request.site.name).filter(|_| side.switches.jira_lists_customers);
+    view.people_after(None).chain(customers)
 }
 
 fn shows(request: &Request<'_>, side: &AtlassianSide, person: Index) -> bool {
@@ -58,7 +68,8 @@ fn asked(request: &Request<'_>, side: &AtlassianSide, view: &View<'_>) -> Result
         return Err(error::messages(400, &["The query parameter 'accountId' must be provided."]));
     };
     let unknown = || error::unknown_user(side.switches.jira_unknown_user_status);
-    side.accounts().find(id).filter(|it| view.knows(*it)).ok_or_else(unknown)
+    let known = |it: &Index| view.knows(*it) || side.is_portal_only(&request.site.name, *it);
+    side.accounts().find(id).filter(known).ok_or_else(unknown)
 }
 
 fn find(request: &Request<'_>, side: &AtlassianSide, view: &View<'_>) -> Result<Answer, Answer> {
@@ -83,8 +94,7 @@ fn find(request: &Request<'_>, side: &AtlassianSide, view: &View<'_>) -> Result<
                 || (!hides(it) && it.email.starts_with(&term))
         }
     };
-    let people = view
-        .people_after(None)
+    let people = everybody(request, side, view)
         .filter(|person| {
             side.accounts().get(*person).is_some_and(|it| matches(it) && shape::is_active(view.base(), *person, it))
         })

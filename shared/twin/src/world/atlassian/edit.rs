@@ -111,6 +111,17 @@ pub enum Edit {
         #[serde(default)]
         seats: Option<u32>,
     },
+    /// Somebody became a customer of a desk by hand, or no longer is.
+    Customer {
+        /// Site.
+        site: String,
+        /// Project key of the desk.
+        desk: String,
+        /// Person; who is not on the site gets a portal-only account.
+        account: String,
+        /// Whether.
+        present: bool,
+    },
     /// Guard was bought or lapsed.
     Guard {
         /// Organization.
@@ -155,8 +166,26 @@ impl AtlassianSide {
                 base.groups.get_mut(&index).ok_or("no group")?.default = default;
                 Ok(())
             }
+            Edit::Customer { site, desk, account, present } => {
+                self.edit_customer((&site, &desk), &account, present, act)
+            }
             other => self.edit_person(other, act),
         }
+    }
+
+    fn edit_customer(
+        &mut self,
+        (site, desk): (&str, &str),
+        account: &str,
+        present: bool,
+        act: &mut Act<'_>,
+    ) -> Result<(), String> {
+        let known = self.accounts.find(account).or_else(|| self.on_site(site, account));
+        let person = match known {
+            Some(person) => person,
+            None => self.create_customer(site, account, account, act).map_err(|it| format!("{it:?}"))?,
+        };
+        self.set_customer((site, desk), person, present, act).map_err(|it| format!("{it:?}"))
     }
 
     fn edit_person(&mut self, edit: Edit, act: &mut Act<'_>) -> Result<(), String> {

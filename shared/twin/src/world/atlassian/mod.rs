@@ -6,6 +6,7 @@
 pub mod account;
 pub mod base;
 mod change;
+pub mod desk;
 pub mod edit;
 mod ids;
 pub mod people;
@@ -150,6 +151,7 @@ pub struct AtlassianSide {
     pub(crate) owned: BTreeMap<String, UserBase>,
     pub(crate) sites: BTreeMap<String, JiraSite>,
     pub(crate) scim: BTreeMap<String, ScimDirectory>,
+    pub(crate) desks: desk::Desks,
     ids: ids::Ids,
     /// Removals that fall due, by time.
     queue: BTreeSet<(Millis, BaseKey, Index)>,
@@ -165,6 +167,7 @@ impl Default for AtlassianSide {
             owned: BTreeMap::new(),
             sites: BTreeMap::new(),
             scim: BTreeMap::new(),
+            desks: desk::Desks::default(),
             ids: ids::Ids::default(),
             queue: BTreeSet::new(),
         };

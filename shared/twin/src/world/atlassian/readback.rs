@@ -28,8 +28,11 @@ impl AtlassianSide {
             .collect();
         let sites: Map<String, Value> =
             self.sites.values().map(|it| (it.name.clone(), self.site_body(&it.base))).collect();
+        let (desks, customer_organizations) = self.dump_desks();
         json!({
             "organizations": organizations,
+            "desks": desks,
+            "customer_organizations": customer_organizations,
             "sites": sites,
             "scim": self.scim.values().map(|it| (it.id.clone(), it.dump(self))).collect::<Map<_, _>>(),
             "accounts": self.accounts.iter().map(|(_, it)| self.account_body(it)).collect::<Vec<_>>(),

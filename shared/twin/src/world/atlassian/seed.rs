@@ -23,6 +23,47 @@ pub struct Seed {
     pub accounts: Vec<SeedAccount>,
     /// Groups with their members.
     pub groups: Vec<SeedGroup>,
+    /// Service desks with their customers.
+    pub desks: Vec<SeedDesk>,
+    /// Organizations of customers.
+    pub customer_organizations: Vec<SeedCustomers>,
+}
+
+/// A service desk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedDesk {
+    /// Its site.
+    pub site: String,
+    /// Key of its project.
+    pub key: String,
+    /// Name of its project.
+    pub name: String,
+    /// Anybody may sign up.
+    #[serde(default)]
+    pub open: bool,
+    /// Addresses of customers; who is not on the site gets a portal-only account.
+    #[serde(default)]
+    pub customers: Vec<String>,
+}
+
+/// An organization of customers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedCustomers {
+    /// Its site.
+    pub site: String,
+    /// Its name.
+    pub name: String,
+    /// Owned by an identity provider.
+    #[serde(default)]
+    pub scim_managed: bool,
+    /// Addresses; who is not on the site gets a portal-only account.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// Keys of the desks that have it.
+    #[serde(default)]
+    pub desks: Vec<String>,
 }
 
 /// An organization.
@@ -193,7 +234,44 @@ impl AtlassianSide {
             }
         }
         seed.accounts.iter().try_for_each(|it| self.load_account(it, act))?;
-        seed.groups.iter().try_for_each(|it| self.load_group(it, act))
+        seed.groups.iter().try_for_each(|it| self.load_group(it, act))?;
+        seed.desks.iter().try_for_each(|it| self.load_desk(it, act))?;
+        seed.customer_organizations.iter().try_for_each(|it| self.load_customers(it, act))
+    }
+
+    fn load_desk(&mut self, it: &SeedDesk, act: &mut Act<'_>) -> Result<(), String> {
+        self.site(&it.site).ok_or_else(|| format!("desk {}: no site {}", it.key, it.site))?;
+        self.add_desk(&it.site, &it.key, &it.name, it.open);
+        for email in &it.customers {
+            let person = self.customer(&it.site, email, act);
+            self.set_customer((&it.site, &it.key), person, true, act).map_err(|it| format!("{it:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn load_customers(&mut self, it: &SeedCustomers, act: &mut Act<'_>) -> Result<(), String> {
+        self.site(&it.site).ok_or_else(|| format!("customers {}: no site {}", it.name, it.site))?;
+        let id = self.create_customer_organization(&it.site, &it.name, act);
+        if let Some(made) = self.desks.organizations.get_mut(&id) {
+            made.scim_managed = it.scim_managed;
+        }
+        for email in &it.members {
+            let person = self.customer(&it.site, email, act);
+            self.set_organization_member(&id, person, true, act).map_err(|it| format!("{it:?}"))?;
+        }
+        it.desks.iter().try_for_each(|desk| {
+            let done = self.set_desk_organization(&it.site, desk, &id, true);
+            done.map_err(|refusal| format!("customers {}: desk {desk}: {refusal:?}", it.name))
+        })
+    }
+
+    /// Somebody on a site, with a portal-only account made where there is none.
+    fn customer(&mut self, site: &str, email: &str, act: &mut Act<'_>) -> super::Index {
+        match self.on_site(site, email) {
+            Some(person) => person,
+            // Nobody of that address is on the site, so the account is made.
+            None => self.create_customer(site, email, email, act).unwrap_or_default(),
+        }
     }
 
     /// The user base that a document means.

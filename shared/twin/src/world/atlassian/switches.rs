@@ -81,6 +81,14 @@ pub struct AtlassianSwitches {
     pub jira_bulk_groups_max: usize,
     /// Hides every e-mail address from Jira sites, whatever the account's own setting.
     pub jira_hides_emails: bool,
+    /// Whether Jira's listings of people name portal-only accounts.
+    pub jira_lists_customers: bool,
+    /// Whether experimental operations of service management want the header `X-ExperimentalApi: opt-in`.
+    pub jsm_needs_opt_in: bool,
+    /// Largest page of service management.
+    pub jsm_page_max: usize,
+    /// Status of a change of a customer organization that an identity provider owns.
+    pub jsm_scim_managed_status: u16,
 }
 
 /// What happens to a group that still has members when it is deleted.
@@ -161,6 +169,10 @@ impl Default for AtlassianSwitches {
             jira_picker_limit: 20,
             jira_bulk_groups_max: 50,
             jira_hides_emails: false,
+            jira_lists_customers: true,
+            jsm_needs_opt_in: true,
+            jsm_page_max: 50,
+            jsm_scim_managed_status: 403,
         }
     }
 }
