@@ -29,7 +29,7 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Exit, Fault> {
     for id in used_directories(&loaded.policy) {
         let Some(directory) = loaded.policy.directories.get(&id) else { continue };
         let result = async {
-            let reader = connect(directory, &loaded.base)?;
+            let reader = connect(&loaded.policy, directory, &loaded.base)?;
             let own = reader.who_am_i().await.map_err(|error| unreadable(&id, &error))?;
             Ok(match own.len() {
                 0 => "the credentials are accepted".to_owned(),

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atlassian::dc::{DcConfig, DcReader};
-use atlassian::{JiraConfig, JiraReader, OrgConfig, OrgReader, ScimConfig, ScimReader};
+use atlassian::{
+    ConfluenceReader, CustomerList, CustomersReader, JiraConfig, JiraReader, OrgConfig, OrgReader, ScimConfig,
+    ScimReader,
+};
 use google::GoogleReader;
 use model::{AccountId, Answer, Email, Fact, Group, GroupId, MembersRead, Reading, User};
 use outbound::{Budget, Clock, Counts, Credential, Limit, PacerConfig, Progress, ReadDirectory, ReadError, Scope};
-use policy::{Directory, GoogleAuth, SecretRef, Settings};
+use policy::{Customers, Directory, GoogleAuth, SecretRef, Settings};
 use runtime::secret::SecretError;
 use runtime::{Exit, Fault};
 use secrecy::SecretString;
@@ -25,8 +28,12 @@ pub enum Reader {
     Scim(ScimReader),
     /// A Jira site.
     Jira(JiraReader),
+    /// A Confluence site.
+    Confluence(ConfluenceReader),
     /// An instance of Data Center.
     DataCenter(DcReader),
+    /// A list of customers of a site.
+    Customers(CustomersReader),
 }
 
 /// How a reader goes about its work.
@@ -42,12 +49,29 @@ pub struct ReaderOptions {
     pub parallel: usize,
     /// Longest time for one call.
     pub timeout: Duration,
+    /// Sites that show the groups of the organization that is read.
+    pub sites: Vec<Directory>,
+}
+
+/// The sites of a policy that show the groups of this organization.
+pub fn sites_of(policy: &policy::Policy, directory: &Directory) -> Vec<Directory> {
+    let shows = |site: &&Directory| {
+        site.view_of.as_ref() == Some(&directory.id) && matches!(site.settings, Settings::Jira { .. })
+    };
+    policy.directories.values().filter(shows).cloned().collect()
 }
 
 impl Default for ReaderOptions {
     /// The whole limit as documented, eight groups at once, half a minute for a call.
     fn default() -> Self {
-        Self { clock: Clock::real(), share_percent: 100, limit: None, parallel: 8, timeout: Duration::from_secs(30) }
+        Self {
+            clock: Clock::real(),
+            share_percent: 100,
+            limit: None,
+            parallel: 8,
+            timeout: Duration::from_secs(30),
+            sites: Vec::new(),
+        }
     }
 }
 
@@ -103,6 +127,7 @@ impl Reader {
                     clock,
                     timeout,
                     parallel,
+                    sites: Self::sites(base_folder, options)?,
                 };
                 OrgReader::connect(config).map(Self::Org).map_err(refused)
             }
@@ -112,7 +137,9 @@ impl Reader {
                 let config = ScimConfig { endpoint, directory_id, token, budget, clock, timeout, parallel };
                 ScimReader::connect(config).map(Self::Scim).map_err(refused)
             }
-            Settings::Jira { site, email, api_token } => {
+            Settings::Jira { site, email, api_token }
+            | Settings::Confluence { site, email, api_token }
+            | Settings::Jsm { site, email, api_token, .. } => {
                 let config = JiraConfig {
                     base_url: endpoint.unwrap_or_else(|| site.clone()),
                     email: email.as_written().to_owned(),
@@ -122,17 +149,37 @@ impl Reader {
                     timeout,
                     parallel,
                 };
-                JiraReader::connect(config).map(Self::Jira).map_err(refused)
+                Self::of_site(directory, config).map_err(refused)
             }
             Settings::DataCenter { .. } | Settings::Crowd { .. } => {
                 let budget = budget(directory.kind.as_str(), Limit::Learned);
                 let config = data_center(directory, &secret, budget, options)?;
                 DcReader::connect(config).map(Self::DataCenter).map_err(refused)
             }
-            Settings::ScimInbound { .. } | Settings::Confluence { .. } | Settings::Jsm { .. } => {
-                Err(not_yet(directory))
+            Settings::ScimInbound { .. } => Err(not_yet(directory)),
+        }
+    }
+
+    /// The site's groups, or the list of customers that is meant.
+    fn of_site(directory: &Directory, config: JiraConfig) -> Result<Self, ReadError> {
+        match &directory.settings {
+            Settings::Jsm { customers, .. } => {
+                CustomersReader::connect(config, customer_list(customers)).map(Self::Customers)
+            }
+            Settings::Confluence { .. } => ConfluenceReader::connect(config).map(Self::Confluence),
+            _ => JiraReader::connect(config).map(Self::Jira),
+        }
+    }
+
+    fn sites(base_folder: &Path, options: &ReaderOptions) -> Result<Vec<JiraReader>, Fault> {
+        let options_of_site = ReaderOptions { sites: Vec::new(), ..options.clone() };
+        let mut sites = Vec::new();
+        for site in &options.sites {
+            if let Self::Jira(reader) = Self::connect_with(site, base_folder, &options_of_site)? {
+                sites.push(reader);
             }
         }
+        Ok(sites)
     }
 
     /// What the directory is pinned by from the first sight on: a policy file that later means another one by the same
@@ -141,7 +188,7 @@ impl Reader {
         match self {
             Self::Org(reader) => Some(reader.identity()),
             Self::Scim(reader) => Some(reader.identity()),
-            Self::Google(_) | Self::Jira(_) | Self::DataCenter(_) => None,
+            Self::Google(_) | Self::Jira(_) | Self::Confluence(_) | Self::DataCenter(_) | Self::Customers(_) => None,
         }
     }
 
@@ -152,9 +199,18 @@ impl Reader {
             Self::Org(reader) => reader.budget(),
             Self::Scim(reader) => reader.budget(),
             Self::Jira(reader) => reader.budget(),
+            Self::Confluence(reader) => reader.budget(),
             Self::DataCenter(reader) => reader.budget(),
+            Self::Customers(reader) => reader.budget(),
         }
         .counts()
+    }
+}
+
+fn customer_list(customers: &Customers) -> CustomerList {
+    match customers {
+        Customers::Desk(key) => CustomerList::Desk(key.clone()),
+        Customers::Organization(name) => CustomerList::Organization(name.clone()),
     }
 }
 
@@ -208,7 +264,9 @@ macro_rules! each {
             Reader::Org($reader) => $call,
             Reader::Scim($reader) => $call,
             Reader::Jira($reader) => $call,
+            Reader::Confluence($reader) => $call,
             Reader::DataCenter($reader) => $call,
+            Reader::Customers($reader) => $call,
         }
     };
 }

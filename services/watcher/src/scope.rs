@@ -25,6 +25,8 @@ pub struct Touched {
     ids: BTreeSet<GroupId>,
     /// Groups that are a source of a rule, in a directory that does not nest.
     sources: BTreeSet<GroupId>,
+    /// Groups that give a product by default: who is in them holds a seat, and seats are counted.
+    seats: bool,
 }
 
 /// Works out which groups of a directory a rule can touch: by a name that a source group gives or that the policy names
@@ -38,12 +40,13 @@ pub fn touched(policy: &Policy, directory: &DirectoryId, known: &Known) -> Touch
         names: BTreeSet::new(),
         ids: known.pinned.clone(),
         sources: BTreeSet::new(),
+        seats: !policy.guard.seat_limit.is_empty(),
     };
     for (source, groups) in &known.sources {
         for group in groups.values() {
             for rule in policy.claims(source, group) {
                 if rule.to.contains(directory) {
-                    found.names.insert(policy.fold_group_name(directory, &rule.target_name(group)));
+                    found.names.insert(policy.fold_group_name(directory, &rule.target_name(directory, group)));
                 }
                 if source == directory {
                     found.sources.insert(group.id.clone());
@@ -52,7 +55,7 @@ pub fn touched(policy: &Policy, directory: &DirectoryId, known: &Known) -> Touch
         }
     }
     for rule in policy.rules.iter().filter(|rule| rule.to.contains(directory)) {
-        found.names.extend(rule.into.iter().map(|name| policy.fold_group_name(directory, name)));
+        found.names.extend(rule.into_at(directory).map(|name| policy.fold_group_name(directory, name)));
     }
     for provision in policy.provisions.iter().filter(|provision| provision.to == *directory) {
         let defaults = provision.default_groups.new.iter().chain(&provision.default_groups.all);
@@ -70,6 +73,7 @@ impl Touched {
             && (self.all
                 || self.ids.contains(&group.id)
                 || self.sources.contains(&group.id)
+                || (self.seats && group.default_access)
                 || self.names.contains(&name()))
     }
 

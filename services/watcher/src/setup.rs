@@ -70,6 +70,7 @@ pub fn places(file: &Path, clock: &Clock, options: &Options) -> Result<Vec<Place
             limit: options.limit_of(&id),
             parallel: usize::from(options.parallel),
             timeout: options.read_timeout,
+            sites: crate::reader::sites_of(&policy, directory),
         };
         let reader = Reader::connect_with(directory, base, &reader_options)?;
         places.push(Place { policy: Arc::clone(&policy), directory: directory.clone(), reader });

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use effect::{DcProduct, DcWriter, JiraWriter, OrgWriter, ScimWriter, Target};
+use effect::{
+    ConfluenceWriter, CustomersWriter, DcProduct, DcWriter, JiraWriter, ListKind, OrgWriter, ScimWriter, Target,
+};
 use model::{DirectoryId, DirectoryKind, Side, TenantId};
 use outbound::{Budget, Client, ClientConfig, Credential, Limit, PacerConfig};
-use policy::{Directory, Policy, SecretRef, Settings};
+use policy::{Customers, Directory, Policy, SecretRef, Settings};
 use runtime::{Clock, Exit, Fault, secret};
 
 use crate::Options;
@@ -104,6 +106,20 @@ pub fn open(directory: &Directory, base: &Path, clock: &Clock, options: &Options
             let secret = secret("password", password)?;
             let credential = Credential::Basic { user: application.clone(), secret };
             Some(data_center(directory, url, (DcProduct::Crowd, credential), clock, options)?)
+        }
+        Settings::Confluence { site, email, api_token } => {
+            let secret = secret("api_token", api_token)?;
+            let credential = Credential::Basic { user: email.as_written().to_owned(), secret };
+            Some(Target::Confluence(ConfluenceWriter::new(client(endpoint(site), credential)?)))
+        }
+        Settings::Jsm { site, email, api_token, customers } => {
+            let secret = secret("api_token", api_token)?;
+            let credential = Credential::Basic { user: email.as_written().to_owned(), secret };
+            let kind = match customers {
+                Customers::Desk(_) => ListKind::Desk,
+                Customers::Organization(_) => ListKind::Organization,
+            };
+            Some(Target::Customers(CustomersWriter::new(client(endpoint(site), credential)?, kind)))
         }
         _ => None,
     })

@@ -108,9 +108,11 @@ impl Words {
             "/errors/0/title",
             "/errors/0/message",
             "/errorMessages/0",
+            "/errorMessage",
             "/detail",
             "/message",
             "/error",
+            "/key",
         ]);
         let words =
             if words.is_empty() { of_field.and_then(Value::as_str).unwrap_or_default().to_owned() } else { words };

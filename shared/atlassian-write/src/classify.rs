@@ -42,6 +42,36 @@ pub fn org_delete_group(status: u16, code: &str, _words: &str) -> Disposition {
     }
 }
 
+/// Organization API v2: suspend or restore somebody's access.
+pub fn org_access(status: u16, code: &str, _words: &str) -> Disposition {
+    match status {
+        404 => Reject(Rejection::UnknownUser),
+        // Whether it is so already, a read tells.
+        409 => Look,
+        _ => common(status, code),
+    }
+}
+
+/// Organization API v2: invite somebody.
+pub fn org_invite(status: u16, code: &str, words: &str) -> Disposition {
+    match status {
+        400 | 402 | 409 if status == 402 || speaks_of_seats(code, words) => Reject(Rejection::Licence),
+        409 => Look,
+        _ => common(status, code),
+    }
+}
+
+/// User management: disable or enable an account. One that an identity provider is linked to is its own to change
+/// (reference/atlassian-cloud.md §2).
+pub fn lifecycle(status: u16, code: &str, words: &str) -> Disposition {
+    match status {
+        404 => Reject(Rejection::UnknownUser),
+        409 => Look,
+        403 if words.contains("forbidden.action") || code.contains("forbidden.action") => Reject(Rejection::Ownership),
+        _ => common(status, ""),
+    }
+}
+
 /// User provisioning (SCIM): members of a group.
 pub fn scim_members(status: u16, _code: &str, _words: &str) -> Disposition {
     match status {
@@ -90,6 +120,18 @@ pub fn jira_member(op: EdgeOp, status: u16, _code: &str, words: &str) -> Disposi
     }
 }
 
+/// Confluence Cloud: one membership. What is so already is said to be done (§12).
+pub fn confluence_member(status: u16, _code: &str, words: &str) -> Disposition {
+    match status {
+        400 if speaks_of_seats("", words) => Reject(Rejection::Licence),
+        // User or group, the answer does not say which.
+        404 | 400 => Look,
+        // A group of an identity provider is refused so.
+        403 => Reject(Rejection::Ownership),
+        _ => common(status, ""),
+    }
+}
+
 /// Jira Cloud: create a group.
 pub fn jira_create_group(status: u16, _code: &str, words: &str) -> Disposition {
     match status {
@@ -101,6 +143,35 @@ pub fn jira_create_group(status: u16, _code: &str, words: &str) -> Disposition {
 /// Jira Cloud: delete a group.
 pub fn jira_delete_group(status: u16, _code: &str, _words: &str) -> Disposition {
     if status == 404 { AlreadySo } else { common(status, "") }
+}
+
+/// Service management: people of a list of customers. What is so already is 204, so a refusal is about somebody whom the
+/// site does not know, or about a desk that is open to everybody: a batch is bisected, for a single person a read tells.
+pub fn customers(status: u16, _code: &str, _words: &str) -> Disposition {
+    match status {
+        400 | 409 => Look,
+        _ => common(status, ""),
+    }
+}
+
+/// Service management: make an organization of customers.
+pub fn customers_create(status: u16, _code: &str, _words: &str) -> Disposition {
+    common(status, "")
+}
+
+/// Service management: delete an organization of customers.
+pub fn customers_delete(status: u16, _code: &str, _words: &str) -> Disposition {
+    if status == 404 { AlreadySo } else { common(status, "") }
+}
+
+/// Service management: make a portal-only account.
+pub fn customers_account(status: u16, _code: &str, words: &str) -> Disposition {
+    match status {
+        // The address is taken on the site; whose it is, a read tells.
+        409 => Look,
+        400 if words.contains("already exists") => Look,
+        _ => common(status, ""),
+    }
 }
 
 /// What a status means where a call has no row of its own.
@@ -145,6 +216,16 @@ mod tests {
         for (op, status, code, words, expected) in rows {
             assert_eq!(org_member(op, status, code, words), expected, "{op:?} {status} {code} {words}");
         }
+        for (status, expected) in [(404, Reject(Rejection::UnknownUser)), (409, Look), (403, Reject(Rejection::Auth))] {
+            assert_eq!(org_access(status, "", ""), expected, "{status}");
+        }
+        assert_eq!(org_invite(402, "ADMIN-402-1", "a paid subscription is needed"), Reject(Rejection::Licence));
+        assert_eq!(org_invite(409, "ADMIN-409-3", "licence limit"), Reject(Rejection::Licence));
+        assert_eq!(org_invite(400, "ADMIN-400-24", "invalid body"), Reject(Rejection::Validation));
+        assert_eq!(lifecycle(404, "", "accountnotfound"), Reject(Rejection::UnknownUser));
+        assert_eq!(lifecycle(403, "", "forbidden.action"), Reject(Rejection::Ownership));
+        assert_eq!(lifecycle(403, "", "forbidden"), Reject(Rejection::Auth));
+        assert_eq!(lifecycle(409, "", "conflict.lifecycleerrors"), Look);
         assert_eq!(org_create_group(409, "", "group already exists"), Look);
         assert_eq!(org_create_group(400, "", ""), Reject(Rejection::Validation));
         assert_eq!(org_delete_group(404, "ADMIN-404-10", ""), AlreadySo);
@@ -169,6 +250,36 @@ mod tests {
         assert_eq!(scim_user(404, "", ""), Reject(Rejection::UnknownUser));
         assert_eq!(scim_user(409, "uniqueness", ""), Reject(Rejection::Conflict));
         assert_eq!(scim_delete_group(404, "", ""), AlreadySo);
+    }
+
+    #[test]
+    fn every_row_of_confluence() {
+        assert_eq!(confluence_member(404, "", "no user found"), Look);
+        assert_eq!(confluence_member(400, "", "something else"), Look);
+        assert_eq!(confluence_member(403, "", ""), Reject(Rejection::Ownership));
+        assert_eq!(confluence_member(400, "", "the license user limit"), Reject(Rejection::Licence));
+        assert_eq!(confluence_member(415, "", ""), Reject(Rejection::Validation));
+    }
+
+    #[test]
+    fn every_row_of_service_management() {
+        type Judge = fn(u16, &str, &str) -> Disposition;
+        let rows: [(Judge, u16, &str, Disposition); 11] = [
+            (customers, 400, "one or more of the users do not exist", Look),
+            (customers, 409, "", Look),
+            (customers, 404, "", Reject(Rejection::UnknownGroup)),
+            (customers, 403, "", Reject(Rejection::Auth)),
+            (customers_create, 400, "", Reject(Rejection::Validation)),
+            (customers_delete, 404, "", AlreadySo),
+            (customers_delete, 403, "", Reject(Rejection::Auth)),
+            (customers_account, 409, "", Look),
+            (customers_account, 400, "an account already exists for this email.", Look),
+            (customers_account, 400, "the email address is not valid.", Reject(Rejection::Validation)),
+            (customers_account, 403, "", Reject(Rejection::Auth)),
+        ];
+        for (judge, status, words, expected) in rows {
+            assert_eq!(judge(status, "", words), expected, "{status} {words}");
+        }
     }
 
     #[test]

@@ -11,13 +11,18 @@
 
 mod answered;
 pub mod classify;
+mod confluence;
+mod customers;
 pub mod dc;
 mod jira;
+mod lifecycle;
 mod org;
 mod scim;
 mod target;
 
 pub use answered::{Answered, Look};
+pub use confluence::ConfluenceWriter;
+pub use customers::{CustomersWriter, ListKind};
 pub use dc::DcWriter;
 pub use jira::JiraWriter;
 pub use org::OrgWriter;

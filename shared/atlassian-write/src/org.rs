@@ -34,6 +34,11 @@ impl OrgWriter {
         &self.client
     }
 
+    /// Organization and directory.
+    pub(crate) fn place(&self) -> (&str, &str) {
+        (&self.org, &self.directory)
+    }
+
     /// Adds or removes one membership, idempotently in its disposition.
     pub async fn change_member(
         &self,

@@ -6,7 +6,10 @@ use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Time};
 use outbound::{Client, Request, Sense};
 use serde_json::Value;
 
-use crate::{Answered, DcWriter, JiraWriter, Look, OrgWriter, ScimWriter, scim::MEMBERS_PER_PATCH};
+use crate::{
+    Answered, ConfluenceWriter, CustomersWriter, DcWriter, JiraWriter, Look, OrgWriter, ScimWriter, customers,
+    scim::MEMBERS_PER_PATCH,
+};
 
 /// A target that can be changed.
 ///
@@ -20,8 +23,12 @@ pub enum Target {
     Scim(ScimWriter),
     /// A Jira site that owns its groups.
     Jira(JiraWriter),
+    /// A Confluence site that owns its groups.
+    Confluence(ConfluenceWriter),
     /// An instance of Data Center.
     DataCenter(DcWriter),
+    /// A list of customers of a site.
+    Customers(CustomersWriter),
 }
 
 impl Target {
@@ -31,7 +38,9 @@ impl Target {
             Self::Org(writer) => writer.client(),
             Self::Scim(writer) => writer.client(),
             Self::Jira(writer) => writer.client(),
+            Self::Confluence(writer) => writer.client(),
             Self::DataCenter(writer) => writer.client(),
+            Self::Customers(writer) => writer.client(),
         }
     }
 
@@ -40,7 +49,8 @@ impl Target {
         match self {
             Self::Scim(_) => MEMBERS_PER_PATCH,
             Self::DataCenter(writer) => writer.edges_per_call(),
-            Self::Org(_) | Self::Jira(_) => 1,
+            Self::Customers(_) => customers::CUSTOMERS_PER_CALL,
+            Self::Org(_) | Self::Jira(_) | Self::Confluence(_) => 1,
         }
     }
 
@@ -48,6 +58,9 @@ impl Target {
     pub fn calls(&self, changes: &[EdgeOp]) -> Vec<Range<usize>> {
         if let Self::DataCenter(writer) = self {
             return writer.calls(changes);
+        }
+        if let Self::Customers(_) = self {
+            return customers::calls(changes);
         }
         let (size, count) = (self.edges_per_call().max(1), changes.len());
         (0..count).step_by(size).map(|from| from..from.saturating_add(size).min(count)).collect()
@@ -66,7 +79,13 @@ impl Target {
             (Self::DataCenter(writer), _) => writer.change_members(lane, turn_by, group, edges).await,
             (Self::Org(writer), [(account, op)]) => writer.change_member(lane, turn_by, group, account, *op).await,
             (Self::Jira(writer), [(account, op)]) => writer.change_member(lane, turn_by, group, account, *op).await,
-            (Self::Org(_) | Self::Jira(_), _) => not_here("this API changes one membership a call"),
+            (Self::Confluence(writer), [(account, op)]) => {
+                writer.change_member(lane, turn_by, group, account, *op).await
+            }
+            (Self::Customers(writer), _) => writer.change_members(lane, turn_by, group, edges).await,
+            (Self::Org(_) | Self::Jira(_) | Self::Confluence(_), _) => {
+                not_here("this API changes one membership a call")
+            }
         }
     }
 
@@ -76,7 +95,9 @@ impl Target {
             Self::Org(writer) => writer.create_group(lane, turn_by, name, description).await,
             Self::Scim(writer) => writer.create_group(lane, turn_by, name).await,
             Self::Jira(writer) => writer.create_group(lane, turn_by, name).await,
+            Self::Confluence(writer) => writer.create_group(lane, turn_by, name).await,
             Self::DataCenter(writer) => writer.create_group(lane, turn_by, name, description).await,
+            Self::Customers(writer) => writer.create_group(lane, turn_by, name).await,
         }
     }
 
@@ -86,7 +107,9 @@ impl Target {
             Self::Org(writer) => writer.delete_group(lane, turn_by, group).await,
             Self::Scim(writer) => writer.delete_group(lane, turn_by, group).await,
             Self::Jira(writer) => writer.delete_group(lane, turn_by, group).await,
+            Self::Confluence(writer) => writer.delete_group(lane, turn_by, group).await,
             Self::DataCenter(writer) => writer.delete_group(lane, turn_by, group).await,
+            Self::Customers(writer) => writer.delete_group(lane, turn_by, group).await,
         }
     }
 
@@ -102,7 +125,11 @@ impl Target {
         match self {
             Self::Scim(writer) => writer.change_account(lane, turn_by, account, person, change).await,
             Self::DataCenter(writer) => writer.change_account(lane, turn_by, account, change).await,
-            Self::Org(_) | Self::Jira(_) => not_here("accounts are changed through user provisioning"),
+            Self::Customers(writer) => writer.change_account(lane, turn_by, change).await,
+            Self::Org(writer) => writer.change_account(lane, turn_by, account, change).await,
+            Self::Jira(_) | Self::Confluence(_) => {
+                not_here("accounts are changed through the organization or user provisioning")
+            }
         }
     }
 
@@ -115,7 +142,9 @@ impl Target {
             Self::Org(writer) => writer.find_group(lane, name).await,
             Self::Scim(writer) => writer.find_group(lane, name).await,
             Self::Jira(writer) => writer.find_group(lane, name).await,
+            Self::Confluence(writer) => writer.find_group(lane, name).await,
             Self::DataCenter(writer) => writer.find_group(lane, name).await,
+            Self::Customers(writer) => writer.find_group(lane, name).await,
         }
     }
 
@@ -130,6 +159,12 @@ impl Target {
         person: &AccountId,
         change: &AccountChange,
     ) -> Result<Option<Answered>, Answered> {
+        if let Self::Customers(writer) = self {
+            return writer.find_account(lane, change).await;
+        }
+        if let Self::Org(writer) = self {
+            return writer.find_account(lane, account, change).await;
+        }
         if let Self::DataCenter(writer) = self {
             return writer.find_account(lane, account, change).await;
         }
@@ -159,11 +194,14 @@ impl Target {
             Self::Org(writer) => writer.look_member(lane, group, account).await,
             Self::Scim(writer) => writer.look_member(lane, group, account).await,
             Self::Jira(writer) => writer.look_member(lane, group, account).await,
+            Self::Confluence(writer) => writer.look_member(lane, group, account).await,
             Self::DataCenter(writer) => writer.look_member(lane, group, account).await,
+            Self::Customers(writer) => writer.look_member(lane, group, account).await,
         }
     }
 }
 
+/// What is not to be had at this target, or not in this form.
 pub(crate) fn not_here(text: &str) -> Answered {
     Answered {
         disposition: Disposition::Reject(model::Rejection::Validation),

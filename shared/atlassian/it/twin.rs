@@ -1,6 +1,8 @@
 //! Reading the twin of Atlassian: what a sweep says, what it costs, and what it says when things go wrong.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod customers;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use twin::world::atlassian::{DIRECTORY, ORGANIZATION, SCIM_DIRECTORY};
 use twin::{Running, Twin};
 
 const PEOPLE: usize = 250;
+const PRODUCT: &str = "ari:cloud:jira-software::site/acme";
 
 fn person(number: usize) -> String {
     format!("p{number:03}@example.com")
@@ -40,7 +43,11 @@ impl Stage {
                 {"op": "group", "name": "crowd", "members": crowd},
                 {"op": "group", "name": "eng", "description": "Engineers", "members": [person(0), person(1)]},
                 {"op": "group", "name": "jira-admins-acme", "admin": true, "members": [person(2)]},
-                {"op": "group", "name": "jira-users-acme", "default": true},
+                {"op": "load", "organizations": [{"id": ORGANIZATION, "name": "Acme", "directory": DIRECTORY, "products": [
+                    {"resource": PRODUCT, "key": "jira-software", "name": "Jira", "site": "acme"}]}]},
+                {"op": "group", "name": "jira-users-acme", "default": true, "roles": [[PRODUCT, "atlassian/user"]]},
+                {"op": "group", "name": "everybody", "default": true, "roles": [[PRODUCT, "atlassian/user"]]},
+                {"op": "group", "name": "helpers", "roles": [[PRODUCT, "atlassian/admin"]]},
                 {"op": "account_status", "account": person(1), "status": "inactive"},
             ]))
             .await;
@@ -65,8 +72,12 @@ impl Stage {
     }
 
     fn org_at(&self, directory: &str, key: &str) -> OrgReader {
+        OrgReader::connect(self.org_config(directory, key)).unwrap()
+    }
+
+    fn org_config(&self, directory: &str, key: &str) -> OrgConfig {
         let (budget, clock) = Self::budget();
-        OrgReader::connect(OrgConfig {
+        OrgConfig {
             endpoint: Some(self.running.atlassian_url()),
             org: ORGANIZATION.to_owned(),
             directory: directory.to_owned(),
@@ -76,8 +87,8 @@ impl Stage {
             clock,
             timeout: Duration::from_secs(20),
             parallel: 4,
-        })
-        .unwrap()
+            sites: Vec::new(),
+        }
     }
 
     fn scim(&self) -> ScimReader {
@@ -195,22 +206,51 @@ async fn an_organization_is_read_with_the_least_calls() {
     let users = reading.users.seen.len().div_ceil(100) as u64;
     let calls = stage.count("atlassian.org");
     assert_eq!(calls["users.search"], users + 3 + 1, "{calls:?}");
-    assert_eq!((calls["groups.search"], calls.values().sum::<u64>()), (1, users + 3 + 1 + 1 + 1), "{calls:?}");
+    // The listing, and one search each for what makes administrators and what gives products.
+    assert_eq!((calls["groups.search"], calls.values().sum::<u64>()), (3, users + 3 + 1 + 3 + 1), "{calls:?}");
     stage.running.twin.engine.counters.clear();
     reader.sweep(&scope, &Silent).await.unwrap();
     let again = stage.count("atlassian.org");
-    assert_eq!(again.values().sum::<u64>(), users + 3 + 1 + 1, "the directory is looked for once: {again:?}");
+    assert_eq!(again.values().sum::<u64>(), users + 3 + 1 + 3, "the directory is looked for once: {again:?}");
 
     assert_eq!(eng.description, "Engineers");
     assert_eq!((eng.ownership, eng.grants_admin, eng.default_access), (Ownership::Local, false, false));
-    // A name is no role: what it says is judged where it is known whether we made the group.
-    assert!(!named(&reading, "jira-admins-acme").grants_admin);
+    // A name is no role.
+    assert!(!named(&reading, "jira-admins-acme").grants_admin && named(&reading, "jira-admins-acme").roles_known);
+    assert!(named(&reading, "helpers").grants_admin);
     assert!(named(&reading, "jira-users-acme").default_access);
+    assert!(!named(&reading, "everybody").default_access, "that it is a default one, only a site tells");
     assert_eq!(named(&reading, "from-idp").ownership, Ownership::IdentityProvider);
     assert_eq!(addressed(&reading, &person(1)).state, UserState::Deactivated);
     let (inside, outside) = (addressed(&reading, &person(0)), addressed(&reading, &person(9)));
     answers(&reader, &eng.id, &inside.id, &outside.id).await;
     assert_eq!(reader.who_am_i().await.unwrap(), [addressed(&reading, &person(3)).id.clone()]);
+}
+
+#[tokio::test]
+async fn default_access_groups_are_found_through_the_sites_application_roles() {
+    let stage = Stage::new().await;
+    let mut reader = stage.org_config(DIRECTORY, "twin-org-key");
+    reader.sites = vec![stage.jira()];
+    let reader = OrgReader::connect(reader).unwrap();
+    let reading = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();
+    assert!(named(&reading, "everybody").default_access && named(&reading, "jira-users-acme").default_access);
+    assert!(!named(&reading, "eng").default_access);
+    let one = reader.read_group(&named(&reading, "everybody").id).await.unwrap().unwrap();
+    assert!(one.default_access && one.roles_known);
+    let helpers = reader.read_group(&named(&reading, "helpers").id).await.unwrap().unwrap();
+    assert!(helpers.grants_admin);
+}
+
+#[tokio::test]
+async fn where_roles_may_not_be_read_names_speak() {
+    let stage = Stage::new().await;
+    let forbidden = Fault { skip: 1, ..Fault::new("atlassian.org", "groups.search", FaultKind::Forbidden) };
+    stage.running.twin.engine.faults.inject(forbidden);
+    let reading = stage.org().sweep(&Scope::Nobody, &Silent).await.unwrap();
+    assert!(reading.groups.complete, "the listing itself came whole");
+    let users = named(&reading, "jira-users-acme");
+    assert!(users.default_access && !users.roles_known);
 }
 
 #[tokio::test]

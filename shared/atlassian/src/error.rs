@@ -36,7 +36,10 @@ impl AtlassianError {
         if !messages.is_empty() {
             return Self { code: String::new(), message: tidy(&messages.join("; ")) };
         }
-        let message = ["detail", "message", "error"].iter().map(|name| text(body.get(*name))).find(|it| !it.is_empty());
+        let message = ["detail", "message", "errorMessage", "error"]
+            .iter()
+            .map(|name| text(body.get(*name)))
+            .find(|it| !it.is_empty());
         Self { code: text(body.get("scimType")), message: tidy(&message.unwrap_or_default()) }
     }
 }

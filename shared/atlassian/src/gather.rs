@@ -8,7 +8,7 @@ use model::{AccountId, Group, GroupId, Lane, Member, MemberKind, MembersRead, Re
 use outbound::{Client, Progress, ReadError, Scope, Stage};
 
 /// What a walk saw.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Walk<T> {
     pub(crate) rows: Vec<T>,
     /// Every page came, every row could be read, and the vendor's count agrees.

@@ -167,7 +167,7 @@ impl JiraReader {
         walk.failed(shape(template, "the list does not end"))
     }
 
-    async fn read<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, ReadError> {
+    pub(crate) async fn read<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, ReadError> {
         let answer = self.client.read(request).await?;
         good(request.template(), &answer)
     }
@@ -181,6 +181,17 @@ impl JiraReader {
             list.into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>()
         };
         roles.iter().flat_map(names).collect()
+    }
+
+    /// Ids of the groups that give a product of this site by default (reference/atlassian-cloud.md §7).
+    ///
+    /// # Errors
+    /// When the site does not tell.
+    pub(crate) async fn default_group_ids(&self) -> Result<BTreeSet<GroupId>, ReadError> {
+        let roles: Vec<Value> = self.read(&Request::get(ROLES, &[]).lane(Lane::Bulk)).await?;
+        let details = |role: &Value| role.get("defaultGroupsDetails").and_then(Value::as_array).cloned();
+        let groups = roles.iter().filter_map(details).flatten();
+        Ok(groups.filter_map(|group| GroupId::new(group.get("groupId")?.as_str()?).ok()).collect())
     }
 
     /// The groups of an account; `None`: there is no such account.

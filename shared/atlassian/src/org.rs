@@ -17,12 +17,14 @@ use serde_json::{Value, json};
 
 use crate::error::{is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_read, twice};
-use crate::names::says_default_access;
+use crate::jira::JiraReader;
+use crate::roles::{ADMINISTRATE, GIVE_PRODUCTS, Roles};
 
 const SEARCH_USERS: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/search";
 const SEARCH_GROUPS: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/search";
 const GET_USER: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}";
 const GET_GROUP: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}";
+const GROUP_ROLES: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}/role-assignments";
 const DIRECTORIES: &str = "/admin/v2/orgs/{orgId}/directories";
 
 /// Largest page of a search.
@@ -50,6 +52,8 @@ pub struct OrgConfig {
     pub timeout: Duration,
     /// How many groups are walked at once.
     pub parallel: usize,
+    /// Sites that show this organization's groups: they tell which of them give a product by default.
+    pub sites: Vec<JiraReader>,
 }
 
 /// Reads one directory of an organization.
@@ -60,6 +64,7 @@ pub struct OrgReader {
     directory: String,
     owner: Option<Email>,
     parallel: usize,
+    sites: Vec<JiraReader>,
     /// The directory was found in the organization: a key of another organization reads somebody else's people.
     checked: Arc<AtomicBool>,
 }
@@ -135,12 +140,7 @@ impl WireGroup {
             _ if self.external_synced || fixed => Ownership::IdentityProvider,
             _ => Ownership::Local,
         };
-        Group {
-            ownership,
-            default_access: says_default_access(&self.name),
-            description: self.description.unwrap_or_default(),
-            ..Group::new(self.id, self.name)
-        }
+        Group { ownership, description: self.description.unwrap_or_default(), ..Group::new(self.id, self.name) }
     }
 }
 
@@ -160,6 +160,7 @@ impl OrgReader {
             directory: config.directory,
             owner: config.owner,
             parallel: config.parallel.max(1),
+            sites: config.sites,
             checked: Arc::new(AtomicBool::new(false)),
         })
     }
@@ -259,6 +260,44 @@ impl OrgReader {
         Ok(())
     }
 
+    /// What all groups give. A search that is refused or breaks off leaves it to names; a site that does not tell, too.
+    async fn roles(&self, progress: &dyn Progress) -> Roles {
+        let by_role = |roles: &[&str]| {
+            let query = json!({"roleIds": roles, "limit": PAGE});
+            self.search(SEARCH_GROUPS, query, Lane::Bulk, |row| group(row).map(|group| group.id), |_| ())
+        };
+        let (administrate, give) = tokio::join!(by_role(&ADMINISTRATE), by_role(&GIVE_PRODUCTS));
+        for error in [&administrate.error, &give.error].into_iter().flatten() {
+            progress.trouble(error);
+        }
+        let mut roles = Roles {
+            known: administrate.complete && give.complete,
+            administrate: administrate.rows.into_iter().collect(),
+            give_products: give.rows.into_iter().collect(),
+            ..Roles::default()
+        };
+        for site in &self.sites {
+            match site.default_group_ids().await {
+                Ok(ids) => roles.defaults.extend(ids),
+                Err(error) => progress.trouble(&error),
+            }
+        }
+        roles
+    }
+
+    /// What one group gives. What a site says of it, a pass over everything finds.
+    async fn roles_of(&self, id: &GroupId, lane: Lane) -> Result<Roles, ReadError> {
+        let request = Request::get(GROUP_ROLES, &[&self.org, &self.directory, id.as_str()]).lane(lane);
+        let answer = self.client.read(&request).await?;
+        if !is_good(&answer) {
+            let error = read_error(GROUP_ROLES, &answer);
+            return if error.may_pass() || error.is_about_us() { Err(error) } else { Ok(Roles::default()) };
+        }
+        let body: Value = answer.json().map_err(|text| shape(GROUP_ROLES, &text))?;
+        let rows = body.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        Ok(Roles::of_one(id, rows))
+    }
+
     async fn is_member(&self, group: &GroupId, user: &AccountId) -> Result<bool, ReadError> {
         let query = json!({"groupIds": [group.as_str()], "accountIds": [user.as_str()], "limit": 10});
         let walk = self.search(SEARCH_USERS, query, Lane::Urgent, account_id, |_| ()).await;
@@ -286,8 +325,14 @@ impl Source for OrgReader {
 
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
         let step = |done| progress.step(Stage::Groups, done, None);
-        let read = |row| group(row).map(Listed::from);
-        self.search(SEARCH_GROUPS, json!({"limit": PAGE}), Lane::Bulk, read, step).await
+        let walk = self.search(SEARCH_GROUPS, json!({"limit": PAGE}), Lane::Bulk, group, step).await;
+        let roles = if walk.error.is_none() { self.roles(progress).await } else { Roles::default() };
+        Walk {
+            rows: walk.rows.into_iter().map(|group| Listed::from(roles.tell(group))).collect(),
+            complete: walk.complete,
+            error: walk.error,
+            began_at: walk.began_at,
+        }
     }
 
     /// There is no list of members in v2: users are searched by group.
@@ -297,7 +342,12 @@ impl Source for OrgReader {
     }
 
     async fn group(&self, id: &GroupId, lane: Lane) -> Result<Option<Group>, ReadError> {
-        self.get(GET_GROUP, id.as_str(), lane, group).await
+        let Some(group) = self.get(GET_GROUP, id.as_str(), lane, group).await? else { return Ok(None) };
+        let mut roles = self.roles_of(id, lane).await?;
+        for site in &self.sites {
+            roles.defaults.extend(site.default_group_ids().await?);
+        }
+        Ok(Some(roles.tell(group)))
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {

@@ -20,7 +20,8 @@ mod next;
 mod runner;
 
 pub use atlassian_write::{
-    Answered, DcWriter, JiraWriter, Look, OrgWriter, ScimWriter, Target, dc::Product as DcProduct,
+    Answered, ConfluenceWriter, CustomersWriter, DcWriter, JiraWriter, ListKind, Look, OrgWriter, ScimWriter, Target,
+    dc::Product as DcProduct,
 };
 pub use job::{Finished, Job};
 pub use ledger::{Admission, Call, Ledger, LedgerError, What};

@@ -28,6 +28,9 @@ pub struct Group {
     /// Whether being in it makes somebody an administrator of something.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub grants_admin: bool,
+    /// Whether the roles that it gives were read: then its name says nothing about them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub roles_known: bool,
     /// It belongs to somebody else and cannot be read: it contributes nobody, and is listed as such.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opaque: bool,
@@ -160,6 +163,7 @@ impl Group {
             ownership: Ownership::Local,
             default_access: false,
             grants_admin: false,
+            roles_known: false,
             opaque: false,
         }
     }

@@ -50,12 +50,12 @@ pub(crate) fn renew(
         if route.source != source || !rule.matches(&row.group) {
             continue;
         }
-        let name = rule.target_name(&row.group);
         for index_of_target in &route.targets {
             let Some(target) = targets.get_mut(*index_of_target) else { continue };
+            let name = rule.target_name(&target.id, &row.group);
             let mut key = policy.fold_group_name(&target.id, &name);
             let origin = (mirror.directory().clone(), group.id.clone());
-            if rule.into.is_none()
+            if rule.into_at(&target.id).is_none()
                 && let Some(pinned) = target.pinned_sources.get(&origin)
             {
                 key.clone_from(pinned);
@@ -85,7 +85,7 @@ pub(crate) fn sort(policy: &Policy, mirrors: &[Mirror], target: &mut Target, at:
     let Some(first) = group.claims.first() else { return };
     let row = mirrors.get(first.source).and_then(|mirror| mirror.group_at(first.group)?.row.as_ref());
     if let (Some(row), Some(rule)) = (row, policy.rules.get(first.rule)) {
-        group.name = rule.target_name(&row.group);
+        group.name = rule.target_name(&target.id, &row.group);
     }
 }
 

@@ -147,11 +147,16 @@ impl TargetGroup {
     }
 
     /// Whether several source groups came to one name though no rule says that a union is meant.
-    pub(crate) fn collides(&self, rules: &[SyncRule]) -> bool {
+    pub(crate) fn collides(&self, target: &DirectoryId, rules: &[SyncRule]) -> bool {
         let mut groups = self.live_claims().map(|claim| (claim.source, claim.group));
         let first = groups.next();
         let several = groups.any(|group| Some(group) != first);
-        several && !self.live_claims().all(|claim| rules.get(claim.rule).is_some_and(|rule| rule.into.is_some()))
+        several && !self.is_union(target, rules)
+    }
+
+    /// Whether every rule that claims it says that all its groups fill it together.
+    pub(crate) fn is_union(&self, target: &DirectoryId, rules: &[SyncRule]) -> bool {
+        self.live_claims().all(|claim| rules.get(claim.rule).is_some_and(|rule| rule.into_at(target).is_some()))
     }
 
     /// Whether no rule claims it any more: it is left alone.

@@ -345,8 +345,9 @@ impl World {
                     self.target.members.remove(group);
                 }
                 Step::Edge { edge, .. } => {
+                    // Of an account that is still to be made, it is decided again when that is there.
+                    let Some(account) = edge.account.clone() else { continue };
                     let group = edge.group.clone().or_else(|| made.clone()).expect("a group");
-                    let account = edge.account.clone().expect("an account");
                     let key = (self.target.id.clone(), group.clone(), account.clone());
                     let members = self.target.members.entry(group).or_default();
                     match edge.op {

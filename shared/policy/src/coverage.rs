@@ -70,7 +70,8 @@ impl Policy {
     /// rule takes it.
     fn is_target_group(&self, directory: &DirectoryId, group: &Group) -> bool {
         let name = self.fold_group_name(directory, &group.name);
-        let into = self.rules.iter().filter(|rule| rule.to.contains(directory)).filter_map(|rule| rule.into.as_ref());
+        let into =
+            self.rules.iter().filter(|rule| rule.to.contains(directory)).filter_map(|rule| rule.into_at(directory));
         into.into_iter().any(|into| self.fold_group_name(directory, into) == name)
     }
 }
@@ -83,7 +84,7 @@ fn fill(
     directory: &DirectoryId,
     group: &Group,
 ) {
-    let name = rule.target_name(group);
+    let name = rule.target_name(target, group);
     let key = (target.clone(), policy.fold_group_name(target, &name));
     let shared = filled.entry(key).or_insert_with(|| Shared {
         target: target.clone(),
@@ -94,7 +95,7 @@ fn fill(
     });
     shared.rules.insert((rule.line, rule.id.clone()));
     shared.groups.insert((directory.clone(), called(group)));
-    shared.is_union &= rule.into.is_some();
+    shared.is_union &= rule.into_at(target).is_some();
 }
 
 /// What rules know the group by: its address, or its name where it has none.

@@ -156,6 +156,15 @@ pub enum Customers {
     Organization(String),
 }
 
+impl Customers {
+    /// What the list is called: the key of the desk's project, or the organization's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Desk(name) | Self::Organization(name) => name,
+        }
+    }
+}
+
 /// Where a secret is kept. Never the secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecretRef {

@@ -70,6 +70,8 @@ const PLAIN: &[&str] = &[
     "name",
     "groups",
     "except",
+    "people",
+    "except_people",
     "rename",
     "members",
     "nested",
@@ -143,7 +145,7 @@ pub(crate) fn excerpt_of_broken(line: &str, at: Range<usize>) -> Excerpt {
         return build(line, at, &[]);
     }
     let hidden = match line.split_once('=') {
-        Some((key, value)) if is_plain(last_word(key)) && !value.contains('=') => None,
+        Some((key, value)) if is_key(key.trim()) && is_plain(last_word(key)) && !value.contains('=') => None,
         Some((key, _)) if is_key(key.trim()) => Some(key.len() + 1..line.len()),
         _ => Some(0..line.len()),
     };

@@ -84,6 +84,7 @@ impl Policy {
             people: PersonFilter::default(),
             rename: Vec::new(),
             into: Some(name.to_owned()),
+            lists: BTreeMap::new(),
             create: true,
             // A newcomer gets in once: whoever takes them out again later decides.
             members: if always { MembersMode::Managed } else { MembersMode::AddOnly },
@@ -114,8 +115,8 @@ impl Policy {
         let mut managed = BTreeSet::new();
         for (source, group) in groups {
             for rule in self.claims(source, group) {
-                let name = rule.target_name(group);
                 for target in &rule.to {
+                    let name = rule.target_name(target, group);
                     managed.insert((target.clone(), self.fold_group_name(target, &name)));
                 }
             }

@@ -1,6 +1,6 @@
 //! `[[sync]]`: which groups fill which groups.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{DirectoryId, Group, Role, RuleId};
 
@@ -28,7 +28,10 @@ pub struct SyncRule {
     pub rename: Vec<Rewrite>,
     /// One target group that all matched groups fill together.
     pub into: Option<String>,
-    /// Whether a missing target group is made.
+    /// The targets that are one list of people (the customers of a service desk), with the list's name: whatever is
+    /// matched fills it.
+    pub lists: BTreeMap<DirectoryId, String>,
+    /// Whether what is missing is made: a target group, a customer's portal-only account.
     pub create: bool,
     /// What becomes of members whom the source does not have.
     pub members: MembersMode,
@@ -132,11 +135,16 @@ impl SyncRule {
         self.groups.matches(group)
     }
 
-    /// What the group is called at the target: `into`; else what the rewrites make of the address (of the name, where
-    /// there is no address); else, when there is no rewrite or none fits, its own name.
-    pub fn target_name(&self, group: &Group) -> String {
-        if let Some(into) = &self.into {
-            return into.clone();
+    /// The one group of this target that all matched groups fill together, if it is one.
+    pub fn into_at(&self, target: &DirectoryId) -> Option<&str> {
+        self.lists.get(target).or(self.into.as_ref()).map(String::as_str)
+    }
+
+    /// What the group is called at this target: the target's one list; `into`; else what the rewrites make of the
+    /// address (of the name, where there is no address); else, when there is no rewrite or none fits, its own name.
+    pub fn target_name(&self, target: &DirectoryId, group: &Group) -> String {
+        if let Some(into) = self.into_at(target) {
+            return into.to_owned();
         }
         let subject = group.email.as_ref().map_or(group.name.as_str(), |email| email.as_written());
         Rewrite::apply_all(&self.rename, subject).unwrap_or_else(|| group.name.clone())

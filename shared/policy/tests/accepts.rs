@@ -106,7 +106,7 @@ fn the_policy_of_the_real_data_is_a_policy() {
     let policy = parse(&text);
     let rule = &policy.rules[0];
     assert_eq!((rule.name.as_str(), rule.id.as_str()), ("all groups", "all-groups"));
-    assert_eq!(rule.target_name(&group("sig-node@example.org")), "sig-node");
+    assert_eq!(rule.target_name(&rule.to[0], &group("sig-node@example.org")), "sig-node");
     assert!(rule.matches(&group("sig-node@example.org")));
     assert!(policy.people.is_external(&Email::new("somebody@example.org").unwrap()));
     assert_eq!(policy.directories["workspace"].endpoint.as_deref(), Some("http://127.0.0.1:7001"));
@@ -125,7 +125,7 @@ fn every_word_of_a_rule_is_understood() {
     assert_eq!((rule.on_source_deleted, rule.drift), (OnSourceDeleted::Delete, DriftMode::Report));
     assert!(rule.default_access_group);
     assert!(rule.matches(&group("X@B.C")) && rule.matches(&group("yes@b.c")) && !rule.matches(&group("y-no@b.c")));
-    assert_eq!(rule.target_name(&group("x@b.c")), "All");
+    assert_eq!(rule.target_name(&rule.to[0], &group("x@b.c")), "All");
 }
 
 #[test]
@@ -249,11 +249,11 @@ fn the_larger_of_count_and_percent_counts() {
 fn a_group_without_an_address_is_known_by_its_name() {
     let rule = rule("groups = [\"scim-*\"]\nrename = [{ pattern = '^SCIM-', replace = '' }]");
     assert!(rule.matches(&group("SCIM-All Staff")));
-    assert_eq!(rule.target_name(&group("SCIM-All Staff")), "All Staff");
+    assert_eq!(rule.target_name(&rule.to[0], &group("SCIM-All Staff")), "All Staff");
     let with_address = group("scim-x@b.c");
-    assert_eq!(rule.target_name(&with_address), "x@b.c");
+    assert_eq!(rule.target_name(&rule.to[0], &with_address), "x@b.c");
     let unlike = group("other@b.c");
-    assert_eq!(rule.target_name(&unlike), "A Display Name", "the same name when no rewrite fits");
+    assert_eq!(rule.target_name(&rule.to[0], &unlike), "A Display Name", "the same name when no rewrite fits");
 }
 
 #[test]

@@ -32,6 +32,16 @@ async fn data_center_works_with_atlassian_python_api_and_the_vendors_documents()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn service_desks_work_with_atlassian_python_api() {
+    run("desk_client").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn confluence_is_read_with_atlassian_python_api() {
+    run("wiki_client").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scim_works_with_a_strict_client_of_the_standard() {
     run("scim_client").await;
 }

@@ -34,7 +34,7 @@ class Call:
             if isinstance(value, str):
                 for name, known in names.items():
                     value = value.replace("{" + name + "}", known)
-                return value
+                return int(value.removeprefix("number:")) if value.startswith("number:") else value
             if isinstance(value, list):
                 return [fill(it) for it in value]
             return {key: fill(it) for key, it in value.items()} if isinstance(value, dict) else value
@@ -67,7 +67,10 @@ def names(operator):
         {"name": "doc-team", "team": True},
         {"name": "doc-synced", "scim_directory": "scim-1"},
     ]
-    operator.ask("POST", "/atlassian", {"op": "load", "organizations": [org], "accounts": people, "groups": groups})
+    desks = [{"site": "acme", "key": "DOCS", "name": "Documents"}]
+    synced = [{"site": "acme", "name": "doc-synced-customers", "scim_managed": True}]
+    load = {"op": "load", "organizations": [org], "accounts": people, "groups": groups, "desks": desks}
+    operator.ask("POST", "/atlassian", {**load, "customer_organizations": synced})
     world = operator.get("/world/atlassian")
     known = {}
     for name, it in world["organizations"]["org-1"]["groups"].items():
@@ -76,6 +79,7 @@ def names(operator):
     for it in world["accounts"]:
         if it["email"].startswith(("doc", "stranger")):
             known[it["email"].split("@")[0].upper()] = it["id"]
+    known["SYNCED_CUSTOMERS"] = world["customer_organizations"]["doc-synced-customers"]["id"]
     return known
 
 
@@ -266,6 +270,11 @@ MANAGEMENT = [
     good("GET", MANAGE),
     good("POST", f"{MANAGE}/lifecycle/disable", 204, body={"message": "bye"}),
     good("POST", f"{MANAGE}/lifecycle/enable", 204, body={}),
+    good("GET", f"{MANAGE}/profile"),
+    good("PATCH", f"{MANAGE}/profile", body={"name": "Doc Three", "extended_profile": {"department": "R&D"}}),
+    good("PUT", f"{MANAGE}/email", 204, body={"email": "doc3@example.com"}),
+    bad("PUT", f"{MANAGE}/email", 403, body={"email": "doc3@nowhere.example.net"}),
+    bad("PATCH", "/users/{STRANGER}/manage/profile", 403, body={"name": "X"}),
     bad("GET", "/users/712020:nobody/manage", 404),
     bad("POST", "/users/{STRANGER}/manage/lifecycle/disable", 403, body={}),
 ]
@@ -379,4 +388,89 @@ JIRA = [
     good("DELETE", f"{REST}/user", 204, query={"accountId": "{NEW}"}),
 ]
 
-CALLS = [*GOOGLE, *ORGANIZATION, *JIRA, *PROVISIONING, *MANAGEMENT, *ORGANIZATION_WRITES]
+SD = "/rest/servicedeskapi"
+DESK = f"{SD}/servicedesk/DOCS"
+CUSTOMERS = f"{SD}/organization/{{CUSTOMERS}}"
+ONE = {"accountIds": ["{DOC0}"]}
+NOBODY = {"accountIds": ["712020:nobody"]}
+SERVICE_DESK = [
+    # Open to everybody.
+    bad("GET", f"{SD}/info", 200),
+    good("GET", f"{SD}/servicedesk", paged=True),
+    good("GET", DESK),
+    good(
+        *("POST", f"{SD}/customer", 201),
+        body={"email": "doc-customer@partner.example.net", "displayName": "Doc"},
+        keep=("CUSTOMER", ["accountId"]),
+    ),
+    good("POST", f"{DESK}/customer", 204, body=ONE),
+    good("POST", f"{DESK}/customer", 204, body=ONE),
+    good("GET", f"{DESK}/customer", query={"query": "doc", "limit": "1"}, paged=True),
+    good("DELETE", f"{DESK}/customer", 204, body=ONE),
+    good("DELETE", f"{DESK}/customer", 204, body=ONE),
+    good("POST", f"{SD}/organization", 201, body={"name": "doc-customers"}, keep=("CUSTOMERS", ["id"])),
+    good("POST", f"{SD}/organization", 201, body={"name": "Doc-Customers"}),
+    good("GET", f"{SD}/organization", query={"limit": "1"}, paged=True),
+    good("GET", CUSTOMERS),
+    good("POST", f"{CUSTOMERS}/user", 204, body=ONE),
+    good("GET", f"{CUSTOMERS}/user", paged=True),
+    good("GET", f"{SD}/organization", query={"accountId": "{DOC0}"}),
+    good("DELETE", f"{CUSTOMERS}/user", 204, body=ONE),
+    good("PUT", f"{CUSTOMERS}/property/source", 201, body={"group": "g"}),
+    good("GET", f"{CUSTOMERS}/property"),
+    good("GET", f"{CUSTOMERS}/property/source"),
+    good("DELETE", f"{CUSTOMERS}/property/source", 204),
+    good("POST", f"{DESK}/organization", 204, body={"organizationId": "number:{CUSTOMERS}"}),
+    good("GET", f"{DESK}/organization"),
+    good("DELETE", f"{DESK}/organization", 204, body={"organizationId": "number:{CUSTOMERS}"}),
+    bad("GET", f"{SD}/servicedesk/NONE", 404),
+    bad("POST", f"{SD}/servicedesk/NONE/customer", 404, body=ONE),
+    bad("POST", f"{DESK}/customer", 400, body=NOBODY),
+    bad("POST", f"{CUSTOMERS}/user", 400, body=NOBODY),
+    bad("POST", f"{SD}/organization/none/user", 404, body=ONE),
+    bad("POST", f"{SD}/organization/{{SYNCED_CUSTOMERS}}/user", 403, body=ONE),
+    bad("POST", f"{SD}/organization", 400, body={"name": ""}),
+    bad("POST", f"{SD}/customer", 400, body={"email": "nobody"}),
+    bad("POST", f"{SD}/customer", 400, body={"email": "doc-customer@partner.example.net"}),
+    bad(
+        *("POST", f"{SD}/customer", 409),
+        query={"strictConflictStatusCode": "true"},
+        body={"email": "doc-customer@partner.example.net"},
+    ),
+    good("DELETE", CUSTOMERS, 204),
+    bad("DELETE", CUSTOMERS, 404),
+    good("PUT", f"{SD}/customer/user/{{CUSTOMER}}/revoke-portal-only-access", 204),
+    bad("PUT", f"{SD}/customer/user/{{DOC0}}/revoke-portal-only-access", 400),
+]
+
+WIKI = "/wiki/rest/api"
+OF = {"groupId": "{PAGES}"}
+CONFLUENCE = [
+    good("GET", f"{WIKI}/user/current"),
+    good("POST", f"{WIKI}/group", 201, body={"name": "doc-wiki"}, keep=("PAGES", ["id"])),
+    good("GET", f"{WIKI}/group", query={"limit": "2"}, paged=True),
+    good("GET", f"{WIKI}/group", query={"accessType": "admin"}),
+    good("GET", f"{WIKI}/group/by-id", query={"id": "{PAGES}"}),
+    good("GET", f"{WIKI}/group/picker", query={"query": "doc", "shouldReturnTotalSize": "true"}),
+    good("POST", f"{WIKI}/group/userByGroupId", 201, query=OF, body={"accountId": "{DOC0}"}),
+    good("POST", f"{WIKI}/group/userByGroupId", 201, query=OF, body={"accountId": "{DOC0}"}),
+    good("GET", f"{WIKI}/group/{{PAGES}}/membersByGroupId", query={"limit": "1"}, paged=True),
+    good("GET", f"{WIKI}/user/memberof", query={"accountId": "{DOC0}"}),
+    good("GET", f"{WIKI}/search/user", query={"cql": "type=user", "limit": "3"}, paged=True),
+    good("GET", f"{WIKI}/user", query={"accountId": "{DOC0}"}),
+    good("GET", f"{WIKI}/user/bulk", query={"accountId": "{DOC0}"}),
+    good("DELETE", f"{WIKI}/group/userByGroupId", 204, query={**OF, "accountId": "{DOC0}"}),
+    good("DELETE", f"{WIKI}/group/userByGroupId", 204, query={**OF, "accountId": "{DOC0}"}),
+    bad("POST", f"{WIKI}/group", 400, body={"name": "Doc-Wiki"}),
+    bad("POST", f"{WIKI}/group/userByGroupId", 404, query=OF, body={"accountId": "712020:nobody"}),
+    bad("POST", f"{WIKI}/group/userByGroupId", 404, query={"groupId": "none"}, body={"accountId": "{DOC0}"}),
+    bad("POST", f"{WIKI}/group/userByGroupId", 403, query={"groupId": "{DOC_SYNCED}"}, body={"accountId": "{DOC0}"}),
+    bad("GET", f"{WIKI}/group/{{PAGES}}/membersByGroupId", 400, query={"limit": "201"}),
+    bad("GET", f"{WIKI}/group/by-id", 404, query={"id": "none"}),
+    bad("GET", f"{WIKI}/user", 404, query={"accountId": "712020:nobody"}),
+    bad("GET", f"{WIKI}/search/user", 400, query={"cql": "nonsense"}),
+    good("DELETE", f"{WIKI}/group/by-id", 204, query={"id": "{PAGES}"}),
+    bad("DELETE", f"{WIKI}/group/by-id", 404, query={"id": "{PAGES}"}),
+]
+
+CALLS = [*GOOGLE, *ORGANIZATION, *JIRA, *PROVISIONING, *MANAGEMENT, *ORGANIZATION_WRITES, *SERVICE_DESK, *CONFLUENCE]

@@ -60,6 +60,8 @@ class Http:
 
     def send(self, call, known=True):
         headers = self.headers(call.path) if known else {}
+        if call.path.startswith("/rest/servicedeskapi/"):
+            headers["X-ExperimentalApi"] = "opt-in"
         data = None
         if call.body is not None:
             kind = "application/scim+json" if call.path.startswith("/scim/") else "application/json"
@@ -75,6 +77,8 @@ def family(path):
         ("/admin/", "atlassian.org"),
         ("/scim/", "atlassian.scim"),
         ("/users/", "atlassian.users"),
+        ("/rest/servicedeskapi/", "atlassian.servicedesk"),
+        ("/wiki/", "atlassian.confluence"),
     ):
         if path.startswith(start):
             return name

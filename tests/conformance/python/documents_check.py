@@ -20,6 +20,8 @@ ATLASSIAN = {
     "scim": "atlassian/derived/admin-user-provisioning-scim.errata.json",
     "jira": "atlassian/jira-cloud-v3.cut.json",
     "users": "atlassian/admin-user-management.json",
+    "desk": "atlassian/jsm-cloud.cut.json",
+    "wiki": "atlassian/confluence-cloud-v1.cut.json",
 }
 TOKEN = {
     200: {

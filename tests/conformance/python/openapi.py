@@ -70,6 +70,17 @@ UNDOCUMENTED = {
             "detail": TEXT,
         },
     },
+    "desk": {
+        "type": "object",
+        "required": ["errorMessage", "i18nErrorMessage"],
+        "additionalProperties": False,
+        "properties": {"errorMessage": TEXT, "i18nErrorMessage": {"type": "object"}},
+    },
+    "wiki": {
+        "type": "object",
+        "required": ["statusCode", "message"],
+        "properties": {"statusCode": {"type": "integer"}, "data": {"type": "object"}, "message": TEXT},
+    },
     "jira": {
         "type": "object",
         "required": ["errorMessages", "errors"],

@@ -3,6 +3,8 @@
 #![expect(clippy::indexing_slicing, reason = "tests")]
 
 mod dc;
+mod access;
+mod customers;
 mod demo;
 mod flow;
 mod import;

@@ -42,12 +42,22 @@ impl Outside {
     /// # Errors
     /// When the twin does not start or take the snapshot.
     pub async fn start(snapshot: &Value, policy: &str) -> Result<Self> {
+        Self::start_with(snapshot, policy, "one-per-person", &[]).await
+    }
+
+    /// The same with these accounts at Atlassian (`one-per-person`, or `none` but the administrator's), and these changes
+    /// by hand made there before anybody looks.
+    ///
+    /// # Errors
+    /// When the twin does not start or take the snapshot or a change.
+    pub async fn start_with(snapshot: &Value, policy: &str, accounts: &str, edits: &[Value]) -> Result<Self> {
         let twin = Twin::start(Config { quotas: false, ..Config::default() }).await?;
         let administrator = if policy.contains("sync@acme.example") { "sync@acme.example" } else { "sync@example.com" };
         let world = json!({
             "format": "twin-world/1",
-            "options": { "accounts": "one-per-person", "administrator": administrator },
+            "options": { "accounts": accounts, "administrator": administrator },
             "snapshot": snapshot,
+            "atlassian": edits,
         });
         twin.twin.load(world.to_string().as_bytes())?;
         let folder = tempfile::Builder::new().prefix("rollcall-scenario-").tempdir()?;
@@ -60,6 +70,7 @@ impl Outside {
             std::fs::write(secrets.join(format!("{product}-token")), format!("twin-{product}-token"))?;
         }
         std::fs::write(secrets.join("crowd-password"), "twin-crowd-application")?;
+        std::fs::write(secrets.join("api-token"), "twin-api-token")?;
         outside.write_policy(policy)?;
         Ok(outside)
     }

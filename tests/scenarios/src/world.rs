@@ -18,6 +18,10 @@ const KIM: (&str, &str) =
 pub struct Options {
     /// PostgreSQL waits for the disk.
     pub durable: bool,
+    /// Whose accounts Atlassian begins with: `one-per-person` or `none`.
+    pub accounts: &'static str,
+    /// Changes made by hand at Atlassian before anybody looks.
+    pub edits: Vec<Value>,
     /// Further arguments of the watcher.
     pub watcher: Vec<String>,
     /// Further arguments of the reconciler.
@@ -32,6 +36,8 @@ impl Default for Options {
         let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Self {
             durable: false,
+            accounts: "one-per-person",
+            edits: Vec::new(),
             watcher: list(&["--read-limit=workspace=100000/1,cloud=100000/1", "--read-timeout=5"]),
             reconciler: list(&["--lease=3", "--tick=1", "--republish=5"]),
             writer: list(&["--limit=cloud=100000/1", "--call-timeout=2"]),
@@ -87,7 +93,11 @@ impl World {
     /// When a part does not start.
     pub async fn start(snapshot: &Value, policy: &str, options: &Options) -> Result<Self> {
         let postgres = async { if options.durable { Postgres::start().await } else { Postgres::fast().await } };
-        let (outside, nats, postgres) = tokio::join!(Outside::start(snapshot, policy), Nats::start(), postgres);
+        let (outside, nats, postgres) = tokio::join!(
+            Outside::start_with(snapshot, policy, options.accounts, &options.edits),
+            Nats::start(),
+            postgres
+        );
         let (outside, nats, postgres) = (outside?, nats?, postgres?);
         let database = postgres.database(DATABASE).await?;
         store::migrate(&database).await?;

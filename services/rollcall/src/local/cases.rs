@@ -113,7 +113,7 @@ async fn read(loaded: &Loaded, quiet: bool) -> Result<Groups, Fault> {
     let mut known = Vec::new();
     for id in sources {
         let Some(directory) = loaded.policy.directories.get(id) else { continue };
-        let reader = connect(directory, &loaded.base)?;
+        let reader = connect(&loaded.policy, directory, &loaded.base)?;
         let shown = super::world::Shown::new(&progress, id);
         let reading = reader.sweep(&Scope::Nobody, &shown).await;
         shown.finish();

@@ -117,9 +117,10 @@ pub fn draft(text: &str, base: &Policy, pairs: &[Pair], sides: &Sides) -> Result
 fn claimed_names(base: &Policy, sides: &Sides) -> BTreeMap<(DirectoryId, String), DirectoryId> {
     let mut names = BTreeMap::new();
     for rule in &base.with_default_groups().rules {
-        let given = live(sides, &rule.from).filter(|group| rule.matches(group)).map(|group| rule.target_name(group));
-        for name in given.chain(rule.into.clone()) {
-            for target in &rule.to {
+        for target in &rule.to {
+            let given = live(sides, &rule.from).filter(|group| rule.matches(group));
+            let given = given.map(|group| rule.target_name(target, group));
+            for name in given.chain(rule.into_at(target).map(str::to_owned)) {
                 // No source has the target's own name, so that nobody else takes it.
                 names.insert((target.clone(), name.to_ascii_lowercase()), target.clone());
             }

@@ -248,6 +248,10 @@ impl Run<'_> {
             }
             CommandBody::Account { person, change, .. } => {
                 if let Some(account) = finished.outcome.account.clone().filter(|_| finished.outcome.result.holds()) {
+                    if let Some(source) = self.source_of(person) {
+                        let link = (source, person.clone(), self.target.clone());
+                        self.journal.memory.people.insert(link, account.clone());
+                    }
                     self.accounts.insert(person.clone(), account);
                 }
                 if let (AccountChange::Create { .. }, Some(source), true) =
@@ -259,6 +263,16 @@ impl Run<'_> {
             CommandBody::DeleteGroup { .. } => {}
         }
         self.count(finished.outcome.result, &command.object(), words(0));
+    }
+
+    /// Where a person of an account's case is known from.
+    fn source_of(&self, person: &AccountId) -> Option<DirectoryId> {
+        self.decision.plan.cases().find_map(|(_, case)| match &case.kind {
+            CaseKind::Account { source, person: of } | CaseKind::Leaver { source, person: of } if of == person => {
+                Some(source.clone())
+            }
+            _ => None,
+        })
     }
 
     fn count(&mut self, result: StepResult, what: &str, words: Option<String>) {

@@ -74,7 +74,7 @@ async fn read(policy: &Policy, folder: &std::path::Path, pairs: &[Pair], quiet: 
     let (mut rows, mut memory) = (BTreeMap::new(), Memory::default());
     for id in used {
         let Some(directory) = policy.directories.get(id) else { continue };
-        let reader = connect(directory, folder)?;
+        let reader = connect(policy, directory, folder)?;
         let own = reader.who_am_i().await.map_err(|error| unreadable(id, &error))?;
         memory.own_accounts.entry(id.clone()).or_default().extend(own);
         let shown = Shown::new(&progress, id);

@@ -11,7 +11,7 @@ use outbound::{ReadDirectory as _, ReadError, Scope, Stage};
 use planner::{Decision, Occasion, Planner};
 use policy::Policy;
 use runtime::{Exit, Fault};
-use watcher::reader::Reader;
+use watcher::reader::{Reader, ReaderOptions};
 
 use super::journal::Journal;
 use crate::{
@@ -132,7 +132,7 @@ impl World {
         progress: &Progress,
     ) -> Result<(), Fault> {
         let Some(directory) = loaded.policy.directories.get(id) else { return Ok(()) };
-        let reader = connect(directory, &loaded.base)?;
+        let reader = connect(&loaded.policy, directory, &loaded.base)?;
         let own = reader.who_am_i().await.map_err(|error| unreadable(id, &error))?;
         journal.memory.own_accounts.entry(id.clone()).or_default().extend(own);
         let shown = Shown::new(progress, id);
@@ -188,7 +188,7 @@ fn touched(policy: &Policy, journal: &Journal, target: &DirectoryId) -> Scope {
         for row in snapshot.whole().groups {
             for rule in policy.claims(source, &row.group) {
                 if rule.to.contains(target) {
-                    names.insert(policy.fold_group_name(target, &rule.target_name(&row.group)));
+                    names.insert(policy.fold_group_name(target, &rule.target_name(target, &row.group)));
                 }
             }
         }
@@ -203,15 +203,20 @@ fn touched(policy: &Policy, journal: &Journal, target: &DirectoryId) -> Scope {
     let is_source = sources.contains(target);
     let folds = policy.directories.get(target).is_none_or(|directory| directory.kind.folds_group_names());
     let fold = move |name: &str| if folds { name.to_ascii_lowercase() } else { name.to_owned() };
-    Scope::of(move |group: &Group| is_source || ids.contains(&group.id) || names.contains(&fold(&group.name)))
+    // Who is in a group that gives a product by default holds a seat.
+    let seats = !policy.guard.seat_limit.is_empty();
+    Scope::of(move |group: &Group| {
+        is_source || ids.contains(&group.id) || (seats && group.default_access) || names.contains(&fold(&group.name))
+    })
 }
 
 /// Connects to a directory.
 ///
 /// # Errors
 /// When a secret is not to be had, or the kind cannot be run yet.
-pub fn connect(directory: &policy::Directory, base: &Path) -> Result<Reader, Fault> {
-    Reader::connect(directory, base).map_err(|error| {
+pub fn connect(policy: &Policy, directory: &policy::Directory, base: &Path) -> Result<Reader, Fault> {
+    let options = ReaderOptions { sites: watcher::reader::sites_of(policy, directory), ..ReaderOptions::default() };
+    Reader::connect_with(directory, base, &options).map_err(|error| {
         Fault::new("E0118", Exit::Error, error.to_string())
             .help("correct the policy file, or put the secret where it says; nothing was written")
     })

@@ -170,6 +170,22 @@ fn write_refusals(out: &mut String, target: &TargetPlan, names: &dyn Names, full
     if target.refusals.len() > shown {
         let _infallible = writeln!(out, "  refused     … {} more (--full)", target.refusals.len() - shown);
     }
+    let whys: BTreeSet<(RefusalWhy, Option<&RuleId>)> =
+        target.refusals.iter().map(|refusal| (refusal.why, reason(&refusal.step).rule())).collect();
+    for (why, rule) in whys {
+        let line = rule.and_then(|rule| names.line(rule)).map(|line| format!(" (rule in line {line})"));
+        let _infallible =
+            writeln!(out, "              [{}]{}: {}", why.as_str(), line.unwrap_or_default(), why.remedy());
+    }
+}
+
+fn reason(step: &Step) -> &Reason {
+    match step {
+        Step::CreateGroup { reason, .. }
+        | Step::DeleteGroup { reason, .. }
+        | Step::Edge { reason, .. }
+        | Step::Account { reason, .. } => reason,
+    }
 }
 
 fn write_waits(out: &mut String, target: &TargetPlan, full: bool) {

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod confluence;
+mod customers;
 mod dc;
 mod fence;
 mod jira;
+mod lifecycle;
 mod org;
 mod provisioning;
 mod world;

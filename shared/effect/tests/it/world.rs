@@ -7,8 +7,8 @@ use std::{
 };
 
 use effect::{
-    Admission, Answered, Call, DcProduct, DcWriter, Finished, JiraWriter, Job, Ledger, LedgerError, OrgWriter,
-    Patience, Runner, ScimWriter, Target, What,
+    Admission, Answered, Call, ConfluenceWriter, CustomersWriter, DcProduct, DcWriter, Finished, JiraWriter, Job,
+    Ledger, LedgerError, ListKind, OrgWriter, Patience, Runner, ScimWriter, Target, What,
 };
 use model::{
     AccountId, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp, Generation, GroupId, Lane, Span,
@@ -77,6 +77,9 @@ impl World {
             "atlassian": [
                 { "op": "load", "sites": [{ "name": SITE, "cloud_id": "c-1" }] },
                 { "op": "load", "accounts": accounts },
+                { "op": "load", "desks": [{ "site": SITE, "key": "HELP", "name": "Help" }] },
+                { "op": "load", "customer_organizations": [
+                    { "site": SITE, "name": "Partners" }, { "site": SITE, "name": "Synced", "scim_managed": true }] },
             ],
         });
         twin.twin.load(world.to_string().as_bytes()).unwrap();
@@ -148,6 +151,33 @@ impl World {
     pub(crate) fn edit_dc(&self, edit: serde_json::Value) {
         let edit = serde_json::from_value(edit).unwrap();
         self.twin.twin.world().edit_dc(edit, &twin::world::Cause::default()).unwrap();
+    }
+
+    pub(crate) fn confluence(&self) -> Runner<Memory> {
+        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: SecretString::from("own-token") };
+        let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
+        self.runner(Target::Confluence(ConfluenceWriter::new(Self::client(&base, token))))
+    }
+
+    /// Does something at Atlassian by hand.
+    pub(crate) fn edit(&self, edit: serde_json::Value) {
+        let edit = serde_json::from_value(edit).unwrap();
+        let mut world = self.twin.twin.world();
+        let twin::world::World { atlassian, log, .. } = &mut *world;
+        let cause = twin::world::Cause::default();
+        atlassian.edit(edit, &mut twin::world::atlassian::Act { cause: &cause, log }).unwrap();
+    }
+
+    /// The customers of the site's desk, or its organizations of customers.
+    pub(crate) fn customers(&self, kind: ListKind) -> Runner<Memory> {
+        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: SecretString::from("own-token") };
+        let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
+        self.runner(Target::Customers(CustomersWriter::new(Self::client(&base, token), kind)))
+    }
+
+    /// The world of the Atlassian side as the twin's operator reads it.
+    pub(crate) fn dump(&self) -> serde_json::Value {
+        self.twin.twin.world().atlassian.dump()
     }
 
     pub(crate) fn job(&self, lane: Lane, body: CommandBody) -> Job {

@@ -8,8 +8,8 @@ use crate::Pin;
 /// Why a group of the target is not ours to change, if it is not.
 ///
 /// Three things protect a group. The patterns of `protected_groups` hold for every group, existing or not, ours or not.
-/// Roles hold for every group that is seen to grant administration. The *name* holds only for groups that we did not
-/// make: until roles are read, an existing group whose name says administrator may well be one of Atlassian's own,
+/// Roles hold for every group that is seen to grant administration. The *name* holds only where roles were not read, and
+/// only for groups that we did not make: an existing group whose name says administrator may well be one of Atlassian's own,
 /// which grant something; a group that we made through a rule of the operator's grants nothing by itself, whatever it
 /// is called (real organizations have dozens of such names), and Atlassian never turns it into one of its own.
 pub(crate) fn untouchable(
@@ -28,7 +28,8 @@ pub(crate) fn untouchable(
     }
     let group = group?;
     let made_by_us = pin.is_some_and(|pin| pin.how == LinkHow::Created);
-    if group.grants_admin || (!made_by_us && says_administrator(&group.name)) {
+    let by_name = !group.roles_known && says_administrator(&group.name);
+    if group.grants_admin || (!made_by_us && (by_name || is_built_in(&group.name))) {
         return Some(RefusalWhy::ProtectedGroup);
     }
     let owned_by_us = match group.ownership {
@@ -40,6 +41,14 @@ pub(crate) fn untouchable(
         return Some(RefusalWhy::NotOurs);
     }
     (group.default_access && !rule.default_access_group).then_some(RefusalWhy::DefaultAccessGroup)
+}
+
+/// Atlassian's own groups of administrators, which may grant something that no role assignment shows
+/// (reference/atlassian-cloud.md §7).
+fn is_built_in(name: &str) -> bool {
+    ["org-admins", "site-admins", "administrators", "system-administrators"]
+        .iter()
+        .any(|built_in| name.eq_ignore_ascii_case(built_in))
 }
 
 /// Whether a word of the name is one of those for administrators, in any ASCII case.

@@ -70,7 +70,8 @@ fn task(
         }
         Found::Unusable(account) => {
             let account_row = accounts.person(account)?.row.as_ref()?;
-            let restorable = account_row.gone_at.is_none() && account_row.user.state == UserState::Deactivated;
+            let out = matches!(account_row.user.state, UserState::Deactivated | UserState::Suspended);
+            let restorable = account_row.gone_at.is_none() && out;
             (stays && restorable).then_some(Task::Restore(account))
         }
     }

@@ -40,8 +40,9 @@ impl Judge<'_> {
             };
             draft.steps.push(Step::Edge { edge, reason: self.why_add(group, None, *account, rule) });
         }
-        if let Some(reason) = changed {
-            draft.hold(GuardName::IdentityChanged, reason);
+        match changed {
+            Some(reason) => draft.hold(GuardName::IdentityChanged, reason),
+            None => self.customers(group, rule, None, false),
         }
         self.out.drafts.push(draft);
     }

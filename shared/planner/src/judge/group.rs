@@ -50,7 +50,7 @@ impl Judge<'_> {
         if group.live_claims().next().is_none() {
             return self.source_deleted(group, rule, pin);
         }
-        if group.collides(&policy.rules) {
+        if group.collides(&self.target.id, &policy.rules) {
             return self.collision(group);
         }
         self.note_waiting(group);
@@ -104,8 +104,7 @@ impl Judge<'_> {
         let mirror = self.mirrors.iter().find(|mirror| mirror.directory() == directory)?;
         let slot = mirror.group_slot(source);
         let still = group.live_claims().any(|claim| Some(claim.group) == slot);
-        let union =
-            group.live_claims().all(|claim| self.policy.rules.get(claim.rule).is_some_and(|r| r.into.is_some()));
+        let union = group.is_union(&self.target.id, &self.policy.rules);
         (!still && !union).then(|| "another source group has the name of the one that filled it".to_owned())
     }
 
@@ -126,6 +125,7 @@ impl Judge<'_> {
         let complete = read.complete && read.complete_began_at.is_some();
         self.removals(known, complete);
         self.additions(known);
+        self.customers(group, rule, Some(slot), known.is_settled());
         let unlearned = pin.is_some_and(|pin| !pin.equal_once || (pin.source.is_none() && self.has_one_source(group)));
         if group.is_equal() && (unlearned || pin.is_none()) && self.gap(group).is_none() {
             self.link_group(group, slot, LinkHow::Equal);
@@ -134,8 +134,7 @@ impl Judge<'_> {
 
     /// Whether exactly one source group fills it and no union is meant.
     fn has_one_source(&self, group: &TargetGroup) -> bool {
-        group.live_claims().count() == 1
-            && group.live_claims().all(|claim| self.policy.rules.get(claim.rule).is_some_and(|r| r.into.is_none()))
+        group.live_claims().count() == 1 && !group.is_union(&self.target.id, &self.policy.rules)
     }
 
     /// Who is to come in.

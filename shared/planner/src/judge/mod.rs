@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 mod cause;
 mod contact;
+mod customers;
 mod draft;
 mod group;
 mod removals;

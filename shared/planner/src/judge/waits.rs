@@ -79,7 +79,7 @@ impl Judge<'_> {
         self.out.links.insert(Link::Group { name: group.key.clone(), group: id, how });
         let mut claims = group.live_claims();
         if let (Some(claim), None) = (claims.next(), claims.next())
-            && self.policy.rules.get(claim.rule).is_some_and(|rule| rule.into.is_none())
+            && self.policy.rules.get(claim.rule).is_some_and(|rule| rule.into_at(&self.target.id).is_none())
             && let Some(mirror) = self.mirrors.get(claim.source)
             && let Some(source) = mirror.group_at(claim.group)
         {

@@ -3,6 +3,7 @@
 mod accounts;
 mod basic;
 mod contact;
+mod customers;
 mod default_groups;
 mod groups;
 mod guards;

@@ -12,12 +12,17 @@ use super::{
     sync::WrittenRule,
     value::slug,
 };
-use crate::{DefaultGroups, External, Guard, MembersMode, Outsiders, People, Provision, SyncRule, diagnostic::Code};
+use crate::{
+    Customers, DefaultGroups, External, Guard, MembersMode, OnSourceDeleted, Outsiders, People, Provision, Settings,
+    SyncRule, diagnostic::Code,
+};
 
 /// The directories of the file, as rules see them.
 pub(crate) struct Known<'d> {
     kinds: BTreeMap<&'d DirectoryId, Option<DirectoryKind>>,
     views: &'d BTreeMap<DirectoryId, DirectoryId>,
+    /// Names of the directories that are one list of people.
+    lists: BTreeMap<&'d DirectoryId, &'d Customers>,
 }
 
 /// A rule with the places that later checks point at. `rule` is `None` when something in it is wrong.
@@ -45,7 +50,12 @@ pub(crate) struct WrittenAdoption {
 
 impl<'d> Known<'d> {
     pub(crate) fn new(directories: &'d [Declared], views: &'d BTreeMap<DirectoryId, DirectoryId>) -> Self {
-        Self { kinds: directories.iter().map(|declared| (&declared.id, declared.kind)).collect(), views }
+        let list = |declared: &'d Declared| match &declared.written.as_ref()?.directory.settings {
+            Settings::Jsm { customers, .. } => Some((&declared.id, customers)),
+            _ => None,
+        };
+        let lists = directories.iter().filter_map(list).collect();
+        Self { kinds: directories.iter().map(|declared| (&declared.id, declared.kind)).collect(), views, lists }
     }
 
     /// The directory, or the organization that it is a view of.
@@ -240,13 +250,14 @@ pub(crate) fn rules(
                 to.push(target);
             }
         }
+        let lists = lists(ctx, known, &written, &to);
         if from.is_empty() {
-            checked.push(complete(ctx, guard, &written, id, None, to));
+            checked.push(complete(ctx, guard, &written, id, (None, to, lists)));
             continue;
         }
         // A rule of several sources is one rule for each, under one name.
         for source in from {
-            checked.push(complete(ctx, guard, &written, id.clone(), Some(source), to.clone()));
+            checked.push(complete(ctx, guard, &written, id.clone(), (Some(source), to.clone(), lists.clone())));
         }
     }
     checked
@@ -257,8 +268,7 @@ fn complete(
     guard: &Guard,
     written: &WrittenRule,
     id: Option<RuleId>,
-    from: Option<DirectoryId>,
-    to: Vec<DirectoryId>,
+    (from, to, lists): (Option<DirectoryId>, Vec<DirectoryId>, BTreeMap<DirectoryId, String>),
 ) -> Checked {
     let effective = guard.merge(&written.guard);
     let line = ctx.line_of(written.span.start);
@@ -275,6 +285,7 @@ fn complete(
         people: written.people.clone(),
         rename: written.rename.clone(),
         into: written.into.as_ref().map(|into| into.value.clone()),
+        lists,
         create: written.create,
         members: written.members,
         nested: written.nested,
@@ -289,6 +300,32 @@ fn complete(
         default_of: None,
     });
     Checked { rule, span, into_span, rename_span, members_span }
+}
+
+/// The targets of a rule that are one list of people, with its name; and what has no effect there.
+fn lists(
+    ctx: &mut Context<'_>,
+    known: &Known<'_>,
+    rule: &WrittenRule,
+    to: &[DirectoryId],
+) -> BTreeMap<DirectoryId, String> {
+    let found: Vec<(&DirectoryId, &Customers)> = to.iter().filter_map(|id| Some((id, *known.lists.get(id)?))).collect();
+    if !to.is_empty() && found.len() == to.len() {
+        let help = "leave it out: the directory is one list of customers, which all matched groups fill";
+        if let Some(into) = &rule.into {
+            ctx.report(Code::NoEffect, &into.span, "`into` names no group of a list of customers", help);
+        }
+        if !rule.rename.is_empty() {
+            ctx.report(Code::NoEffect, &rule.rename_span, "`rename` gives no name to a list of customers", help);
+        }
+    }
+    let desk = found.iter().find(|(_, customers)| matches!(customers, Customers::Desk(_)));
+    if let (Some((id, _)), OnSourceDeleted::Delete) = (desk, rule.on_source_deleted) {
+        let message = format!("`on_source_deleted` is \"delete\", and the service desk of \"{id}\" is never deleted");
+        let help = "write on_source_deleted = \"empty\" to take the portal from everybody, or \"keep\"";
+        ctx.report(Code::Conflicting, &rule.on_source_deleted_span, message, help);
+    }
+    found.into_iter().map(|(id, customers)| (id.clone(), customers.name().to_owned())).collect()
 }
 
 /// What one rule says of itself.

@@ -40,11 +40,11 @@ pub(crate) fn check(ctx: &mut Context<'_>, known: &Known<'_>, rules: &[Checked],
         let mut reported = false;
         for target in &rule.to {
             for claim in claims(known, rule, target) {
-                let union = rule.into.is_some();
+                let union = rule.into_at(target).is_some();
                 let key = (target.clone(), claim);
                 match first.get(&key) {
                     Some(other) if other.line != rule.line && !reported => {
-                        reported = clash(ctx, checked, rule, &key.1, other);
+                        reported = clash(ctx, checked, (rule, union), &key.1, other);
                     }
                     Some(_) => {}
                     None => {
@@ -99,12 +99,18 @@ pub(crate) fn check_defaults(
 }
 
 /// Reports two rules that claim one group, unless both say that a union is meant and agree on what a union is.
-fn clash(ctx: &mut Context<'_>, checked: &Checked, rule: &SyncRule, claim: &Claim, other: &First) -> bool {
+fn clash(
+    ctx: &mut Context<'_>,
+    checked: &Checked,
+    (rule, union): (&SyncRule, bool),
+    claim: &Claim,
+    other: &First,
+) -> bool {
     let what = match claim {
         Claim::Name(name) => format!("the target group \"{}\"", shown(name)),
         Claim::Pattern { pattern, .. } => format!("the target groups of \"{}\"", shown(pattern)),
     };
-    if !(rule.into.is_some() && other.union) {
+    if !(union && other.union) {
         let message = format!("the rule in line {} claims {what} too", other.line);
         let help =
             "to fill one group from both, give both rules the same `into`; or let one rule take the groups of both";
@@ -135,7 +141,7 @@ fn one_name_for_many(ctx: &mut Context<'_>, checked: &Checked, rule: &SyncRule) 
 
 /// Protected is absolute: a rule that names such a group could never do anything.
 fn protected(ctx: &mut Context<'_>, checked: &Checked, rule: &SyncRule, guard: &Guard) {
-    let names = names(rule);
+    let names: Vec<String> = rule.to.iter().flat_map(|target| names(rule, target)).collect();
     let hit = names.iter().find_map(|name| Some((name, guard.protected_groups.which(name)?)));
     if let Some((name, pattern)) = hit {
         let span = if rule.into.is_some() { &checked.into_span } else { &checked.span };
@@ -156,8 +162,8 @@ fn folded(known: &Known<'_>, target: &DirectoryId, name: &str) -> String {
 
 fn claims(known: &Known<'_>, rule: &SyncRule, target: &DirectoryId) -> Vec<Claim> {
     let mut claims: Vec<Claim> =
-        names(rule).into_iter().map(|name| Claim::Name(folded(known, target, &name))).collect();
-    if rule.into.is_none() {
+        names(rule, target).into_iter().map(|name| Claim::Name(folded(known, target, &name))).collect();
+    if rule.into_at(target).is_none() {
         let rename = format!("{:?}", rule.rename);
         claims.extend(rule.groups.patterns().map(|pattern| Claim::Pattern {
             from: rule.from.clone(),
@@ -168,11 +174,11 @@ fn claims(known: &Known<'_>, rule: &SyncRule, target: &DirectoryId) -> Vec<Claim
     claims
 }
 
-/// The names at the target that the rule itself shows: `into`, a constant rename, and what its literal addresses and
+/// The names at the target that the rule itself shows: its one list, `into`, a constant rename, and what its literal addresses and
 /// names become. Without a rename the name of a group with an address is not to be seen here.
-fn names(rule: &SyncRule) -> Vec<String> {
-    if let Some(into) = &rule.into {
-        return vec![into.clone()];
+fn names(rule: &SyncRule, target: &DirectoryId) -> Vec<String> {
+    if let Some(into) = rule.into_at(target) {
+        return vec![into.to_owned()];
     }
     if let Some(name) = constant(&rule.rename) {
         return vec![name];

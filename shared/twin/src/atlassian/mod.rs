@@ -1,13 +1,14 @@
 //! Atlassian's APIs: organization v1/v2, user provisioning (SCIM), user management, Jira Cloud v3, service management.
 //!
 //! Families, as counters, lag, quotas and faults name them: `atlassian.org`, `atlassian.scim`, `atlassian.jira`,
-//! `atlassian.users`, `atlassian.servicedesk` (with Jira's limits). Facts are those of the documents that each module names; where they are silent, the
+//! `atlassian.users`, `atlassian.servicedesk` and `atlassian.confluence` (with Jira's limits). Facts are those of the documents that each module names; where they are silent, the
 //! [switches](crate::world::atlassian::AtlassianSwitches) decide.
 //!
 //! No lag is set at first. Documented are 1–2 s until the organization API shows a written group or membership
 //! (visibility of `atlassian.org`, and of `atlassian.scim` and `atlassian.jira` for what they write), up to 30 s for roles
 //! (switch `role_lag_ms`, on top); how far a site's view lags behind its organization is unknown (switch `site_lag_ms`).
 
+pub mod confluence;
 pub mod dc;
 pub mod desk;
 mod incoming;
@@ -47,6 +48,9 @@ pub fn router() -> Router<Shared> {
         .route("/ex/jira/{cloud}/rest/api/{*rest}", any(serve_jira))
         .route("/sites/{site}/rest/api/{*rest}", any(serve_jira))
         .route("/dc/{instance}/{*rest}", any(dc::serve))
+        .route("/wiki/rest/api/{*rest}", any(serve_confluence))
+        .route("/ex/confluence/{cloud}/wiki/rest/api/{*rest}", any(serve_confluence))
+        .route("/sites/{site}/wiki/rest/api/{*rest}", any(serve_confluence))
         .route("/rest/servicedeskapi/{*rest}", any(serve_desk))
         .route("/ex/jira/{cloud}/rest/servicedeskapi/{*rest}", any(serve_desk))
         .route("/sites/{site}/rest/servicedeskapi/{*rest}", any(serve_desk))
@@ -115,6 +119,13 @@ async fn serve_users(State(twin): State<Shared>, request: Request) -> Answer {
 async fn serve_jira(State(twin): State<Shared>, request: Request) -> Answer {
     match Incoming::read(request).await {
         Ok(incoming) => jira::serve(&twin, incoming).await,
+        Err(answer) => answer,
+    }
+}
+
+async fn serve_confluence(State(twin): State<Shared>, request: Request) -> Answer {
+    match Incoming::read(request).await {
+        Ok(incoming) => confluence::serve(&twin, incoming).await,
         Err(answer) => answer,
     }
 }

@@ -1,6 +1,9 @@
-//! User management: `/users/{accountId}/manage`, as far as leavers need it: what may be done, disable, enable.
+//! User management: `/users/{accountId}/manage`, as far as people need it: what may be done, disable, enable, profile,
+//! address.
 //!
 //! Source: `admin-user-management.json` and atlassian-cloud.md §2. Errors are `{key, context?}`.
+
+mod profile;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -22,6 +25,9 @@ pub(crate) async fn serve(twin: &Shared, incoming: Incoming) -> Answer {
         (Method::POST, ["users", account, "manage", "lifecycle", "enable"]) => {
             ("lifecycle.enable", Some(AccountStatus::Active), *account)
         }
+        (Method::GET, ["users", account, "manage", "profile"]) => ("profile.get", None, *account),
+        (Method::PATCH, ["users", account, "manage", "profile"]) => ("profile.set", None, *account),
+        (Method::PUT, ["users", account, "manage", "email"]) => ("email.set", None, *account),
         _ => return failure(404, "notFound"),
     };
     let account = account.to_owned();
@@ -43,7 +49,13 @@ pub(crate) async fn serve(twin: &Shared, incoming: Incoming) -> Answer {
         }
         let cause = Cause::from(view);
         let World { atlassian: side, log, .. } = world;
-        handle(side, &secret.realm, &account, status, &mut Act { cause: &cause, log })
+        let mut act = Act { cause: &cause, log };
+        match name {
+            "profile.get" | "profile.set" | "email.set" => {
+                profile::serve(side, &secret.realm, &account, name, &incoming).unwrap_or_else(|it| it)
+            }
+            _ => handle(side, &secret.realm, &account, status, &mut act),
+        }
     });
     answer.await
 }

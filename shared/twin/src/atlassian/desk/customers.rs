@@ -29,7 +29,7 @@ struct NewCustomer {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Organization {
-    organization_id: Value,
+    organization_id: i64,
 }
 
 /// 404: no such desk.
@@ -83,10 +83,7 @@ pub(super) fn write(request: &Request<'_>, side: &mut AtlassianSide, act: &mut A
     let (id, open) = (desk.id.clone(), desk.open);
     if matches!(request.operation, Operation::AddOrganization | Operation::RemoveOrganization) {
         let wanted: Organization = request.incoming.json().map_err(|_| invalid())?;
-        let organization = match wanted.organization_id {
-            Value::String(id) => id,
-            other => other.to_string(),
-        };
+        let organization = wanted.organization_id.to_string();
         let present = request.operation == Operation::AddOrganization;
         let done = side.set_desk_organization(request.site(), &id, &organization, present);
         done.map_err(|it| if it == Refusal::UnknownGroup { unknown() } else { organizations::unknown() })?;
@@ -128,15 +125,11 @@ fn create(request: &Request<'_>, side: &mut AtlassianSide, act: &mut Act<'_>) ->
         return Err(failure(400, "sd.customer.email.invalid", "The email address is not valid."));
     }
     let name = wanted.display_name.or(wanted.full_name).unwrap_or_else(|| email.to_owned());
-    match side.create_customer(request.site(), email, &name, act) {
-        Ok(person) => {
-            let account = side.accounts().get(person).ok_or_else(unknown_people)?;
-            Ok(Answer::json(201, shape::person(request, side, account)))
-        }
-        Err(_) => {
-            let strict = request.incoming.parameter("strictConflictStatusCode") == Some("true");
-            let status = if strict { 409 } else { 400 };
-            Err(failure(status, "sd.customer.exists", "An account already exists for this email."))
-        }
+    if let Ok(person) = side.create_customer(request.site(), email, &name, act) {
+        let account = side.accounts().get(person).ok_or_else(unknown_people)?;
+        return Ok(Answer::json(201, shape::person(request, side, account)));
     }
+    let strict = request.incoming.parameter("strictConflictStatusCode") == Some("true");
+    let status = if strict { 409 } else { 400 };
+    Err(failure(status, "sd.customer.exists", "An account already exists for this email."))
 }

@@ -94,7 +94,7 @@ pub(crate) async fn serve(twin: &Shared, incoming: Incoming) -> Answer {
     };
     let answer = run(twin, &Words, call, |world, view| {
         let Some(site) = site else { return failure(404, "site.unknown", "Site temporarily unavailable") };
-        if email.is_none() {
+        if email.is_none() && operation != Operation::Info {
             return Words.unauthorized();
         }
         let opted = incoming.headers.get("x-experimentalapi").is_some_and(|it| it.as_bytes() == b"opt-in");

@@ -33,13 +33,14 @@ async fn repeats_change_nothing_and_are_no_refusal() {
     let ann = json!({ "accountIds": [bench.account("ann@acme.com")] });
     let made = desk(&bench, "POST", "organization", json!({ "name": "New" })).await;
     let id = made.body["id"].as_str().unwrap().to_owned();
+    let number: u64 = id.parse().unwrap();
     let rows = [
         ("POST", "servicedesk/HELP/customer".to_owned(), ann.clone(), 204),
         ("DELETE", "servicedesk/HELP/customer".to_owned(), ann.clone(), 204),
         ("POST", format!("organization/{id}/user"), ann.clone(), 204),
         ("DELETE", format!("organization/{id}/user"), ann, 204),
-        ("POST", "servicedesk/HELP/organization".to_owned(), json!({ "organizationId": id }), 204),
-        ("DELETE", "servicedesk/HELP/organization".to_owned(), json!({ "organizationId": id }), 204),
+        ("POST", "servicedesk/HELP/organization".to_owned(), json!({ "organizationId": number }), 204),
+        ("DELETE", "servicedesk/HELP/organization".to_owned(), json!({ "organizationId": number }), 204),
         ("POST", "organization".to_owned(), json!({ "name": "new" }), 201),
     ];
     for (method, path, body, expected) in rows {

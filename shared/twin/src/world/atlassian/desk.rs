@@ -53,7 +53,7 @@ pub struct CustomerOrganization {
 
 /// All desks and what belongs to them.
 #[derive(Clone, Debug, Default)]
-pub struct Desks {
+pub struct Portals {
     pub(crate) desks: BTreeMap<String, Desk>,
     pub(crate) organizations: BTreeMap<String, CustomerOrganization>,
     /// Portal-only accounts by site.
@@ -61,7 +61,7 @@ pub struct Desks {
     used: u64,
 }
 
-impl Desks {
+impl Portals {
     fn next(&mut self) -> String {
         self.used += 1;
         self.used.to_string()
@@ -70,7 +70,7 @@ impl Desks {
 
 impl AtlassianSide {
     /// Service desks and customers.
-    pub fn desks(&self) -> &Desks {
+    pub fn desks(&self) -> &Portals {
         &self.desks
     }
 

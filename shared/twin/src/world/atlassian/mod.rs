@@ -151,7 +151,7 @@ pub struct AtlassianSide {
     pub(crate) owned: BTreeMap<String, UserBase>,
     pub(crate) sites: BTreeMap<String, JiraSite>,
     pub(crate) scim: BTreeMap<String, ScimDirectory>,
-    pub(crate) desks: desk::Desks,
+    pub(crate) desks: desk::Portals,
     ids: ids::Ids,
     /// Removals that fall due, by time.
     queue: BTreeSet<(Millis, BaseKey, Index)>,
@@ -167,7 +167,7 @@ impl Default for AtlassianSide {
             owned: BTreeMap::new(),
             sites: BTreeMap::new(),
             scim: BTreeMap::new(),
-            desks: desk::Desks::default(),
+            desks: desk::Portals::default(),
             ids: ids::Ids::default(),
             queue: BTreeSet::new(),
         };

@@ -1,0 +1,272 @@
+//! People of an organization: invited, kept out, let in again (reference/atlassian-cloud.md §1.2, §2).
+//!
+//! How somebody is kept out depends on whose account it is: one of a claimed domain is disabled, which ends every
+//! sign-in; of anybody else only the access to this organization is suspended. Which it is, and how it is now, a read
+//! tells; so a repetition reads first and finds what an earlier attempt did.
+
+use std::collections::BTreeMap;
+
+use model::{AccountChange, AccountId, Disposition, Lane, Rejection, Time};
+use outbound::{Method, Request};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Answered, OrgWriter, classify,
+    target::{list, look, not_here, text},
+};
+
+const GET_USER: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}";
+const SEARCH: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/search";
+const SUSPEND: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/suspend";
+const RESTORE: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/restore";
+const INVITE: &str = "/admin/v2/orgs/{orgId}/users/invite";
+const DISABLE: &str = "/users/{account_id}/manage/lifecycle/disable";
+const PROFILE: &str = "/users/{account_id}/manage/profile";
+const ADDRESS: &str = "/users/{account_id}/manage/email";
+const ENABLE: &str = "/users/{account_id}/manage/lifecycle/enable";
+
+/// Where the planner puts the address of an account that is to be made.
+const EMAIL: &str = "emails[primary].value";
+
+/// How somebody stands in an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    /// The organization has claimed the account's domain.
+    managed: bool,
+    /// The account may sign in somewhere.
+    enabled: bool,
+    /// Its access to this organization is not suspended.
+    admitted: bool,
+}
+
+/// What is left to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Disable,
+    Enable,
+    Suspend,
+    Restore,
+}
+
+impl Standing {
+    /// The call that brings somebody nearer to what is wanted; `None`: it is so.
+    const fn next(self, wanted_in: bool) -> Option<Call> {
+        match (wanted_in, self.managed, self.enabled, self.admitted) {
+            (false, true, true, _) => Some(Call::Disable),
+            (false, false, true, true) => Some(Call::Suspend),
+            (true, true, false, _) => Some(Call::Enable),
+            (true, _, true, false) => Some(Call::Restore),
+            // An account that is disabled and not managed here is nobody's to enable.
+            _ => None,
+        }
+    }
+}
+
+impl OrgWriter {
+    /// Invites somebody, keeps somebody out, or lets somebody in again.
+    pub async fn change_account(
+        &self,
+        lane: Lane,
+        turn_by: Time,
+        account: Option<&AccountId>,
+        change: &AccountChange,
+    ) -> Answered {
+        let (wanted_in, account) = match (change, account) {
+            (AccountChange::Create { attributes }, _) => {
+                let Some(email) = attributes.get(EMAIL) else { return not_here("an invitation has an address") };
+                return self.invite(lane, turn_by, email).await;
+            }
+            (AccountChange::Deactivate, Some(account)) => (false, account),
+            (AccountChange::Restore, Some(account)) => (true, account),
+            (AccountChange::Deactivate | AccountChange::Restore | AccountChange::Update { .. }, None) => {
+                return not_here("the account is not known yet").with(Disposition::Reject(Rejection::UnknownUser));
+            }
+            (AccountChange::Update { attributes }, Some(account)) => {
+                return self.update(lane, turn_by, account, attributes).await;
+            }
+            _ => return not_here("an organization has no leads to hand over"),
+        };
+        let standing = match self.standing(lane, account).await {
+            Ok(Some(standing)) => standing,
+            // Who is not there is not in.
+            Ok(None) if !wanted_in => return not_here("").with(Disposition::AlreadySo),
+            Ok(None) => {
+                return not_here("nobody of that id is in the organization")
+                    .with(Disposition::Reject(Rejection::UnknownUser));
+            }
+            Err(failed) => return failed,
+        };
+        let Some(call) = standing.next(wanted_in) else { return not_here("").with(Disposition::AlreadySo) };
+        let (org, directory) = self.place();
+        let place = [org, directory, account.as_str()];
+        let request = match call {
+            Call::Disable => Request::post(DISABLE, &[account.as_str()]).json(json!({})),
+            Call::Enable => Request::post(ENABLE, &[account.as_str()]).json(json!({})),
+            Call::Suspend => Request::new(Method::POST, SUSPEND, &place),
+            Call::Restore => Request::new(Method::POST, RESTORE, &place),
+        };
+        let judge =
+            if matches!(call, Call::Disable | Call::Enable) { classify::lifecycle } else { classify::org_access };
+        let answered = match self.client().send(&request.lane(lane).turn_by(turn_by)).await {
+            Ok(answer) => Answered::of(self.client(), &answer, judge),
+            Err(error) => return Answered::failed(&error),
+        };
+        let enabled_only = call == Call::Enable && !standing.admitted;
+        // Enabled, and still suspended: the second half is another attempt.
+        if enabled_only && answered.holds() { answered.with(Disposition::Retry { after: None }) } else { answered }
+    }
+
+    /// Sets the profile of an account of a claimed domain, and its address if that moves: one call for each.
+    async fn update(
+        &self,
+        lane: Lane,
+        turn_by: Time,
+        account: &AccountId,
+        attributes: &BTreeMap<String, String>,
+    ) -> Answered {
+        let mut requests = Vec::new();
+        let profile = profile(attributes);
+        if !profile.is_empty() {
+            let patch = Request::new(Method::PATCH, PROFILE, &[account.as_str()]);
+            requests.push(patch.json(Value::Object(profile)));
+        }
+        if let Some(email) = attributes.get(EMAIL) {
+            requests.push(Request::new(Method::PUT, ADDRESS, &[account.as_str()]).json(json!({ "email": email })));
+        }
+        let mut answered = not_here("nothing of this is kept here").with(Disposition::AlreadySo);
+        for request in requests {
+            answered = match self.client().send(&request.lane(lane).turn_by(turn_by)).await {
+                Ok(answer) => Answered::of(self.client(), &answer, classify::lifecycle),
+                Err(error) => return Answered::failed(&error),
+            };
+            if !answered.holds() {
+                return answered;
+            }
+        }
+        answered
+    }
+
+    async fn invite(&self, lane: Lane, turn_by: Time, email: &str) -> Answered {
+        let (org, _) = self.place();
+        let body = json!({ "emails": [email], "sendNotification": false });
+        let request = Request::post(INVITE, &[org]).json(body).lane(lane).turn_by(turn_by);
+        let mut answered = match self.client().send(&request).await {
+            Ok(answer) => {
+                let mut answered = Answered::of(self.client(), &answer, classify::org_invite);
+                let body: Value = answer.json().unwrap_or_default();
+                answered.account = AccountId::new(text(&body, "/data/0/id")).ok();
+                answered
+            }
+            Err(error) => return Answered::failed(&error),
+        };
+        if answered.disposition == Disposition::Done && answered.account.is_none() {
+            // The answer need not name the account: it is found by its address, now or at the next attempt.
+            match self.invited(lane, email).await {
+                Ok(Some(account)) => answered.account = Some(account),
+                Ok(None) | Err(_) => return answered.with(Disposition::Unknown),
+            }
+        }
+        answered
+    }
+
+    /// What an unclear change left: the account as it should be, named; `None`: it is not so.
+    ///
+    /// # Errors
+    /// What the read came to, when it did not come to an answer.
+    pub async fn find_account(
+        &self,
+        lane: Lane,
+        account: Option<&AccountId>,
+        change: &AccountChange,
+    ) -> Result<Option<Answered>, Answered> {
+        let found = match (change, account) {
+            (AccountChange::Create { attributes }, _) => match attributes.get(EMAIL) {
+                Some(email) => self.invited(lane, email).await?,
+                None => None,
+            },
+            (AccountChange::Deactivate | AccountChange::Restore, Some(account)) => {
+                let wanted_in = matches!(change, AccountChange::Restore);
+                let standing = self.standing(lane, account).await?;
+                let so = standing.map_or(!wanted_in, |standing| standing.next(wanted_in).is_none());
+                so.then(|| account.clone())
+            }
+            _ => None,
+        };
+        Ok(found.map(|account| Answered { account: Some(account), ..not_here("").with(Disposition::AlreadySo) }))
+    }
+
+    /// The one account of the organization with this address.
+    async fn invited(&self, lane: Lane, email: &str) -> Result<Option<AccountId>, Answered> {
+        let (org, directory) = self.place();
+        let request = Request::post(SEARCH, &[org, directory]).json(json!({ "emails": [email] })).lane(lane);
+        let page = look(self.client(), &request).await?.unwrap_or_default();
+        let mut found = list(&page, "/data").iter().filter(|row| text(row, "/email").eq_ignore_ascii_case(email));
+        let first = found.next().filter(|_| found.next().is_none());
+        Ok(first.and_then(|row| AccountId::new(text(row, "/accountId")).ok()))
+    }
+
+    async fn standing(&self, lane: Lane, account: &AccountId) -> Result<Option<Standing>, Answered> {
+        let (org, directory) = self.place();
+        let request = Request::get(GET_USER, &[org, directory, account.as_str()]).lane(lane);
+        let user = look(self.client(), &request).await?;
+        Ok(user.map(|body| Standing {
+            managed: text(&body, "/data/claimStatus") == "managed",
+            enabled: text(&body, "/data/accountStatus") == "active",
+            admitted: text(&body, "/data/membershipStatus") == "active",
+        }))
+    }
+}
+
+/// The profile's fields from attribute paths of SCIM; what has no field is left out.
+fn profile(attributes: &BTreeMap<String, String>) -> Map<String, Value> {
+    let (mut profile, mut extended) = (Map::new(), Map::new());
+    for (path, value) in attributes {
+        let name = path.rsplit(':').next().unwrap_or(path);
+        let field = match name {
+            "displayName" => Some("name"),
+            "nickName" => Some("nickname"),
+            "timezone" => Some("zoneinfo"),
+            _ => None,
+        };
+        let of_work = match name {
+            "title" => Some("job_title"),
+            "department" | "organization" | "location" => Some(name),
+            _ => None,
+        };
+        if let Some(field) = field {
+            profile.insert(field.to_owned(), json!(value));
+        } else if let Some(field) = of_work {
+            extended.insert(field.to_owned(), json!(value));
+        }
+    }
+    if !extended.is_empty() {
+        profile.insert("extended_profile".to_owned(), Value::Object(extended));
+    }
+    profile
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_standing_has_one_next_call_and_comes_to_an_end() {
+        let of = |managed, enabled, admitted| Standing { managed, enabled, admitted };
+        let rows = [
+            (of(true, true, true), false, Some(Call::Disable)),
+            (of(true, false, true), false, None),
+            (of(false, true, true), false, Some(Call::Suspend)),
+            (of(false, true, false), false, None),
+            (of(false, false, true), false, None),
+            (of(true, false, true), true, Some(Call::Enable)),
+            (of(true, false, false), true, Some(Call::Enable)),
+            (of(true, true, false), true, Some(Call::Restore)),
+            (of(false, true, false), true, Some(Call::Restore)),
+            (of(false, true, true), true, None),
+            (of(false, false, false), true, None),
+        ];
+        for (standing, wanted_in, expected) in rows {
+            assert_eq!(standing.next(wanted_in), expected, "{standing:?} {wanted_in}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Customers of a service desk and of an organization of customers.
+
+use std::time::Duration;
+
+use atlassian::{CustomerList, CustomersReader, JiraConfig};
+use model::{Answer, DirectoryId, Email, Fact, Ownership, UserState};
+use outbound::{ReadDirectory, Scope, Silent};
+use serde_json::json;
+use twin::engine::{Fault, FaultKind};
+
+use super::{Stage, person};
+
+impl Stage {
+    fn customers(&self, list: CustomerList) -> CustomersReader {
+        let (budget, clock) = Self::budget();
+        let config = JiraConfig {
+            base_url: self.running.atlassian_url(),
+            email: self.running.twin.world().options.administrator.clone(),
+            api_token: "twin-api-token".into(),
+            budget,
+            clock,
+            timeout: Duration::from_secs(20),
+            parallel: 4,
+        };
+        CustomersReader::connect(config, list).unwrap()
+    }
+
+    /// A desk with 120 portal-only customers and one of the staff; an organization of three.
+    async fn with_customers() -> Self {
+        let stage = Self::new().await;
+        let mut customers: Vec<String> = (0..120).map(|n| format!("c{n:03}@partner.example.org")).collect();
+        customers.push(person(5));
+        let three = ["c000@partner.example.org", "c001@partner.example.org", "only@reseller.example.org"];
+        stage
+            .edit(json!([{ "op": "load",
+                "desks": [{ "site": "acme", "key": "HELP", "name": "Help", "customers": customers }],
+                "customer_organizations": [
+                    { "site": "acme", "name": "Partners", "members": three },
+                    { "site": "acme", "name": "Synced", "scim_managed": true }] }]))
+            .await;
+        stage
+    }
+}
+
+fn desk() -> CustomerList {
+    CustomerList::Desk("HELP".to_owned())
+}
+
+fn partners() -> CustomerList {
+    CustomerList::Organization("partners".to_owned())
+}
+
+#[tokio::test]
+async fn a_desk_is_one_group_of_its_customers_among_everybody_on_the_site() {
+    let stage = Stage::with_customers().await;
+    let reader = stage.customers(desk());
+    let reading = reader.sweep(&Scope::All, &Silent).await.unwrap();
+    assert!(reading.users.complete && reading.groups.complete);
+    assert_eq!(reading.groups.seen.len(), 1);
+    let group = &reading.groups.seen[0];
+    assert_eq!((group.name.as_str(), group.ownership), ("HELP", Ownership::Local));
+    let members = &reading.members[0];
+    assert!(members.complete);
+    assert_eq!(members.seen.len(), 121);
+    let of = |email: &str| {
+        let email = Email::new(email).unwrap();
+        reading.users.seen.iter().find(|user| user.email.as_ref() == Some(&email)).unwrap()
+    };
+    assert_eq!(of("c119@partner.example.org").state, UserState::Active);
+    assert_eq!(of(&person(1)).state, UserState::Deactivated);
+    // Desk, ⌈121 / 50⌉ pages of customers, ⌈371 / 1000⌉ of people and the empty one after, and who we are.
+    assert_eq!(reader.budget().counts().calls, 1 + 3 + 2 + 1);
+}
+
+#[tokio::test]
+async fn an_organization_is_found_by_name_and_one_that_is_missing_is_no_error() {
+    let stage = Stage::with_customers().await;
+    let reading = stage.customers(partners()).sweep(&Scope::All, &Silent).await.unwrap();
+    assert_eq!(reading.groups.seen[0].name, "Partners");
+    assert_eq!(reading.members[0].seen.len(), 3);
+    let synced = CustomerList::Organization("Synced".to_owned());
+    let reading = stage.customers(synced).sweep(&Scope::All, &Silent).await.unwrap();
+    assert_eq!(reading.groups.seen[0].ownership, Ownership::IdentityProvider);
+    let missing = CustomerList::Organization("Nobody".to_owned());
+    let reading = stage.customers(missing).sweep(&Scope::All, &Silent).await.unwrap();
+    assert!(reading.groups.complete && reading.groups.seen.is_empty());
+}
+
+#[tokio::test]
+async fn a_desk_that_is_missing_is_a_wrong_setting() {
+    let stage = Stage::with_customers().await;
+    let error = stage.customers(CustomerList::Desk("NONE".to_owned())).sweep(&Scope::All, &Silent).await.unwrap_err();
+    assert!(error.is_about_us() && error.message.contains("no service desk"), "{error}");
+}
+
+/// Where the site does not list portal-only accounts, those of the list are known all the same.
+#[tokio::test]
+async fn customers_that_the_site_does_not_list_are_known_from_the_list() {
+    let stage = Stage::with_customers().await;
+    stage.running.twin.world().atlassian.switches.jira_lists_customers = false;
+    let reader = stage.customers(partners());
+    let reading = reader.sweep(&Scope::All, &Silent).await.unwrap();
+    let emails: Vec<&str> = reading.users.seen.iter().filter_map(|user| Some(user.email.as_ref()?.key())).collect();
+    assert!(emails.contains(&"only@reseller.example.org") && !emails.contains(&"c119@partner.example.org"));
+    let only = reader.find_person(&Email::new("only@reseller.example.org").unwrap()).await.unwrap();
+    assert!(only.is_some());
+    let desk = stage.customers(desk());
+    let found = desk.find_person(&Email::new("c119@partner.example.org").unwrap()).await.unwrap().unwrap();
+    let list = desk.groups_of(&found.id).await.unwrap();
+    assert_eq!(list.len(), 1);
+    let fact = |user: &model::AccountId| Fact::Member {
+        directory: DirectoryId::new("helpdesk").unwrap(),
+        group: list[0].clone(),
+        user: user.clone(),
+    };
+    assert_eq!(desk.verify(&fact(&found.id)).await.unwrap(), Answer::Holds);
+    assert_eq!(desk.verify(&fact(&only.unwrap().id)).await.unwrap(), Answer::Gone);
+}
+
+#[tokio::test]
+async fn i02_a_list_that_breaks_off_proves_nothing() {
+    let stage = Stage::with_customers().await;
+    let fault = FaultKind::Fail { status: 403, after: false, plain: false };
+    let broken = Fault { page: Some(3), ..Fault::new("atlassian.servicedesk", "servicedesk.customer.list", fault) };
+    stage.running.twin.engine.faults.inject(broken);
+    let reader = stage.customers(desk());
+    match reader.sweep(&Scope::All, &Silent).await {
+        Err(error) => assert!(error.is_refusal(), "{error}"),
+        Ok(reading) => assert!(!reading.members.iter().any(|members| members.complete)),
+    }
+}

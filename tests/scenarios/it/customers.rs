@@ -1,0 +1,181 @@
+//! Customer sync: a group at Google opens a portal, and leaving it takes the portal away and nothing else.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail};
+use harness::eventually;
+use scenarios::{Options, Outside, World};
+use serde_json::{Value, json};
+
+use crate::WITHIN;
+
+/// Two groups fill a desk; one of them fills an organization of customers too.
+const POLICY: &str = r#"tenant = "acme"
+
+[directory.workspace]
+kind = "google-workspace"
+service_account = "file:secrets/google.json"
+subject = "sync@acme.example"
+endpoint = "{google}"
+lag = "0s"
+
+[directory.helpdesk]
+kind = "jsm-customers"
+site = "https://acme.atlassian.net"
+email = "sync@acme.example"
+api_token = "file:secrets/api-token"
+desk = "HELP"
+endpoint = "{atlassian}"
+lag = "0s"
+
+[directory.partners]
+kind = "jsm-customers"
+site = "https://acme.atlassian.net"
+email = "sync@acme.example"
+api_token = "file:secrets/api-token"
+customer_organization = "Partners"
+endpoint = "{atlassian}"
+lag = "0s"
+
+[people]
+domains = ["acme.example"]
+
+[[sync]]
+name = "portal"
+from = "workspace"
+groups = ["customers@acme.example", "partners@acme.example"]
+to = "helpdesk"
+on_conflict = "adopt"
+
+[[sync]]
+name = "partners"
+from = "workspace"
+groups = ["partners@acme.example"]
+to = "partners"
+"#;
+
+const PIA: &str = "pia@partner.test";
+const STAFF: &str = "ann@acme.example";
+
+/// Ann and Bob of the company; Pia of a partner. `customers` holds Ann and Bob, `partners` Pia.
+fn snapshot() -> Value {
+    let person = |id: &str, email: &str, external: bool| json!({ "id": id, "email": email, "given_name": id, "family_name": "Test", "external": external });
+    let group = |id: &str, members: &[&str]| {
+        let members: Vec<Value> =
+            members.iter().map(|id| json!({ "id": id, "type": "USER", "role": "MEMBER" })).collect();
+        json!({ "id": format!("grp_{id}"), "email": format!("{id}@acme.example"), "name": id, "description": "",
+            "external": false, "members": members })
+    };
+    json!({ "format": "orgdir-snapshot/1",
+        "users": [person("ann", STAFF, false), person("bob", "bob@acme.example", false), person("pia", PIA, true)],
+        "groups": [group("customers", &["ann", "bob"]), group("partners", &["pia"])] })
+}
+
+/// Ann has an account and is in a group of the site; a desk is there, and another one with customers of its own.
+fn by_hand() -> Vec<Value> {
+    vec![
+        json!({ "op": "account", "email": STAFF, "name": "Ann" }),
+        json!({ "op": "group", "name": "engineers", "members": [STAFF] }),
+        json!({ "op": "load", "desks": [
+            { "site": "acme", "key": "HELP", "name": "Help" },
+            { "site": "acme", "key": "OTHER", "name": "Other", "customers": [STAFF] }] }),
+    ]
+}
+
+/// The addresses at a place of the twin's world.
+fn addresses(outside: &Outside, place: &str) -> BTreeSet<String> {
+    let world = outside.twin.twin.world().atlassian.dump();
+    let list = world.pointer(place).and_then(Value::as_array).cloned().unwrap_or_default();
+    list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn set(emails: &[&str]) -> BTreeSet<String> {
+    emails.iter().map(|email| (*email).to_owned()).collect()
+}
+
+async fn until(world: &World, desk: &[&str], partners: &[&str]) -> Result<()> {
+    eventually(WITHIN, "the lists of customers to be as wanted", async || {
+        let found =
+            (addresses(world, "/desks/HELP/customers"), addresses(world, "/customer_organizations/Partners/members"));
+        if found == (set(desk), set(partners)) {
+            return Ok(Some(()));
+        }
+        bail!("{found:?}")
+    })
+    .await
+}
+
+/// Kinds of the accounts with an address, for a portal-only one is told by its id.
+fn portal_only(outside: &Outside, email: &str) -> Vec<bool> {
+    let world = outside.twin.twin.world();
+    let accounts = world.atlassian.accounts();
+    let of = accounts.with_email(email).iter().filter_map(|index| accounts.get(*index));
+    of.map(|account| account.id.starts_with("qm:")).collect()
+}
+
+fn member(op: &str, group: &str, person: &str) -> Value {
+    json!({ "op": op, "group": format!("grp_{group}"), "id": person, "type": "USER", "role": "MEMBER" })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_05_a_group_opens_the_portal_and_who_has_no_account_gets_one() -> Result<()> {
+    let options = Options { accounts: "none", edits: by_hand(), ..Options::default() };
+    let world = World::start(&snapshot(), POLICY, &options).await?;
+    until(&world, &["ann@acme.example", "bob@acme.example", PIA], &[PIA]).await?;
+    assert_eq!(portal_only(&world, STAFF), [false], "who has an account keeps it");
+    assert_eq!(portal_only(&world, PIA), [true], "one account for both lists");
+    assert_eq!(portal_only(&world, "bob@acme.example"), [true]);
+    // A newcomer of the partner, while everything runs.
+    world.at_google(json!([
+        { "op": "user_created", "id": "rob", "email": "rob@partner.test", "external": true },
+        member("member_added", "partners", "rob"),
+    ]))?;
+    world.sync(None).await?;
+    let all = ["ann@acme.example", "bob@acme.example", PIA, "rob@partner.test"];
+    until(&world, &all, &[PIA, "rob@partner.test"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_06_leaving_the_group_takes_the_portal_away_and_nothing_else() -> Result<()> {
+    let options = Options { accounts: "none", edits: by_hand(), ..Options::default() };
+    let world = World::start(&snapshot(), POLICY, &options).await?;
+    until(&world, &["ann@acme.example", "bob@acme.example", PIA], &[PIA]).await?;
+    let before = world.sequence();
+    world.at_google(json!([
+        member("member_removed", "customers", "ann"),
+        member("member_removed", "partners", "pia")
+    ]))?;
+    // Of somebody of another domain only a second read of the whole group tells: two sweeps.
+    for _ in 0..2 {
+        world.sync(None).await?;
+        world.until_decided().await?;
+    }
+    eventually(WITHIN, "Pia and Ann to be out of the portal", async || {
+        world.sync(None).await?;
+        let desk = addresses(&world, "/desks/HELP/customers");
+        Ok((desk == set(&["bob@acme.example"])).then_some(()))
+    })
+    .await?;
+    until(&world, &["bob@acme.example"], &[]).await?;
+    let effects = world.effects(before);
+    assert!(effects.iter().all(|(_, key, _)| key.contains("customers/")), "nothing else changed: {effects:?}");
+    assert_eq!(addresses(&world, "/desks/OTHER/customers"), set(&[STAFF]));
+    assert_eq!(world.all_found()["engineers"], set(&[STAFF]));
+    let accounts = world.twin.twin.world().atlassian.dump()["accounts"].clone();
+    let active = accounts.as_array().is_some_and(|all| all.iter().all(|account| account["status"] == "active"));
+    assert!(active, "accounts stay as they are: {accounts}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_05_one_run_without_a_server_opens_the_portal() -> Result<()> {
+    let outside = Outside::start_with(&snapshot(), POLICY, "none", &by_hand()).await?;
+    let applied = outside.rollcall(&["apply", "--yes"]).await?;
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    let everybody = set(&["ann@acme.example", "bob@acme.example", PIA]);
+    assert_eq!(addresses(&outside, "/desks/HELP/customers"), everybody, "{}", applied.out);
+    let plan = outside.rollcall(&["plan", "--detailed-exitcode"]).await?;
+    assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
+    assert_eq!(addresses(&outside, "/customer_organizations/Partners/members"), set(&[PIA]));
+    Ok(())
+}
