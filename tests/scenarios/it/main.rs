@@ -2,9 +2,9 @@
 
 #![expect(clippy::indexing_slicing, reason = "tests")]
 
-mod dc;
 mod access;
 mod customers;
+mod dc;
 mod demo;
 mod flow;
 mod import;
