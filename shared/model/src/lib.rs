@@ -20,6 +20,7 @@ mod id;
 mod outcome;
 mod plan;
 mod reading;
+mod remedy;
 mod snapshot;
 mod step;
 mod time;
