@@ -71,7 +71,8 @@ struct Session<'a> {
     watch: PolicyWatch,
     /// When something new was last decided, for schedules.
     decided_at: Option<Time>,
-    /// Until when a person's request to synchronize holds, for schedules: what is read for it takes its time.
+    /// Until when a person's request to synchronize, or a strike of the schedule, holds: what is read for it, and what
+    /// it makes before it can be filled, takes its time.
     asked_until: Time,
     last: Option<Decision>,
     /// When it was last said how things stand, and whether they have changed since.
@@ -215,7 +216,12 @@ impl Session<'_> {
     async fn turn(&mut self, woken: &Woken) -> Result<Turned, StoreError> {
         let now = now(&self.shared.clock);
         let asked = now < self.asked_until;
-        let due = sweep::is_due(&self.state.planner.policy().schedule, &mut self.decided_at, now, asked);
+        let policy = self.state.planner.policy();
+        let due = sweep::is_due(&policy.schedule, &mut self.decided_at, now, asked);
+        if due && !asked && matches!(policy.schedule, policy::Schedule::Cron(_)) {
+            // A strike holds like a person's request: what it makes (groups, accounts) is also filled.
+            self.asked_until = now.plus(ASKED_FOR);
+        }
         let begun = std::mem::take(&mut self.begun);
         let traces = woken.traces();
         let span = tracing::info_span!(
