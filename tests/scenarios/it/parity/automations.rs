@@ -134,12 +134,18 @@ async fn p4_06_the_log_outlives_the_rule() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_07_a_group_of_administrators_never_becomes_empty() -> Result<()> {
+    const JIRA: &str = "ari:cloud:jira-software::site/acme";
     let company = Company::of(6).group("team-leads-admin", 0..2).group("staff", 0..4);
     let mut company = company.with_sections(WIDE);
     "on_conflict = \"adopt\"\n".clone_into(&mut company.rule);
     let outside = Outside::start(&company.snapshot(), &company.policy()).await?;
     outside
-        .at_atlassian(&json!([{ "op": "group", "name": "team-leads-admin", "members": ["p04@acme.example", "p05@acme.example"] }]))
+        .at_atlassian(&json!([
+            { "op": "load", "organizations": [{ "id": "org-1", "name": "Acme", "directory": "dir-1",
+                "products": [{ "resource": JIRA, "key": "jira-software", "name": "Jira", "site": "acme", "seats": 50 }] }] },
+            { "op": "group", "name": "team-leads-admin", "members": ["p04@acme.example", "p05@acme.example"],
+                "roles": [[JIRA, "atlassian/admin"]] },
+        ]))
         .await?;
     let all: Vec<Value> = (0..2).map(|n| member("member_removed", "team-leads-admin", n)).collect();
     settle(&outside).await?;
