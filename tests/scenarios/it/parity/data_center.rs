@@ -63,6 +63,18 @@ async fn p2_07_it_runs_by_hand_whole_and_for_one() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p2_06_it_runs_by_interval_and_by_cron() -> Result<()> {
+    // Everything is read every three seconds, and what is found goes at the next full minute: groups, and who is in them.
+    let cron = staff().with_sections("\n[schedule]\ncron = \"* * * * *\"\n");
+    let policy = cron.policy().replace("subject =", "sweep_every = \"3s\"\nsubject =");
+    let world = World::start(&cron.snapshot(), &policy, &Options::default()).await?;
+    world.until_equal(WITHIN).await?;
+    world.at_google(json!([member("member_added", "staff", 5), member("member_removed", "staff", 0)]))?;
+    world.until_equal(WITHIN).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p2_09_p3_03_users_come_with_their_groups() -> Result<()> {
     let outside = with_people(&staff().group("readers", 1..3), "").await?;
     settle(&outside).await?;
