@@ -25,6 +25,9 @@ use crate::{
 const COMMITS_A_LOOK: usize = 2;
 /// Longest real time between a look and both sides being equal.
 const WITHIN: Duration = Duration::from_mins(2);
+/// A look that was under way when the history went on saw less than all of it. When nothing came of a look for so long,
+/// the time of the next one is let come.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the clock moves while we wait, and how far: an open question may need time to pass.
 const TICK: Duration = Duration::from_millis(100);
 /// How many cases the default guards hold over the whole history, at least. The planner alone, which looks after every
@@ -140,7 +143,7 @@ async fn run(policy: &str, history: &[Line]) -> Result<Ran> {
 
 /// Waits until both sides are equal; time passes and held cases are approved meanwhile.
 async fn settle(stack: &mut Stack, hands: &mut Hands, approver: &mut Approver) -> Result<()> {
-    let started = Instant::now();
+    let (started, mut looked) = (Instant::now(), Instant::now());
     loop {
         let (wanted, observed) = (stack.wanted(), stack.observed());
         let other = wanted.iter().find(|(name, members)| observed.get(*name) != Some(members));
@@ -152,7 +155,11 @@ async fn settle(stack: &mut Stack, hands: &mut Hands, approver: &mut Approver) -
         stack.check()?;
         approver.approve(stack, Time(hands.now)).await?;
         tokio::time::sleep(TICK).await;
-        hands.set(stack, hands.now + A_SECOND)?;
+        let mut passes = A_SECOND;
+        if looked.elapsed() > PATIENCE {
+            (looked, passes) = (Instant::now(), AN_HOUR);
+        }
+        hands.set(stack, hands.now + passes)?;
     }
 }
 
