@@ -55,6 +55,15 @@ pub(crate) fn members_read(group: &GroupId, walk: Walk<AccountId>) -> MembersRea
     }
 }
 
+/// The same of a group that was read by itself: what was seen before a failure counts as a part, and a failure before
+/// anything was seen as one.
+pub(crate) fn members_alone(group: &GroupId, mut walk: Walk<AccountId>) -> Result<MembersRead, ReadError> {
+    match walk.error.take() {
+        Some(error) if walk.rows.is_empty() => Err(error),
+        _ => Ok(members_read(group, walk)),
+    }
+}
+
 /// Members of a group as a reading has them, whatever they are.
 pub(crate) fn members_seen(group: &GroupId, walk: Walk<Member>) -> MembersRead {
     let mut seen = walk.rows;

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{is_good, read_error, shape};
-use crate::gather::{self, Listed, Source, Walk, members_read, twice};
+use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
 use crate::jira::JiraReader;
 use crate::roles::{ADMINISTRATE, GIVE_PRODUCTS, Roles};
 
@@ -367,11 +367,7 @@ impl ReadDirectory for OrgReader {
     }
 
     async fn read_members(&self, group: &GroupId) -> Result<MembersRead, ReadError> {
-        let walk = self.members(group, Lane::Normal).await;
-        match walk.error {
-            Some(error) if walk.rows.is_empty() => Err(error),
-            _ => Ok(members_read(group, walk)),
-        }
+        members_alone(group, self.members(group, Lane::Normal).await)
     }
 
     async fn read_group(&self, group: &GroupId) -> Result<Option<Group>, ReadError> {
