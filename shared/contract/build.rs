@@ -1,6 +1,6 @@
 //! Compiles the contracts in pure Rust: no installed `protoc` is needed.
 
-use std::{error::Error, path::Path};
+use std::{env, error::Error, path::PathBuf};
 
 const FILES: [&str; 6] = [
     "rollcall/directory/v1/directory.proto",
@@ -11,8 +11,10 @@ const FILES: [&str; 6] = [
     "rollcall/ops/v1/ops.proto",
 ];
 
+#[expect(clippy::disallowed_methods, reason = "what cargo tells a build script is no configuration")]
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Asked when it runs, not when it is compiled: a target folder may be shared by several checkouts.
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
     let descriptors = protox::compile(FILES, [&root])?;
     prost_build::Config::new()

@@ -15,6 +15,7 @@
 mod consume;
 mod control;
 mod delivery;
+mod election;
 mod error;
 pub mod outgoing;
 mod publish;

@@ -12,7 +12,11 @@ use async_nats::jetstream::{
 };
 use tracing::warn;
 
-use crate::{Bus, BusError, topology::StreamName};
+use crate::{
+    Bus, BusError,
+    election::{outlast, stream_passes},
+    topology::StreamName,
+};
 
 /// Parts of the full caps, the smallest first.
 const PARTS: [i64; 4] = [SMALLEST, 16, 4, 1];
@@ -34,7 +38,12 @@ impl Bus {
     /// Declares a stream of this cap if it is missing.
     pub(crate) async fn declare_of(&self, stream: StreamName, bytes: i64) -> Result<(), BusError> {
         let config = stream::Config { max_bytes: bytes, ..stream.config(self.options().replicas) };
-        let declared = self.jetstream().get_or_create_stream(config).await;
+        let replicas = self.options().replicas;
+        let declared = outlast(
+            || self.jetstream().get_or_create_stream(config.clone()),
+            |error| stream_passes(&error.kind(), replicas),
+        )
+        .await;
         declared.map(|_| ()).map_err(|error| {
             let (name, reason) = (stream.as_str(), error.to_string());
             match error.kind() {

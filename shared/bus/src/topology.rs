@@ -13,7 +13,10 @@ use async_nats::jetstream::{
 use contract::subjects;
 use model::{DirectoryId, Lane, TenantId};
 
-use crate::{Bus, BusError};
+use crate::{
+    Bus, BusError,
+    election::{consumer_passes, outlast},
+};
 
 /// A stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,7 +229,12 @@ impl Bus {
         }
         self.declare_stream(intake.stream).await?;
         let config = intake.config(self.options().replicas);
-        self.jetstream().create_consumer_on_stream(config, stream).await.map_err(|error| missing(error.to_string()))
+        outlast(
+            || self.jetstream().create_consumer_on_stream(config.clone(), stream),
+            |error| consumer_passes(&error.kind()),
+        )
+        .await
+        .map_err(|error| missing(error.to_string()))
     }
 }
 
