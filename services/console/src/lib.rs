@@ -64,7 +64,7 @@ use bus::{Bus, BusOptions};
 use policy::Policy;
 use runtime::config::ServiceOptions;
 use runtime::health::{self, HealthState};
-use runtime::{Exit, Fault, Shutdown, metrics};
+use runtime::{Exit, Fault, Shutdown, lifecycle, metrics};
 use store::{Store, StoreError};
 
 pub use failure::Failure;
@@ -106,7 +106,11 @@ pub struct ConsoleOptions {
 /// # Errors
 /// E0301 token file, E0302 address without a proxy, E0101/E0102 NATS or PostgreSQL unreachable, E0103 port taken, E0106
 /// or E0114 policy file.
-pub async fn run(options: ConsoleOptions, shutdown: Shutdown) -> Result<(), Fault> {
+pub fn run(options: ConsoleOptions, shutdown: Shutdown) -> lifecycle::Run {
+    Box::pin(run_to_the_end(options, shutdown))
+}
+
+async fn run_to_the_end(options: ConsoleOptions, shutdown: Shutdown) -> Result<(), Fault> {
     let ConsoleOptions { service, api, tokens, behind_proxy, host } = options;
     if !api.ip().is_loopback() && !behind_proxy {
         let message = format!("the operators' API would listen on {api}, where others can read tokens on their way");

@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, Outlet, Relay, RelayOptions};
 use model::{Span, Time};
-use runtime::{Clock, Fault, Shutdown, health, metrics};
+use runtime::{Clock, Fault, Shutdown, health, lifecycle, metrics};
 use store::{Role, Schema, Store, StoreError};
 
 pub use options::Options;
@@ -61,7 +61,11 @@ struct Shared {
 /// # Errors
 /// A fault for the operator when the process cannot begin: a policy that cannot be right (64), a taken port (1), NATS or
 /// PostgreSQL out of reach (75).
-pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
+pub fn run(options: Options, shutdown: Shutdown) -> lifecycle::Run {
+    Box::pin(run_to_the_end(options, shutdown))
+}
+
+async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let clock = options.service.clock()?;
     let mut tenants = Vec::new();
     for file in options.service.policy_files()? {

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use bus::{Bus, BusError, Wake};
 use model::{Span, TenantId, Time};
-use runtime::{Fault, Shutdown, health, metrics};
+use runtime::{Fault, Shutdown, health, lifecycle, metrics};
 use store::{Role, Schema, Store, StoreError};
 
 use tokio::task::JoinSet;
@@ -48,7 +48,11 @@ const CONNECTIONS: usize = 12;
 /// # Errors
 /// A fault for the operator when the process cannot begin: a policy that cannot be right (64), a missing credential or
 /// a taken port (1), NATS or PostgreSQL out of reach (75).
-pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
+pub fn run(options: Options, shutdown: Shutdown) -> lifecycle::Run {
+    Box::pin(run_to_the_end(options, shutdown))
+}
+
+async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let clock = options.service.clock()?;
     let mut places = Vec::new();
     for file in options.service.policy_files()? {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::Wake;
+use bus::{Outlet, Wake};
 use model::{Corroboration, Fact, Reading, Time};
 use runtime::metrics;
 use store::directory::{Committed, DirectoryKey, Health, Pass};
@@ -25,8 +25,8 @@ pub(crate) struct Post {
     pub(crate) place: Place,
     pub(crate) key: DirectoryKey,
     pub(crate) tenure: Tenure,
-    /// Wakes the relay after a commit.
-    pub(crate) relay: Wake,
+    /// Where events go after a commit.
+    pub(crate) outlet: Outlet,
     /// Wakes the sweep.
     pub(crate) sweep: Wake,
     pub(crate) stop: CancellationToken,
@@ -43,12 +43,11 @@ impl Post {
         place: Place,
         key: DirectoryKey,
         tenure: Tenure,
-        wakes: (Wake, Wake),
+        outlet: Outlet,
         stop: CancellationToken,
     ) -> Self {
-        let (relay, sweep) = wakes;
         let (known, blind_since) = (Mutex::default(), Mutex::default());
-        Self { store, place, key, tenure, relay, sweep, stop, known, blind_since }
+        Self { store, place, key, tenure, outlet, sweep: Wake::default(), stop, known, blind_since }
     }
 
     /// Commits a reading with the events about it.
@@ -162,9 +161,18 @@ impl Post {
         announce::messages(self.place.tenant(), self.place.id(), committed, answered, traceparent)
     }
 
-    /// Wakes the relay after a commit.
+    /// Hands the events of a commit over. Where it is not known to have failed or not, the outbox is looked at.
     fn done(&self, done: Result<Committed, StoreError>) -> Result<Committed, StoreError> {
-        done.inspect(|_| self.relay.wake())
+        match done {
+            Ok(mut committed) => {
+                self.outlet.hand(std::mem::take(&mut committed.messages));
+                Ok(committed)
+            }
+            Err(error) => {
+                self.outlet.look();
+                Err(error)
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Wake};
+use bus::{Bus, OrderedRelay, Outlet, Wake};
 use runtime::health::HealthState;
 use runtime::{Clock, Shutdown, ids};
 use store::{Schema, Store, StoreError};
@@ -66,22 +66,25 @@ async fn hold(shared: &Shared, place: &Place, tenure: &Tenure, asked: &Wake) -> 
     if let Some(vendor_id) = place.reader.pinned_id() {
         shared.store.pin_directory(&key, &vendor_id).await?;
     }
-    let (relay, sweep, stop) = (Wake::default(), Wake::default(), CancellationToken::new());
-    let relay_stop = CancellationToken::new();
+    let (outlet, stop, relay_stop) = (Outlet::default(), CancellationToken::new(), CancellationToken::new());
+    let relay = OrderedRelay {
+        bus: shared.bus.clone(),
+        store: shared.store.clone(),
+        schema: Schema::Directory,
+        lease: tenure.lease().clone(),
+        topic: key.topic(),
+        outlet: outlet.clone(),
+    };
     let relaying = shared.shutdown.spawn({
-        let (bus, store, tenure) = (shared.bus.clone(), shared.store.clone(), tenure.clone());
-        let (topic, wake, stop) = (key.topic(), relay.clone(), relay_stop.clone());
+        let (tenure, topic, stop) = (tenure.clone(), key.topic(), relay_stop.clone());
         async move {
-            let ended =
-                bus::relay_in_order(&bus, &store, Schema::Directory, tenure.lease(), &topic, &wake, &stop).await;
-            if let Err(error) = ended {
+            if let Err(error) = relay.run(stop).await {
                 tracing::warn!(%error, topic, "events are no longer ours to send");
                 tenure.over().cancel();
             }
         }
     });
-    let wakes = (relay.clone(), sweep);
-    let post = Arc::new(Post::new(shared.store.clone(), place.clone(), key, tenure.clone(), wakes, stop.clone()));
+    let post = Arc::new(Post::new(shared.store.clone(), place.clone(), key, tenure.clone(), outlet, stop.clone()));
     let site = format!("{}/{}", place.tenant(), place.id());
     let sweep_report = shared.health.register_loop(&format!("sweep {site}"));
     let ask_report = shared.health.register_loop(&format!("ask {site}"));
@@ -96,8 +99,6 @@ async fn hold(shared: &Shared, place: &Place, tenure: &Tenure, asked: &Wake) -> 
     stop.cancel();
     let _ended = tokio::join!(sweeping, asking);
     // What is committed still has to go out: the relay looks once more, then ends.
-    relay.wake();
-    tokio::time::sleep(Duration::from_millis(50)).await;
     relay_stop.cancel();
     let _ended = relaying.await;
     tenure.over().cancel();

@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, Outlet, Relay, RelayOptions};
 use model::{Span, Time};
-use runtime::{Fault, Shutdown, health, metrics};
+use runtime::{Fault, Shutdown, health, lifecycle, metrics};
 use store::{Role, Schema, Store, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,11 @@ const LAST: Duration = Duration::from_secs(3);
 /// # Errors
 /// A fault for the operator when the process cannot begin: a policy that cannot be right (64), a missing credential or
 /// a taken port (1), NATS or PostgreSQL out of reach (75).
-pub async fn run(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
+pub fn run(options: Options, shutdown: Shutdown) -> lifecycle::Run {
+    Box::pin(run_to_the_end(options, shutdown))
+}
+
+async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let clock = options.service.clock()?;
     let mut places = Vec::new();
     for file in options.service.policy_files()? {

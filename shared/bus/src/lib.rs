@@ -6,7 +6,7 @@
 //! Guarantees:
 //! * a [`Delivery`] is settled once: acknowledged, retried later, or buried with its bytes; dropping it means retry;
 //! * bytes that cannot be read are buried, shown and never guessed at;
-//! * what is committed to an outbox is published, in order where a lease says who does it ([`Relay`], [`relay_in_order`]);
+//! * what is committed to an outbox is published, in order where a lease says who does it ([`Relay`], [`OrderedRelay`]);
 //! * streams and consumers that vanish while a service runs are declared again, where the service may declare.
 //!
 //! Assumptions: nats-server 2.9.10 or later, and nothing that came after 2.9 (reference/platform.md §1.3): no account
@@ -35,7 +35,7 @@ pub use consume::Consumer;
 pub use control::{ControlRequest, ControlRequests};
 pub use delivery::Delivery;
 pub use error::BusError;
-pub use relay::{Outlet, Relay, RelayOptions, Wake, relay_in_order};
+pub use relay::{OrderedRelay, Outlet, Relay, RelayOptions, Wake};
 pub use topology::{Backlog, Intake, StreamName};
 
 /// How long an acknowledgement or an answer of the server may take. Short, so that a broker that restarts is noticed;

@@ -5,7 +5,7 @@
 //! under the same message id, or late, when the claim is over; it never costs a message.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -53,8 +53,16 @@ impl Wake {
 /// up. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Outlet {
-    waiting: Arc<Mutex<Vec<Envelope>>>,
+    handed: Arc<Mutex<Handed>>,
     wake: Wake,
+}
+
+/// What waits in an outlet.
+#[derive(Debug, Default)]
+struct Handed {
+    rows: Vec<Envelope>,
+    /// There may be rows that were not handed over.
+    look: bool,
 }
 
 impl Outlet {
@@ -63,21 +71,28 @@ impl Outlet {
         if rows.is_empty() {
             return;
         }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len().saturating_add(rows.len()) <= MOST_WAITING {
-            waiting.extend(rows);
+        let mut handed = self.lock();
+        if handed.rows.len().saturating_add(rows.len()) <= MOST_WAITING {
+            handed.rows.extend(rows);
+        } else {
+            handed.look = true;
         }
-        drop(waiting);
+        drop(handed);
         self.wake.wake();
     }
 
-    /// There may be rows that nobody holds.
+    /// There may be rows that were not handed over.
     pub fn look(&self) {
+        self.lock().look = true;
         self.wake.wake();
     }
 
-    fn take(&self) -> Vec<Envelope> {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self) -> Handed {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Handed> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,17 +147,22 @@ impl Relay {
                 biased;
                 () = stop.cancelled() => break,
                 Some(()) = running.next(), if !running.is_empty() => {}
-                () = self.outlet.wake.woken(), if room => running.push(match self.outlet.take() {
-                    rows if rows.is_empty() => self.drain(&stop).boxed(),
-                    rows => self.send(rows, &stop).boxed(),
-                }),
+                () = self.outlet.wake.woken(), if room => {
+                    let Handed { rows, look } = self.outlet.take();
+                    if !rows.is_empty() {
+                        running.push(self.send(rows, &stop).boxed());
+                    }
+                    if look {
+                        running.push(self.drain(&stop).boxed());
+                    }
+                }
                 _ = upkeep.tick(), if room => running.push(self.upkeep().boxed()),
                 _ = look.tick(), if room => running.push(self.drain(&stop).boxed()),
             }
         }
         while running.next().await.is_some() {}
         // One last look without patience: what does not go now is published by whoever comes next.
-        self.send(self.outlet.take(), &stop).await;
+        self.send(self.outlet.take().rows, &stop).await;
         self.drain(&stop).await;
     }
 
@@ -206,48 +226,84 @@ impl Relay {
     }
 }
 
-/// Publishes one topic's messages in order, for as long as its lease holds: a directory's events, by the holder of the
-/// directory's lease. Ends with `Ok` when told to stop.
-///
-/// # Errors
-/// [`StoreError`] when the lease is lost; other trouble is waited out.
-pub async fn relay_in_order(
-    bus: &Bus,
-    store: &Store,
-    schema: Schema,
-    lease: &Lease,
-    topic: &str,
-    wake: &Wake,
-    stop: &CancellationToken,
-) -> Result<(), StoreError> {
-    let mut look = tokio::time::interval(LOOK_EVERY);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            () = wake.woken() => {}
-            _ = look.tick() => {}
+/// One topic's messages, published in order for as long as its lease holds: a directory's events, by the holder of the
+/// directory's lease.
+#[derive(Debug, Clone)]
+pub struct OrderedRelay {
+    /// Where to.
+    pub bus: Bus,
+    /// Where from.
+    pub store: Store,
+    /// Whose outbox.
+    pub schema: Schema,
+    /// Who may publish.
+    pub lease: Lease,
+    /// Which messages.
+    pub topic: String,
+    /// What is handed over, in the order of its commits.
+    pub outlet: Outlet,
+}
+
+/// How far an ordered relay is.
+#[derive(Debug, Default)]
+struct Reached {
+    /// The newest row that was published.
+    row: i64,
+    /// Whether all that was committed before what is handed over next is published.
+    caught_up: bool,
+}
+
+impl OrderedRelay {
+    /// Runs until it is told to stop; then publishes once more what is there.
+    ///
+    /// What is handed over goes out as it is while nothing older waits: it was committed under the lease a moment ago.
+    /// Twice a second, and after every trouble, the outbox and the lease are looked at.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the lease is lost; other trouble is waited out.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reached = Reached::default();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    self.catch_up(&mut reached, &stop).await?;
+                    return Ok(());
+                }
+                _ = look.tick() => reached.caught_up = false,
+                () = self.outlet.wake.woken() => {}
+            }
+            let Handed { mut rows, look } = self.outlet.take();
+            if look || !reached.caught_up {
+                self.catch_up(&mut reached, &stop).await?;
+            }
+            // What could not be sent before comes first, and what was found in the outbox is not sent twice.
+            rows.retain(|row| row.id > reached.row);
+            if reached.caught_up {
+                reached.caught_up = self.send(&rows, &mut reached.row).await;
+            }
         }
+    }
+
+    /// Publishes what the outbox holds until nothing waits, or until it fails and was told to stop.
+    async fn catch_up(&self, reached: &mut Reached, stop: &CancellationToken) -> Result<(), StoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let rows = match store.claim_in_order(schema, lease, topic, BATCH).await {
-                Ok(rows) if rows.is_empty() => break,
+            let rows = match self.store.claim_in_order(self.schema, &self.lease, &self.topic, BATCH).await {
                 Ok(rows) => rows,
                 Err(error @ StoreError::LeaseLost { .. }) => return Err(error),
                 Err(error) => {
-                    warn!(%error, topic, "cannot look into the outbox, trying again");
-                    break;
+                    warn!(%error, topic = self.topic, "cannot look into the outbox, trying again");
+                    return Ok(());
                 }
             };
-            let sent = bus.publish_rows(&rows, true).await;
-            if let Err(error) = store.mark_published(schema, &sent.acknowledged).await {
-                warn!(%error, topic, "cannot mark what was published; it goes out twice");
-                break;
+            reached.caught_up = rows.is_empty();
+            if reached.caught_up {
+                return Ok(());
             }
-            if let Some(error) = sent.error {
-                warn!(%error, topic, "messages are not acknowledged, trying again");
-                bus.mend(&error).await;
+            if !self.send(&rows, &mut reached.row).await {
                 if stop.is_cancelled() {
                     return Ok(());
                 }
@@ -255,5 +311,19 @@ pub async fn relay_in_order(
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+
+    /// Publishes rows one after the other and marks them; `false`: not all of them.
+    async fn send(&self, rows: &[Envelope], newest: &mut i64) -> bool {
+        let Sent { acknowledged, error } = self.bus.publish_rows(rows, true).await;
+        *newest = acknowledged.iter().copied().fold(*newest, i64::max);
+        if let Err(error) = self.store.mark_published(self.schema, &acknowledged).await {
+            warn!(%error, topic = self.topic, "cannot mark what was published; it goes out twice");
+            return false;
+        }
+        let Some(error) = error else { return true };
+        warn!(%error, topic = self.topic, "messages are not acknowledged, trying again");
+        self.bus.mend(&error).await;
+        false
     }
 }

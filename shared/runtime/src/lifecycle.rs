@@ -4,6 +4,7 @@
 //! [`GRACE`] later, stops for good. What is then unfinished is *unknown* in the ledger and resolved by whoever comes next.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +12,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
+
+use crate::Fault;
+
+/// A service from its beginning to its end. Boxed by the crate that it belongs to, so that all of it is compiled there,
+/// once, and not again in each program that runs it.
+pub type Run = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
 
 /// How long a process may take to finish what it holds once it was asked to stop.
 pub const GRACE: Duration = Duration::from_secs(20);

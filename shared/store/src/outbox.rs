@@ -77,23 +77,27 @@ const AT_LEISURE: &str = "set_config('synchronous_commit', 'off', true)";
 /// How long a claimed row is left to its claimer before another relay may take it.
 const CLAIM: Duration = Duration::from_secs(30);
 
-/// Writes messages within the transaction that changes what they speak of, for whoever claims them in order.
-pub(crate) async fn put(tx: &Transaction<'_>, schema: Schema, messages: &[OutboxMessage]) -> Result<(), StoreError> {
+/// Writes messages within the transaction that changes what they speak of, and gives them: for the holder of their
+/// topic's lease, who publishes them in order, and needs no claim.
+pub(crate) async fn put(
+    tx: &Transaction<'_>,
+    schema: Schema,
+    messages: &[OutboxMessage],
+) -> Result<Vec<Envelope>, StoreError> {
     let mut batch = Batch::default();
     let messages: Vec<&OutboxMessage> = messages.iter().collect();
-    write(&mut batch, schema, &messages, None);
-    batch.run(tx).await?;
-    Ok(())
+    let place = write(&mut batch, schema, &messages, None);
+    given(&batch.run(tx).await?, place, &messages)
 }
 
 /// Writes messages beside other statements, and claims them in the same breath for whoever commits them, who publishes
-/// them at once. Should that fail, any relay finds them when the claim is over. [`claimed`] gives them.
+/// them at once. Should that fail, any relay finds them when the claim is over. [`given`] gives them.
 pub(crate) fn add<'a>(batch: &mut Batch<'a>, schema: Schema, messages: &[&'a OutboxMessage]) -> Option<usize> {
     write(batch, schema, messages, Some(CLAIM))
 }
 
 /// What was written at this place, ready to go out once the transaction is committed.
-pub(crate) fn claimed(
+pub(crate) fn given(
     answers: &[Vec<Row>],
     place: Option<usize>,
     messages: &[&OutboxMessage],

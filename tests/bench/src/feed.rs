@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use bus::{Bus, Wake, outgoing};
+use bus::{Bus, OrderedRelay, Outlet, outgoing};
 use contract::{DirectoryEvent, EventKind};
 use harness::eventually;
 use model::{AccountId, DirectoryId, GroupId, Member, MemberKind, MembersRead, Reading, Role, TenantId, Time};
@@ -21,7 +21,7 @@ pub(crate) struct Feed {
     store: Store,
     key: DirectoryKey,
     lease: Lease,
-    wake: Wake,
+    outlet: Outlet,
     stop: CancellationToken,
 }
 
@@ -37,13 +37,17 @@ impl Feed {
         })
         .await?;
         let bus = Bus::connect(&stack.nats.url(), "bench").await?;
-        let (wake, stop) = (Wake::default(), CancellationToken::new());
-        tokio::spawn({
-            let (store, lease, wake, stop, topic) =
-                (store.clone(), lease.clone(), wake.clone(), stop.clone(), key.topic());
-            async move { bus::relay_in_order(&bus, &store, Schema::Directory, &lease, &topic, &wake, &stop).await }
-        });
-        Ok(Self { store, key, lease, wake, stop })
+        let (outlet, stop) = (Outlet::default(), CancellationToken::new());
+        let relay = OrderedRelay {
+            bus,
+            store: store.clone(),
+            schema: Schema::Directory,
+            lease: lease.clone(),
+            topic: key.topic(),
+            outlet: outlet.clone(),
+        };
+        tokio::spawn(relay.run(stop.clone()));
+        Ok(Self { store, key, lease, outlet, stop })
     }
 
     /// Commits changes that wait, each a reading of its own unless they are of one group. Gives when that was done.
@@ -51,9 +55,9 @@ impl Feed {
         let readings = readings(joins)?;
         let announce = |committed: &Committed| self.announce(committed);
         let pass = Pass::Targeted;
-        let committed = self.store.commit_readings(Some(&self.lease), &self.key, pass, &readings, announce).await?;
+        let mut committed = self.store.commit_readings(Some(&self.lease), &self.key, pass, &readings, announce).await?;
         let at = runtime::clock::now_micros();
-        self.wake.wake();
+        self.outlet.hand(std::mem::take(&mut committed.messages));
         anyhow::ensure!(
             committed.members_added == joins.len() as u64,
             "{} of {} began",

@@ -5,7 +5,7 @@ use model::{Corroboration, Reading};
 
 use super::fold::{Folded, fold};
 use super::{Committed, DirectoryKey, diff, marks};
-use crate::outbox::{self, OutboxMessage, Schema};
+use crate::outbox::{self, Envelope, OutboxMessage, Schema};
 use crate::{Lease, Store, StoreError, lease, sql};
 
 /// What kind of pass a reading is from.
@@ -56,7 +56,7 @@ impl Store {
         let version = next_version(&tx, directory).await?;
         let mut committed = Committed { version, whole: folded.whole, ..Committed::default() };
         write(&tx, directory, version, folded, &mut committed).await?;
-        finish(tx, held, &committed, announce).await?;
+        committed.messages = finish(tx, held, &committed, announce).await?;
         Ok(committed)
     }
 
@@ -80,7 +80,7 @@ impl Store {
         let mut committed = Committed { version, ..Committed::default() };
         write(&tx, directory, version, folded, &mut committed).await?;
         committed.answers = diff::answers(&tx, directory.key, version, answers).await?;
-        finish(tx, held, &committed, announce).await?;
+        committed.messages = finish(tx, held, &committed, announce).await?;
         Ok(committed)
     }
 }
@@ -113,10 +113,11 @@ async fn finish(
     held: Option<&Lease>,
     committed: &Committed,
     announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
-) -> Result<(), StoreError> {
-    outbox::put(&tx, Schema::Directory, &announce(committed)).await?;
+) -> Result<Vec<Envelope>, StoreError> {
+    let messages = outbox::put(&tx, Schema::Directory, &announce(committed)).await?;
     if let Some(held) = held {
         lease::hold(&tx, held).await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(messages)
 }

@@ -23,10 +23,11 @@ pub(super) async fn stored_scopes(
     groups: impl Iterator<Item = &GroupId>,
 ) -> Result<BTreeMap<GroupId, Scope>, StoreError> {
     let groups: Vec<&str> = groups.map(GroupId::as_str).collect();
-    // A join, not `= any`: each is looked up by its key, however many groups there are.
+    // The limit makes it so that each is looked up by its key, however many groups there are.
     let select = "select s.group_id, s.began_at, s.complete_began_at, s.digest, s.content
                     from unnest($2::text[]) as r (group_id)
-                    join directory.scope_read s on s.dir = $1 and s.kind = 2 and s.group_id = r.group_id";
+                   cross join lateral (select * from directory.scope_read m
+                                        where m.dir = $1 and m.kind = 2 and m.group_id = r.group_id limit 1) s";
     let mut scopes = BTreeMap::new();
     for row in sql::query(tx, select, &[&dir, &groups]).await? {
         let digest = |column| -> Result<Option<Digest>, StoreError> {

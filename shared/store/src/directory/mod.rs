@@ -15,7 +15,7 @@ mod scope;
 
 use model::{AccountId, DirectoryId, GroupId, TenantId};
 
-use crate::{Store, StoreError, sql};
+use crate::{Envelope, Store, StoreError, sql};
 
 pub use commit::Pass;
 pub use delta::DirectoryVersion;
@@ -68,6 +68,8 @@ pub struct Committed {
     pub outdated: u64,
     /// Facts that were answered.
     pub answers: u64,
+    /// What goes out with it, for the holder of the directory's lease to publish at once.
+    pub messages: Vec<Envelope>,
 }
 
 impl Committed {

@@ -122,9 +122,10 @@ impl Store {
         objects: &[String],
     ) -> Result<BTreeMap<String, Generation>, StoreError> {
         let client = self.client().await?;
-        // A join, not `= any`: each is looked up by its key, however many objects the target has.
+        // The limit makes it so that each is looked up by its key, however many objects the target has.
         let select = "select g.object, g.generation from unnest($3::text[]) as r (object)
-                        join plan.generation g on g.tenant = $1 and g.target = $2 and g.object = r.object";
+                       cross join lateral (select s.object, s.generation from plan.generation s
+                                            where s.tenant = $1 and s.target = $2 and s.object = r.object limit 1) g";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str(), &objects]).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, sql::Columns::number(row, 1)?))).collect()
     }
@@ -259,7 +260,7 @@ impl Store {
         let outgoing = outbox::add(&mut batch, Schema::Effect, &messages);
         audit::add(&mut batch, tenant, entries);
         let answers = batch.run(work.client()?).await?;
-        let envelopes = outbox::claimed(&answers, outgoing, &messages)?;
+        let envelopes = outbox::given(&answers, outgoing, &messages)?;
         work.commit().await?;
         Ok((recorded, envelopes))
     }

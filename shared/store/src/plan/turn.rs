@@ -96,7 +96,7 @@ impl Store {
         audit::add(&mut batch, tenant, &turn.audit);
         let (work, answers) = Work::begin(self.client().await?, &batch).await?;
         lease::held(&answers, mine, held)?;
-        let envelopes = outbox::claimed(&answers, outgoing, &messages)?;
+        let envelopes = outbox::given(&answers, outgoing, &messages)?;
         work.commit().await?;
         Ok(envelopes)
     }
