@@ -1,5 +1,7 @@
 //! What can go wrong with the database, sorted by what the caller does about it.
 
+use tokio_postgres::error::SqlState;
+
 /// Why a query or a commit failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -73,6 +75,14 @@ impl StoreError {
             _ => None,
         };
         source.unwrap_or_else(|| self.to_string())
+    }
+
+    /// The server's code for a statement that it refused.
+    pub(crate) fn sql_state(&self) -> Option<&SqlState> {
+        match self {
+            Self::Database(_, error) => error.code(),
+            _ => None,
+        }
     }
 
     /// A row that no version of this program writes.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 
-use tokio_postgres::Row;
+use tokio_postgres::{Row, error::SqlState};
 
 use crate::{
     Store, StoreError,
@@ -115,6 +115,23 @@ pub(crate) const HOLD: &str = "select 1 from common.lease
 pub(crate) async fn hold(tx: &Transaction<'_>, lease: &Lease) -> Result<(), StoreError> {
     let rows = sql::query(tx, HOLD, &[&lease.name, &lease.holder, &lease.epoch]).await?;
     check(lease, !rows.is_empty())
+}
+
+/// The same in a batch that is committed unseen: without the lease it fails, and all fails with it. [`judge`] tells that
+/// failure from others.
+pub(crate) fn insist<'a>(batch: &mut Batch<'a>, lease: &'a Lease) {
+    // Nothing else of ours divides by anything.
+    let statement = format!("select 1 / count(*) from ({HOLD}) as held");
+    batch.add(statement, values![lease.name.as_str(), lease.holder.as_str(), lease.epoch]);
+}
+
+/// What came of a batch with [`insist`].
+pub(crate) fn judge<T>(lease: &Lease, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    let lost = |error: &StoreError| error.sql_state() == Some(&SqlState::DIVISION_BY_ZERO);
+    match done {
+        Err(error) if lost(&error) => Err(StoreError::LeaseLost { name: lease.name.clone(), epoch: lease.epoch }),
+        done => done,
+    }
 }
 
 /// The same beside other statements. [`held`] judges the answer, before the commit.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use deadpool_postgres::{GenericClient, Object};
 use model::{AccountId, Digest, DirectoryId, GroupId, TenantId, Time};
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use crate::StoreError;
 
@@ -52,20 +52,58 @@ impl<'a> Batch<'a> {
 
     /// Runs all of them. Gives the rows of each, by its place.
     pub(crate) async fn run(&self, tx: &impl GenericClient) -> Result<Vec<Vec<Row>>, StoreError> {
-        // What is prepared for the first time costs a round trip, and must not let a later statement pass.
+        in_parts(tx, &self.prepare(tx).await?).await
+    }
+
+    /// What is prepared for the first time costs a round trip, and must not let a later statement pass.
+    async fn prepare(&self, tx: &impl GenericClient) -> Result<Vec<Prepared<'_>>, StoreError> {
         let mut prepared = Vec::with_capacity(self.statements.len());
         for (statement, values) in &self.statements {
             let params: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
             prepared.push((tx.prepare_cached(statement).await?, params));
         }
-        let mut answers = Vec::with_capacity(prepared.len());
-        for some in prepared.chunks(TOGETHER) {
-            // A statement is sent when it is first polled, and these are polled one after the other.
-            let sent = some.iter().map(|(statement, params)| tx.query(statement, params));
-            answers.extend(futures_util::future::try_join_all(sent).await?);
-        }
-        Ok(answers)
+        Ok(prepared)
     }
+}
+
+/// A statement that can be sent.
+type Prepared<'a> = (Statement, Vec<&'a (dyn ToSql + Sync)>);
+
+async fn in_parts(tx: &impl GenericClient, prepared: &[Prepared<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
+    let mut answers = Vec::with_capacity(prepared.len());
+    for some in prepared.chunks(TOGETHER) {
+        answers.extend(together(tx, some).await?);
+    }
+    Ok(answers)
+}
+
+/// A statement is sent when it is first polled, and these are polled one after the other.
+async fn together(tx: &impl GenericClient, some: &[Prepared<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
+    let sent = some.iter().map(|(statement, params)| tx.query(statement, params));
+    Ok(futures_util::future::try_join_all(sent).await?)
+}
+
+/// Runs a batch as a transaction of its own of which nothing need be looked at before it is committed: one round trip in
+/// all. A statement that fails undoes the others.
+pub(crate) async fn commit(client: Object, batch: &Batch<'_>) -> Result<Vec<Vec<Row>>, StoreError> {
+    let mut work = Work { client: Some(client) };
+    let answers = {
+        let client = work.client()?;
+        let prepared = batch.prepare(client).await?;
+        // Sent in this order. What comes in parts must be known to have gone well before it is committed.
+        let begin = async { Ok(client.batch_execute("begin").await?) };
+        if batch.statements.len() <= TOGETHER {
+            let commit = async { Ok(client.batch_execute("commit").await?) };
+            let ((), answers, ()) = futures_util::try_join!(begin, together(client, &prepared), commit)?;
+            answers
+        } else {
+            let ((), answers) = futures_util::try_join!(begin, in_parts(client, &prepared))?;
+            client.batch_execute("commit").await?;
+            answers
+        }
+    };
+    drop(work.client.take());
+    Ok(answers)
 }
 
 /// A transaction that begins with its first batch, without a round trip of its own. Dropped before its commit, it takes

@@ -30,9 +30,10 @@ const WITHIN: Duration = Duration::from_mins(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the clock moves while we wait, and how far: an open question may need time to pass.
 const TICK: Duration = Duration::from_millis(100);
-/// How many cases the default guards hold over the whole history, at least. The planner alone, which looks after every
-/// commit, holds 141; a pipeline that looks after every second one meets some of them together.
-const HELD: f64 = 70.0;
+/// How many cases the default guards hold over the whole history. The planner alone, which looks after every commit,
+/// holds 141. The pipeline looks after every second one, where some come together and others are larger; it held 162, and
+/// it depends a little on where in the history its looks fall.
+const HELD: std::ops::RangeInclusive<u64> = 130..=195;
 const A_SECOND: i64 = 1_000_000;
 /// More than the time between two sweeps.
 const AN_HOUR: i64 = 3_601 * A_SECOND;
@@ -68,7 +69,10 @@ pub(crate) async fn measure(report: &mut Report, lines: Option<usize>) -> Result
         let held = format!("{name}-held");
         match (name, whole) {
             ("open", _) => report.at_most(&held, figure(ran.held), 0.0, "cases held"),
-            (_, true) => report.at_least(&held, figure(ran.held), HELD, "cases held, none applied before its approval"),
+            (_, true) => {
+                report.at_least(&held, figure(ran.held), figure(*HELD.start()), "cases held, none applied before its approval");
+                ensure!(ran.held <= *HELD.end(), "{} cases were held, more than the guards ask for", ran.held);
+            }
             (_, false) => report.note(&held, figure(ran.held), "cases held, none applied before its approval"),
         }
         report.note(&format!("{name}-seconds"), ran.took.as_secs_f64(), "s");

@@ -11,7 +11,7 @@ use crate::audit::{self, AuditEntry};
 use crate::outbox::{self, Envelope, OutboxMessage, Schema};
 use crate::{
     Lease, Store, StoreError, lease,
-    sql::{Batch, Work},
+    sql::{self, Batch},
 };
 
 /// Everything that a turn changes. Fields that are empty change nothing. Within the commit what ends is written before
@@ -92,12 +92,9 @@ impl Store {
         let mut batch = Batch::default();
         statements::of(&mut batch, tenant, turn);
         let outgoing = outbox::add(&mut batch, Schema::Plan, &messages);
-        let mine = lease::add(&mut batch, held);
+        lease::insist(&mut batch, held);
         audit::add(&mut batch, tenant, &turn.audit);
-        let (work, answers) = Work::begin(self.client().await?, &batch).await?;
-        lease::held(&answers, mine, held)?;
-        let envelopes = outbox::given(&answers, outgoing, &messages)?;
-        work.commit().await?;
-        Ok(envelopes)
+        let answers = lease::judge(held, sql::commit(self.client().await?, &batch).await)?;
+        outbox::given(&answers, outgoing, &messages)
     }
 }
