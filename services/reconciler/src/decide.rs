@@ -40,7 +40,6 @@ pub(crate) fn lay_over(state: &mut State, verdicts: Verdicts) {
     for (directory, account) in &verdicts.own_accounts {
         memory.own_accounts.entry(directory.clone()).or_default().insert(account.clone());
     }
-    memory.blind = verdicts.blind.iter().map(|(directory, _)| directory.clone()).collect();
     state.verdicts = verdicts;
 }
 

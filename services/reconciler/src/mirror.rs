@@ -1,16 +1,37 @@
 //! Rows: what watchers committed since the mirrors were last brought up to date.
 
+use std::collections::BTreeMap;
+
 use model::{AccountId, Delta, DirectoryId, GroupId, ReadScope, Time};
 use store::plan::{EdgeKey as EdgeRow, Turn};
 use store::{Store, StoreError, directory::DirectoryVersion};
 
 use crate::state::{EdgeKey, State};
 
-/// Reads every directory that has a newer version than its mirror and takes its rows in. Gives how many rows came.
+/// Reads the rows of directories of which a newer version than the mirror's was announced.
+pub(crate) async fn announced(
+    store: &Store,
+    state: &State,
+    versions: &[(DirectoryId, u64)],
+    now: Time,
+) -> Result<BTreeMap<DirectoryId, Delta>, StoreError> {
+    let mut deltas = BTreeMap::new();
+    for (directory, announced) in versions {
+        let Some((key, version)) = state.directories.get(directory) else { continue };
+        if announced > version && !deltas.contains_key(directory) {
+            deltas.insert(directory.clone(), store.delta_since(key, *version, now).await?);
+        }
+    }
+    Ok(deltas)
+}
+
+/// Reads every directory that has a newer version than its mirror, unless that was just read, and takes its rows in.
+/// Gives how many rows came.
 pub(crate) async fn advance(
     store: &Store,
     state: &mut State,
     newest: Vec<DirectoryVersion>,
+    mut announced: BTreeMap<DirectoryId, Delta>,
     now: Time,
     turn: &mut Turn,
 ) -> Result<usize, StoreError> {
@@ -29,7 +50,10 @@ pub(crate) async fn advance(
         if newest.version <= version && state.directories.contains_key(&newest.directory) {
             continue;
         }
-        let delta = store.delta_since(&key, version, now).await?;
+        let delta = match announced.remove(&newest.directory) {
+            Some(delta) if delta.version >= newest.version => delta,
+            _ => store.delta_since(&key, version, now).await?,
+        };
         rows += delta.users.len() + delta.groups.len() + delta.members.len() + delta.corroborations.len();
         take(state, &delta, turn);
         turn.progress.push((newest.directory.clone(), delta.version));

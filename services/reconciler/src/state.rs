@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub(crate) sources: BTreeMap<(DirectoryId, String), (DirectoryId, GroupId)>,
     pub(crate) asked: BTreeMap<Fact, Time>,
     pub(crate) verdicts: Verdicts,
+    /// When they were looked for last.
+    pub(crate) verdicts_read_at: Time,
     pub(crate) held: BTreeMap<Digest, CaseState>,
     pub(crate) last_plan: Option<(u64, Digest)>,
     /// Cases of the last stored plan: their steps are stored.
@@ -106,6 +108,7 @@ impl State {
             sources: BTreeMap::new(),
             asked: rows.needs.iter().cloned().collect(),
             verdicts: Verdicts::default(),
+            verdicts_read_at: Time::NEVER,
             held: rows.held.iter().copied().collect(),
             last_plan: rows.last_plan,
             stored_cases: BTreeSet::new(),

@@ -1,6 +1,11 @@
 //! One tenant: taken over when its lease is free, loaded, and turned until the lease or the process ends.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use model::{Span, TenantId, Time};
 use planner::Decision;
@@ -16,7 +21,7 @@ use crate::{
     state::State,
     sweep::{self, PolicyWatch},
     tenure::Tenure,
-    turn::{self, Turned},
+    turn::{self, Told, Turned},
     wake::{Alarm, Woken},
 };
 
@@ -169,7 +174,7 @@ async fn open<'a>(shared: &'a Shared, lease: &'a Lease, loaded: &Loaded) -> Resu
     // Before the first look at the policy file, whose guard counts groups.
     let mut begun = Turn::default();
     let newest = shared.store.directory_versions(tenant).await?;
-    let read = mirror::advance(&shared.store, &mut state, newest, now, &mut begun).await?;
+    let read = mirror::advance(&shared.store, &mut state, newest, BTreeMap::new(), now, &mut begun).await?;
     tracing::info!(rollcall.org = tenant.as_str(), rows = read, "the mirrors are in memory");
     let watch = PolicyWatch { seen: hash, waiting };
     Ok(Session {
@@ -239,9 +244,10 @@ impl Session<'_> {
             }
         }
         let began = runtime::clock::monotonic();
-        let told = woken.outcome_of();
-        let awaited = (!woken.looks_itself()).then_some(told.as_slice());
-        let turned = turn::take(&self.shared.store, self.lease, &mut self.state, awaited, begun, now, due)
+        let (outcomes, versions) = (woken.outcome_of(), woken.versions());
+        let told =
+            Told { outcomes: (!woken.looks_itself()).then_some(outcomes.as_slice()), versions: versions.as_slice() };
+        let turned = turn::take(&self.shared.store, self.lease, &mut self.state, told, begun, now, due)
             .instrument(span.clone())
             .await;
         if let Some(number) = turned.as_ref().ok().and_then(|t| t.decision.as_ref()).and_then(|d| d.plan.number) {

@@ -1,6 +1,6 @@
 //! One turn: everything that waits is taken in, one decision is made, and all that follows is committed at once.
 
-use model::{CommandId, Fact, Time};
+use model::{CommandId, DirectoryId, Fact, Span, Time};
 use planner::Decision;
 use runtime::metrics;
 use store::plan::{Awaited, News, Turn};
@@ -12,6 +12,8 @@ use crate::{decide, dispatch, gate, mirror, settle, state::State};
 const OUTCOMES: u32 = 5_000;
 /// How often a commit that another transaction got in the way of is tried.
 const TRIES: u32 = 5;
+/// How long what people decided is not looked for again when an event alone wakes us.
+const VERDICTS_GOOD_FOR: Span = Span::from_secs(1);
 /// A request to verify names at most so many facts; the watcher reads all of them from rows.
 const FACTS: usize = 200;
 
@@ -38,7 +40,16 @@ impl Turned {
     }
 }
 
-/// Takes a turn. `awaited`: the outcomes to take in; `None`: all there are. `begun`: what is to be committed with it anyway. `due`: the policy's schedule lets something new go now;
+/// What a turn is to take in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    /// The outcomes to take in; `None`: all there are.
+    pub(crate) outcomes: Option<&'a [CommandId]>,
+    /// Directories of which a newer version was announced.
+    pub(crate) versions: &'a [(DirectoryId, u64)],
+}
+
+/// Takes a turn. `begun`: what is to be committed with it anyway. `due`: the policy's schedule lets something new go now;
 /// otherwise only what a person approved goes, and what was released before.
 ///
 /// # Errors
@@ -47,17 +58,29 @@ pub(crate) async fn take(
     store: &Store,
     lease: &Lease,
     state: &mut State,
-    awaited: Option<&[CommandId]>,
+    told: Told<'_>,
     begun: Turn,
     now: Time,
     due: bool,
 ) -> Result<Turned, StoreError> {
     let mut turn = Turn { at: now, ..begun };
-    let News { outcomes, verdicts, directories } =
-        store.news(&state.tenant, now, awaited.map_or(Awaited::All(OUTCOMES), Awaited::Of)).await?;
+    let awaited = told.outcomes.map_or(Awaited::All(OUTCOMES), Awaited::Of);
+    // A letter comes with an outcome, and a person's decision with a request; else a look a second does.
+    let look = awaited != Awaited::Of(&[]) || now >= state.verdicts_read_at.plus(VERDICTS_GOOD_FOR);
+    // What was announced is there: its rows need not wait for the look.
+    let (news, announced) = tokio::try_join!(
+        store.news(&state.tenant, now, awaited, look),
+        mirror::announced(store, state, told.versions, now)
+    )?;
+    let News { outcomes, verdicts, directories } = news;
     settle::outcomes(state, &outcomes, &mut turn, metrics::process());
-    let rows = Box::pin(mirror::advance(store, state, directories, now, &mut turn)).await?;
-    decide::lay_over(state, verdicts);
+    state.memory.blind =
+        directories.iter().filter(|of| of.blind_since.is_some()).map(|of| of.directory.clone()).collect();
+    let rows = Box::pin(mirror::advance(store, state, directories, announced, now, &mut turn)).await?;
+    if let Some(verdicts) = verdicts {
+        state.verdicts_read_at = now;
+        decide::lay_over(state, verdicts);
+    }
     let decision = decide::decide(state, now, &mut turn);
     if let Some(decision) = &decision {
         let mut ids = || CommandId(runtime::ids::uuid());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus::{Consumer, ControlRequest, Delivery, Intake};
 use contract::DirectoryEvent;
-use model::{CommandId, Outcome, TenantId};
+use model::{CommandId, DirectoryId, Outcome, TenantId};
 use tokio::sync::mpsc;
 
 use crate::Shared;
@@ -37,6 +37,12 @@ impl Woken {
     /// The commands that outcomes came of.
     pub(crate) fn outcome_of(&self) -> Vec<CommandId> {
         self.outcomes.iter().map(|delivery| delivery.value().command).collect()
+    }
+
+    /// The versions that events announced.
+    pub(crate) fn versions(&self) -> Vec<(DirectoryId, u64)> {
+        let events = self.events.iter().map(Delivery::value);
+        events.map(|event| (event.directory.clone(), event.version)).collect()
     }
 
     /// Whether the turn looks for everything by itself: at each tick, and when neither events nor outcomes woke it.

@@ -23,9 +23,9 @@ pub enum Awaited<'a> {
 pub struct News {
     /// Outcomes of commands that are not settled, each with its trace, the oldest first.
     pub outcomes: Vec<(Outcome, Option<String>)>,
-    /// What people decided and what stands in the way.
-    pub verdicts: Verdicts,
-    /// How far the watchers are.
+    /// What people decided and what stands in the way, where that was asked for.
+    pub verdicts: Option<Verdicts>,
+    /// How far the watchers are, and which directories they cannot read.
     pub directories: Vec<DirectoryVersion>,
 }
 
@@ -37,11 +37,17 @@ const OUTCOMES_OF: &str = "select o.body, c.traceparent from unnest($2::uuid[]) 
       join effect.outcome o on o.command = r.id order by o.at, o.command";
 
 impl Store {
-    /// Looks for everything that a turn takes in.
+    /// Looks for everything that a turn takes in. `verdicts`: also for what people decided and what stands in the way.
     ///
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
-    pub async fn news(&self, tenant: &TenantId, now: Time, awaited: Awaited<'_>) -> Result<News, StoreError> {
+    pub async fn news(
+        &self,
+        tenant: &TenantId,
+        now: Time,
+        awaited: Awaited<'_>,
+        verdicts: bool,
+    ) -> Result<News, StoreError> {
         let client = self.client().await?;
         // Prepared first, or a statement that is prepared already would be done before one that is not.
         for statement in [OUTCOMES, OUTCOMES_OF, directory::VERSIONS].into_iter().chain(verdicts::STATEMENTS) {
@@ -49,7 +55,10 @@ impl Store {
         }
         let (outcomes, verdicts, directories) = futures_util::try_join!(
             outcomes(&client, tenant, awaited),
-            verdicts::verdicts(&client, tenant, now),
+            async {
+                let look = verdicts.then(|| verdicts::verdicts(&client, tenant, now));
+                futures_util::future::OptionFuture::from(look).await.transpose()
+            },
             directory::versions(&client, tenant),
         )?;
         Ok(News { outcomes, verdicts, directories })
