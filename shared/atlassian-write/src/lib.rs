@@ -1,7 +1,8 @@
 //! Changing Atlassian. A crate of its own so that the boundary is a dependency, not a habit: only `effect` imports it.
 //!
 //! [`Target`] makes one call and says what became of it, as an [`Answered`] with a [`Disposition`](model::Disposition). It
-//! never repeats a call, holds no state and decides nothing: what to do next is `effect`'s.
+//! never repeats a change, decides nothing and remembers nothing but what is under way (groups that were made and whose ids
+//! are asked for together): what to do next is `effect`'s.
 //!
 //! Guarantees:
 //! * the vendors' many ways to say "already so" are told from real refusals by tables that are plain functions
@@ -16,6 +17,7 @@ mod customers;
 pub mod dc;
 mod jira;
 mod lifecycle;
+mod newborn;
 mod org;
 mod scim;
 mod target;

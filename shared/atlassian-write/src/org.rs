@@ -1,7 +1,8 @@
 //! Changing an organization: API v2 below `/admin/v2/orgs/{orgId}/directories/{directoryId}`
 //! (reference/atlassian-cloud.md §1).
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{AccountId, Disposition, EdgeOp, GroupId, Lane, Time};
 use outbound::{Client, Method, Request};
@@ -9,11 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{
     Answered, Look, classify,
+    newborn::{NAMES_PER_LOOK, Newborn},
     target::{list, text},
 };
-
-/// How long a group may stay invisible to the search after its creation (§13, rule 5).
-const CREATED_VISIBLE_SECS: u64 = 30;
 
 /// One organization's directory, as its API key may change it.
 #[derive(Debug, Clone)]
@@ -21,12 +20,14 @@ pub struct OrgWriter {
     client: Client,
     org: String,
     directory: String,
+    /// Groups that clones of this writer have just made.
+    newborn: Arc<Newborn>,
 }
 
 impl OrgWriter {
     /// A writer through this client, whose base is `scheme://host[:port]`.
     pub fn new(client: Client, org: &str, directory: &str) -> Self {
-        Self { client, org: org.to_owned(), directory: directory.to_owned() }
+        Self { client, org: org.to_owned(), directory: directory.to_owned(), newborn: Arc::default() }
     }
 
     /// The client behind it.
@@ -69,13 +70,15 @@ impl OrgWriter {
         }
     }
 
-    /// Creates a group. The API answers without an id (§0, 3), so the name is searched for until it is visible.
+    /// Creates a group. The API answers without an id (§0, 3), so the name is searched for until it is visible, together
+    /// with the names of other groups that are being made.
     pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str, description: &str) -> Answered {
         let request =
             Request::post("/admin/v2/orgs/{orgId}/directories/{directoryId}/groups", &[&self.org, &self.directory])
                 .json(json!({ "name": name, "description": description }))
                 .lane(lane)
                 .turn_by(turn_by);
+        let making = self.newborn.begin();
         let mut answered = match self.client.send(&request).await {
             Ok(answer) => Answered::of(&self.client, &answer, classify::org_create_group),
             Err(error) => return Answered::failed(&error),
@@ -83,19 +86,9 @@ impl OrgWriter {
         if answered.disposition != Disposition::Done {
             return answered;
         }
-        let mut wait = Duration::from_millis(50);
-        let until = self.client.now().plus(model::Span::from_secs(CREATED_VISIBLE_SECS));
-        while answered.group.is_none() && self.client.now() < until {
-            match self.find_group(lane, name).await {
-                Ok(Some(group)) => answered.group = Some(group),
-                Ok(None) => {
-                    self.client.clock().sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(2));
-                }
-                // It was created; its id is still to be learned by another look.
-                Err(_) => return answered.with(Disposition::Unknown),
-            }
-        }
+        let search = |names: Vec<String>| async move { self.find_groups(lane, &names).await };
+        // It was created; without its id that is still to be learned by another look.
+        answered.group = self.newborn.id_of(&self.client, name, making, search).await.unwrap_or_default();
         if answered.group.is_none() { answered.with(Disposition::Unknown) } else { answered }
     }
 
@@ -104,20 +97,31 @@ impl OrgWriter {
     /// # Errors
     /// What the read came to, when it did not come to an answer.
     pub async fn find_group(&self, lane: Lane, name: &str) -> Result<Option<GroupId>, Answered> {
+        let name = name.to_ascii_lowercase();
+        Ok(self.find_groups(lane, std::slice::from_ref(&name)).await?.remove(&name))
+    }
+
+    /// The groups with exactly these names in lower case, at most [`NAMES_PER_LOOK`] of them.
+    async fn find_groups(&self, lane: Lane, names: &[String]) -> Result<BTreeMap<String, GroupId>, Answered> {
         let request = Request::post(
             "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/search",
             &[&self.org, &self.directory],
         )
-        .json(json!({ "groupNames": [name] }))
+        .json(json!({ "groupNames": names, "limit": NAMES_PER_LOOK }))
         .lane(lane);
         let page = self.look(&request).await?.unwrap_or_default();
-        let groups = list(&page, "/data");
-        let mut found = groups
-            .iter()
-            .filter(|group| text(group, "/name").eq_ignore_ascii_case(name))
-            .filter_map(|group| GroupId::new(text(group, "/id")).ok());
+        let mut found: BTreeMap<String, Vec<GroupId>> = BTreeMap::new();
+        for group in list(&page, "/data") {
+            if let Ok(id) = GroupId::new(text(group, "/id")) {
+                found.entry(text(group, "/name").to_ascii_lowercase()).or_default().push(id);
+            }
+        }
         // Two groups of one name are a doubt, and nobody's.
-        Ok(found.next().filter(|_| found.next().is_none()))
+        let only = |(name, ids): (String, Vec<GroupId>)| match ids.as_slice() {
+            [id] if names.contains(&name) => Some((name, id.clone())),
+            _ => None,
+        };
+        Ok(found.into_iter().filter_map(only).collect())
     }
 
     /// Deletes a group.

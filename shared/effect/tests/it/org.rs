@@ -129,3 +129,25 @@ async fn an_empty_group_is_deleted_and_deleting_it_again_is_said_to_be_so() {
     assert_eq!(run(&org, &delete).await.outcome.result, StepResult::Done);
     assert_eq!(run(&org, &delete).await.outcome.result, StepResult::AlreadySo);
 }
+
+/// Made together, asked for together: a search takes a hundred names, and what is not visible yet is asked for again.
+#[tokio::test]
+async fn the_ids_of_groups_that_are_made_at_once_are_looked_up_together() {
+    let world = World::start().await;
+    let org = world.org();
+    let make = async |from: usize, to: usize| {
+        let jobs: Vec<_> = (from..to).map(|n| world.create(&format!("Team {n:03}"))).collect();
+        let runs = futures_util::future::join_all(jobs.iter().map(|job| run(&org, job))).await;
+        runs.into_iter().map(|finished| finished.outcome).collect::<Vec<_>>()
+    };
+    let made = make(0, 150).await;
+    let ids: std::collections::BTreeSet<_> = made.iter().filter_map(|outcome| outcome.group.clone()).collect();
+    assert!(made.iter().all(|outcome| outcome.result == StepResult::Done) && ids.len() == 150, "{made:?}");
+    let looks = world.calls("atlassian.org", "groups.search");
+    assert!(looks <= 15, "{looks} looks for 150 groups");
+    // With the vendor's lag; and a look that breaks off is another's to make again.
+    world.lag("atlassian.org", 600);
+    world.org_fault("groups.search", 1, FaultKind::Fail { status: 500, after: false, plain: false });
+    let made = make(150, 170).await;
+    assert!(made.iter().all(|outcome| outcome.result.holds() && outcome.group.is_some()), "{made:?}");
+}

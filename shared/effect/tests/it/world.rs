@@ -248,6 +248,12 @@ impl World {
         self.twin.twin.world().log.after(0).filter(|change| change.operation == operation).count()
     }
 
+    /// How many calls this operation of a family was asked for.
+    pub(crate) fn calls(&self, family: &str, operation: &str) -> u64 {
+        let (families, _) = self.twin.twin.engine.counters.all();
+        families.get(family).and_then(|all| all.get(operation)).map_or(0, |figures| figures.calls)
+    }
+
     pub(crate) fn now() -> Time {
         outbound::now(&Clock::real())
     }
