@@ -101,6 +101,9 @@ def converted(schema, name, part=False):
         result = {"$ref": f"urn:{name}#/$defs/{target}{'~part' if part else ''}"}
         return {"anyOf": [result, {"type": "null"}]} if schema.get("nullable") else result
     result = {key: schema[key] for key in KEPT if key in schema}
+    if "pattern" in result:
+        # A document that was written in blocks of lines ends a pattern with a line break, which no value has.
+        result["pattern"] = result["pattern"].rstrip("\n")
     if schema.get("exclusiveMinimum") is True:
         result["exclusiveMinimum"] = result.pop("minimum")
     if result.get("type") == "string" and schema.get("format") in FORMATS and "pattern" not in result:

@@ -96,10 +96,12 @@ fn shape(account: &Account) -> Value {
     }
     json!({ "account": {
         "account_id": account.id,
+        "account_type": account.kind.word(),
         "name": account.name,
         "nickname": account.nickname,
         "zoneinfo": account.time_zone.as_deref().unwrap_or("Etc/UTC"),
         "email": account.email,
+        "picture": "https://avatar.example.com/default.png",
         "account_status": account.status.word(),
         "extended_profile": work,
     } })
