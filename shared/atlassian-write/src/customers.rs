@@ -76,7 +76,21 @@ impl CustomersWriter {
         let accounts: Vec<&AccountId> = edges.iter().map(|(account, _)| account).collect();
         let method = if *op == EdgeOp::Add { Method::POST } else { Method::DELETE };
         let request = Request::new(method, self.template(), &[group.as_str()]).json(json!({ "accountIds": accounts }));
-        self.send(request.lane(lane).turn_by(turn_by), classify::customers).await
+        let answered = self.send(request.lane(lane).turn_by(turn_by), classify::customers).await;
+        self.whose(lane, group, answered).await
+    }
+
+    /// A refusal for lack of rights, told by the state and not by its words: an organization of customers that an
+    /// identity provider owns is nobody else's to change, whatever our rights (§6).
+    async fn whose(&self, lane: Lane, group: &GroupId, answered: Answered) -> Answered {
+        let refused = answered.disposition == Disposition::Reject(Rejection::Auth);
+        if !refused || self.kind == ListKind::Desk {
+            return answered;
+        }
+        let request = Request::get(ORGANIZATION, &[group.as_str()]).lane(lane);
+        let found = look(&self.client, &request).await.ok().flatten();
+        let owned = found.and_then(|it| it.get("scimManaged")?.as_bool()).unwrap_or(false);
+        if owned { answered.with(Disposition::Reject(Rejection::Ownership)) } else { answered }
     }
 
     /// Makes an organization of customers. The API answers a name that is taken with the organization that has it, so
@@ -124,7 +138,8 @@ impl CustomersWriter {
             return not_here("a service desk is never deleted");
         }
         let request = Request::new(Method::DELETE, ORGANIZATION, &[group.as_str()]);
-        self.send(request.lane(lane).turn_by(turn_by), classify::customers_delete).await
+        let answered = self.send(request.lane(lane).turn_by(turn_by), classify::customers_delete).await;
+        self.whose(lane, group, answered).await
     }
 
     /// Makes a portal-only account. Nothing else is done to accounts here: leaving the list takes the portal away, and
@@ -153,6 +168,10 @@ impl CustomersWriter {
 
     /// Whoever on the site has the address of the account that was to be made: a person, or a customer.
     ///
+    /// Some hide their address, from us too. The site has just said that somebody has it, and is asked for the whole of
+    /// it: the only one who is found, and who shows no other, is that person. One who is not found stays a conflict: the
+    /// address is somebody's, and only they or an administrator can show whose.
+    ///
     /// # Errors
     /// What the read came to, when it did not come to an answer.
     pub async fn find_account(&self, lane: Lane, change: &AccountChange) -> Result<Option<Answered>, Answered> {
@@ -160,10 +179,7 @@ impl CustomersWriter {
         let Some(email) = attributes.get(EMAIL) else { return Ok(None) };
         let request = Request::get("/rest/api/3/user/search", &[]).query("query", email.as_str()).lane(lane);
         let rows = look(&self.client, &request).await?.unwrap_or_default();
-        let has = |row: &&Value| text(row, "/emailAddress").eq_ignore_ascii_case(email);
-        let mut found = list(&rows, "").iter().filter(has);
-        // Two accounts of one address are a doubt, and nobody's.
-        let Some(row) = found.next().filter(|_| found.next().is_none()) else { return Ok(None) };
+        let Some(row) = only_of(list(&rows, ""), email) else { return Ok(None) };
         let mut answered = not_here("").with(Disposition::AlreadySo);
         answered.account = AccountId::new(text(row, "/accountId")).ok();
         Ok(answered.account.is_some().then_some(answered))
@@ -215,6 +231,19 @@ impl CustomersWriter {
     }
 }
 
+/// The one person of these with this address; where nobody shows it, the one who shows none and is not found by name.
+/// Two are a doubt, and nobody's.
+fn only_of<'a>(rows: &'a [Value], email: &str) -> Option<&'a Value> {
+    let shows = |row: &&Value| text(row, "/emailAddress").eq_ignore_ascii_case(email);
+    let hides = |row: &&Value| text(row, "/emailAddress").is_empty() && !text(row, "/displayName").contains('@');
+    let mut found = rows.iter().filter(shows);
+    match (found.next(), found.next()) {
+        (Some(row), None) => Some(row),
+        (None, _) => rows.first().filter(|row| rows.len() == 1 && hides(row)),
+        (Some(_), Some(_)) => None,
+    }
+}
+
 /// Which changes go in one call each: at most so many, all in one direction.
 pub(crate) fn calls(changes: &[EdgeOp]) -> Vec<Range<usize>> {
     let mut calls: Vec<Range<usize>> = Vec::new();
@@ -234,6 +263,20 @@ const EMAIL: &str = "emails[primary].value";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_one_who_shows_the_address_or_the_only_one_who_shows_none() {
+        let row =
+            |id: &str, email: &str, name: &str| json!({ "accountId": id, "emailAddress": email, "displayName": name });
+        let (shown, hidden) = (row("a", "Ann@x.test", "Ann"), row("b", "", "Bea"));
+        let id = |rows: &[Value]| only_of(rows, "ann@x.test").map(|row| text(row, "/accountId").to_owned());
+        assert_eq!(id(&[hidden.clone(), shown.clone()]).as_deref(), Some("a"));
+        assert_eq!(id(std::slice::from_ref(&hidden)).as_deref(), Some("b"));
+        assert_eq!(id(&[shown.clone(), shown]), None, "two of one address");
+        assert_eq!(id(&[hidden.clone(), hidden]), None, "nobody can say which of them");
+        assert_eq!(id(&[row("c", "other@x.test", "ann@x.test")]), None, "found by name");
+        assert_eq!(id(&[row("d", "", "ann@x.test")]), None, "found by name");
+    }
 
     #[test]
     fn calls_are_as_large_as_allowed_and_keep_directions_apart() {

@@ -92,6 +92,7 @@ fn find(request: &Request<'_>, side: &AtlassianSide, view: &View<'_>) -> Result<
             it.name.to_lowercase().split_whitespace().any(|word| word.starts_with(&term))
                 || it.name.to_lowercase().starts_with(&term)
                 || (!hides(it) && it.email.starts_with(&term))
+                || (side.switches.jira_finds_hidden_emails && it.email.eq_ignore_ascii_case(&term))
         }
     };
     let people = everybody(request, side, view)

@@ -81,6 +81,8 @@ pub struct AtlassianSwitches {
     pub jira_bulk_groups_max: usize,
     /// Hides every e-mail address from Jira sites, whatever the account's own setting.
     pub jira_hides_emails: bool,
+    /// Whether searching people for a whole address finds somebody whose address is hidden.
+    pub jira_finds_hidden_emails: bool,
     /// Whether Jira's listings of people name portal-only accounts.
     pub jira_lists_customers: bool,
     /// Whether experimental operations of service management want the header `X-ExperimentalApi: opt-in`.
@@ -169,6 +171,7 @@ impl Default for AtlassianSwitches {
             jira_picker_limit: 20,
             jira_bulk_groups_max: 50,
             jira_hides_emails: false,
+            jira_finds_hidden_emails: false,
             jira_lists_customers: true,
             jsm_needs_opt_in: true,
             jsm_page_max: 50,
