@@ -64,6 +64,8 @@ struct Page {
     results: Vec<Value>,
     #[serde(default, rename = "_links")]
     links: Value,
+    #[serde(default, rename = "totalSize")]
+    total: Option<u64>,
 }
 
 impl ConfluenceReader {
@@ -88,7 +90,8 @@ impl ConfluenceReader {
         self.client.budget()
     }
 
-    /// Walks pages until one has no next.
+    /// Walks pages until one has no next. A last page that is full or empty is not believed alone: where the API
+    /// counts, the count decides, and elsewhere the page after a full one.
     async fn pages<T>(&self, first: &Request, read: impl Fn(Value) -> Option<T>, progress: impl Fn(u64)) -> Walk<T> {
         let template = first.template();
         let mut walk = Walk::begun(self.client.now());
@@ -108,14 +111,34 @@ impl ConfluenceReader {
                 }
             }
             progress(walk.rows.len() as u64);
-            if page.links.get("next").is_none_or(Value::is_null) {
+            if page.links.get("next").is_some_and(|next| !next.is_null()) {
+                if came == 0 {
+                    return walk.failed(shape(template, "a page is empty and not the last"));
+                }
+                continue;
+            }
+            if came > 0 && came < PAGE {
                 return walk.ended(template, unreadable);
             }
-            if came == 0 {
-                return walk.failed(shape(template, "a page is empty and not the last"));
+            match self.count(first, page.total).await {
+                Ok(Some(total)) if total > start as u64 => {
+                    return walk.failed(shape(template, "the site counts more rows than it lists"));
+                }
+                Ok(None) if came > 0 => {}
+                Ok(_) => return walk.ended(template, unreadable),
+                Err(error) => return walk.failed(error),
             }
         }
         walk.failed(shape(template, "the list does not end"))
+    }
+
+    /// How many rows a list has; `None`: the API does not count this one.
+    async fn count(&self, first: &Request, told: Option<u64>) -> Result<Option<u64>, ReadError> {
+        if told.is_some() || first.template() != MEMBERS {
+            return Ok(told);
+        }
+        let request = first.clone().query("start", "0").query("limit", "1").query("shouldReturnTotalSize", "true");
+        Ok(self.read::<Page>(&request).await?.total)
     }
 
     async fn read<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, ReadError> {
@@ -190,11 +213,18 @@ impl Source for ConfluenceReader {
         if walk.error.is_some() {
             return walk;
         }
+        if walk.rows.is_empty() {
+            return walk.failed(shape(GROUPS, "the site lists no group, and every site has one"));
+        }
         // Which of them make administrators, another listing tells.
         let admins = request.query("accessType", "admin");
         let admins = self.pages(&admins, |row| group(row).map(|group| group.id), |_| ()).await;
-        if let Some(error) = &admins.error {
-            progress.trouble(error);
+        if let Some(error) = admins.error {
+            // Without the right to see them, names must do; trouble must not look like that.
+            if error.may_pass() || error.is_about_us() {
+                return walk.failed(error);
+            }
+            progress.trouble(&error);
             return walk;
         }
         for listed in &mut walk.rows {

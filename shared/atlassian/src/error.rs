@@ -82,6 +82,15 @@ pub(crate) fn shape(call: &str, text: &str) -> ReadError {
     }
 }
 
+/// What a read beside the lists told, or nothing where we have not the right to it. Trouble that may pass and bad
+/// credentials are errors: what protects a group must not be lost to them.
+pub(crate) fn if_permitted<T: Default>(read: Result<T, ReadError>) -> Result<T, ReadError> {
+    match read {
+        Err(error) if error.may_pass() || error.is_about_us() => Err(error),
+        read => Ok(read.unwrap_or_default()),
+    }
+}
+
 /// The first 200 characters, without the words that hold an address.
 fn tidy(text: &str) -> String {
     let words = text.split_whitespace().map(|word| if word.contains('@') { "…" } else { word });

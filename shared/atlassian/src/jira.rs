@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{is_good, read_error, shape};
+use crate::error::{if_permitted, is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
 use crate::names::says_default_access;
 
@@ -172,26 +172,13 @@ impl JiraReader {
         good(request.template(), &answer)
     }
 
-    /// Groups that give product access by default. Without the right to see them, names must do.
-    async fn default_groups(&self) -> BTreeSet<String> {
-        let request = Request::get(ROLES, &[]).lane(Lane::Bulk);
-        let roles: Vec<Value> = self.read(&request).await.unwrap_or_default();
-        let names = |role: &Value| {
-            let list = role.get("defaultGroups").and_then(Value::as_array).cloned().unwrap_or_default();
-            list.into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>()
-        };
-        roles.iter().flat_map(names).collect()
-    }
-
-    /// Ids of the groups that give a product of this site by default (reference/atlassian-cloud.md §7).
+    /// Groups that give a product of this site by default (reference/atlassian-cloud.md §7).
     ///
     /// # Errors
-    /// When the site does not tell.
-    pub(crate) async fn default_group_ids(&self) -> Result<BTreeSet<GroupId>, ReadError> {
-        let roles: Vec<Value> = self.read(&Request::get(ROLES, &[]).lane(Lane::Bulk)).await?;
-        let details = |role: &Value| role.get("defaultGroupsDetails").and_then(Value::as_array).cloned();
-        let groups = roles.iter().filter_map(details).flatten();
-        Ok(groups.filter_map(|group| GroupId::new(group.get("groupId")?.as_str()?).ok()).collect())
+    /// When the site does not tell: what it does not tell is not "none".
+    pub(crate) async fn defaults(&self, lane: Lane) -> Result<Defaults, ReadError> {
+        let roles: Vec<Value> = self.read(&Request::get(ROLES, &[]).lane(lane)).await?;
+        Ok(Defaults::of(&roles))
     }
 
     /// The groups of an account; `None`: there is no such account.
@@ -267,7 +254,11 @@ impl Source for JiraReader {
     }
 
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
-        let defaults = self.default_groups().await;
+        // Without the right to see the roles, names must do; trouble must not look like that.
+        let defaults = match if_permitted(self.defaults(Lane::Bulk).await) {
+            Ok(defaults) => defaults,
+            Err(error) => return Walk::begun(self.client.now()).failed(error),
+        };
         let read = |row| group(row, &defaults).map(Listed::from);
         let step = |done, all| progress.step(Stage::Groups, done, all);
         self.pages(GROUPS, &[("maxResults", GROUPS_PAGE.to_string())], Lane::Bulk, read, step).await
@@ -285,12 +276,14 @@ impl Source for JiraReader {
 
     async fn group(&self, id: &GroupId, lane: Lane) -> Result<Option<Group>, ReadError> {
         let query = [("groupId", id.to_string())];
-        let none = BTreeSet::new();
-        let walk = self.pages(GROUPS, &query, lane, |row| group(row, &none), |_, _| ()).await;
-        match walk.error {
-            Some(error) if error.code != "404" => Err(error),
-            _ => Ok(walk.rows.into_iter().find(|group| group.id == *id)),
+        let walk = self.pages(GROUPS, &query, lane, Some, |_, _| ()).await;
+        if let Some(error) = walk.error.filter(|error| error.code != "404") {
+            return Err(error);
         }
+        let is_it = |row: &Value| row.get("groupId").and_then(Value::as_str) == Some(id.as_str());
+        let Some(row) = walk.rows.into_iter().find(is_it) else { return Ok(None) };
+        let defaults = if_permitted(self.defaults(lane).await)?;
+        group(row, &defaults).map(Some).ok_or_else(|| shape(GROUPS, "a group is of another shape than documented"))
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {
@@ -373,10 +366,30 @@ fn user(row: Value) -> Option<User> {
     serde_json::from_value::<WireUser>(row).ok().map(WireUser::user)
 }
 
-fn group(row: Value, defaults: &BTreeSet<String>) -> Option<Group> {
+fn group(row: Value, defaults: &Defaults) -> Option<Group> {
     let row: WireGroup = serde_json::from_value(row).ok()?;
-    Some(Group {
-        default_access: defaults.contains(&row.name) || says_default_access(&row.name),
-        ..Group::new(row.group_id, row.name)
-    })
+    let default_access =
+        defaults.ids.contains(&row.group_id) || defaults.names.contains(&row.name) || says_default_access(&row.name);
+    Some(Group { default_access, ..Group::new(row.group_id, row.name) })
+}
+
+/// Groups that give a product of a site by default: by id, and by name where the site tells names only.
+#[derive(Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) ids: BTreeSet<GroupId>,
+    names: BTreeSet<String>,
+}
+
+impl Defaults {
+    fn of(roles: &[Value]) -> Self {
+        let listed = |field: &'static str| {
+            roles.iter().filter_map(move |role| role.get(field).and_then(Value::as_array)).flatten()
+        };
+        Self {
+            ids: listed("defaultGroupsDetails")
+                .filter_map(|group| GroupId::new(group.get("groupId")?.as_str()?).ok())
+                .collect(),
+            names: listed("defaultGroups").filter_map(Value::as_str).map(str::to_owned).collect(),
+        }
+    }
 }

@@ -277,8 +277,8 @@ impl OrgReader {
             ..Roles::default()
         };
         for site in &self.sites {
-            match site.default_group_ids().await {
-                Ok(ids) => roles.defaults.extend(ids),
+            match site.defaults(Lane::Bulk).await {
+                Ok(told) => roles.defaults.extend(told.ids),
                 Err(error) => progress.trouble(&error),
             }
         }
@@ -345,7 +345,7 @@ impl Source for OrgReader {
         let Some(group) = self.get(GET_GROUP, id.as_str(), lane, group).await? else { return Ok(None) };
         let mut roles = self.roles_of(id, lane).await?;
         for site in &self.sites {
-            roles.defaults.extend(site.default_group_ids().await?);
+            roles.defaults.extend(site.defaults(lane).await?.ids);
         }
         Ok(Some(roles.tell(group)))
     }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::pages::{List, Paging};
 use super::source::DcSource;
-use super::{Instance, canary, if_permitted, person, user_name};
-use crate::error::shape;
+use super::{Instance, canary, person, user_name};
+use crate::error::{if_permitted, shape};
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
 

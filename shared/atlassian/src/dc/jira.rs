@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::pages::{List, Paging};
 use super::source::DcSource;
-use super::{Instance, canary, if_permitted, person, user_name};
-use crate::error::shape;
+use super::{Instance, canary, person, user_name};
+use crate::error::{if_permitted, shape};
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
 
@@ -31,6 +31,8 @@ const MEMBERS_PAGE: &str = "50";
 const LETTERS: &str = "etaoinrslucdpmhgbfy-vkwxzjq0123456789_. ";
 /// Most questions to the type-ahead before the list is given up as incomplete.
 const QUESTIONS_MAX: usize = 2_000;
+/// Room for names that a question excludes, in bytes: servers take eight thousand for the whole address.
+const EXCLUDED_MAX: usize = 6_000;
 
 /// One instance.
 #[derive(Clone, Debug)]
@@ -90,8 +92,12 @@ impl Jira {
         Ok(Leads { projects, components })
     }
 
-    async fn pick(&self, query: &str) -> Result<Picked, ReadError> {
-        let request = Request::get(PICKER, &[]).query("query", query).query("maxResults", "10000").lane(Lane::Bulk);
+    /// Asks the type-ahead, for other groups than these.
+    async fn pick(&self, query: &str, excluded: &[&String]) -> Result<Picked, ReadError> {
+        let mut request = Request::get(PICKER, &[]).query("query", query).query("maxResults", "10000").lane(Lane::Bulk);
+        for name in excluded {
+            request = request.query("exclude", name.as_str());
+        }
         let page: Value = self.0.read(&request).await?;
         let list = page.get("groups").and_then(Value::as_array);
         let names = list.and_then(|list| list.iter().map(|it| it.get("name")?.as_str().map(str::to_owned)).collect());
@@ -101,15 +107,18 @@ impl Jira {
     }
 
     /// All names of groups. There is no list of groups in this API, only a type-ahead that shows the first so many and
-    /// counts the rest: what is not shown is asked for by ever longer parts of names until all are found.
+    /// counts the rest. What is not shown is asked for again without those that are known, as long as an address has room
+    /// for them and the answer has something new; then by ever longer parts of names, until all are found.
     async fn names(&self, progress: &dyn Progress) -> Walk<String> {
         let mut walk = Walk::begun(self.0.client.now());
         let mut found = BTreeSet::new();
         let mut open = VecDeque::from([String::new()]);
         let mut all = None;
         for _ in 0..QUESTIONS_MAX {
-            let Some(query) = open.pop_front() else { break };
-            let picked = match self.pick(&query).await {
+            let Some(query) = open.front().cloned() else { break };
+            let excluded = with_room(&found, &query);
+            let (known, had_room) = (found.len(), excluded.1);
+            let picked = match self.pick(&query, &excluded.0).await {
                 Ok(picked) => picked,
                 Err(error) => {
                     walk.rows = found.into_iter().collect();
@@ -123,6 +132,10 @@ impl Jira {
             if found.len() >= total {
                 break;
             }
+            if hidden && had_room && found.len() > known {
+                continue;
+            }
+            open.pop_front();
             if hidden {
                 open.extend(LETTERS.chars().map(|letter| format!("{query}{letter}")));
                 // What ends with these letters is found by what stands before them.
@@ -146,6 +159,25 @@ impl Jira {
         let lists = roles.as_array().into_iter().flatten().filter_map(|role| role.get("defaultGroups")?.as_array());
         Ok(lists.flatten().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect())
     }
+}
+
+/// The known names that a question may exclude, and whether there was room for all of them.
+fn with_room<'a>(found: &'a BTreeSet<String>, query: &str) -> (Vec<&'a String>, bool) {
+    let mut room = EXCLUDED_MAX;
+    let (mut excluded, mut all) = (Vec::new(), true);
+    for name in found.iter().filter(|name| name.to_ascii_lowercase().contains(query)) {
+        // Every byte that is no letter may take three.
+        let plain = name.bytes().filter(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte)).count();
+        let size = "&exclude=".len() + plain + 3 * (name.len() - plain);
+        match room.checked_sub(size) {
+            Some(left) => {
+                room = left;
+                excluded.push(name);
+            }
+            None => all = false,
+        }
+    }
+    (excluded, all)
 }
 
 /// A group of that name.

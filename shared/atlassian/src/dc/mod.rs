@@ -126,15 +126,6 @@ impl Instance {
     }
 }
 
-/// What a read beside the lists told, or nothing where we have not the right to it. Trouble that may pass is an error: what
-/// protects a group must not be lost to it.
-fn if_permitted<T: Default>(read: Result<T, ReadError>) -> Result<T, ReadError> {
-    match read {
-        Err(error) if error.may_pass() => Err(error),
-        read => Ok(read.unwrap_or_default()),
-    }
-}
-
 /// An error of a read that is no trouble of the vendor's but of what was asked.
 fn canary(template: &str) -> ReadError {
     ReadError {

@@ -71,11 +71,13 @@ pub(crate) async fn serve(twin: &Shared, incoming: Incoming) -> Answer {
     let start_at = incoming.number("start").ok().flatten().unwrap_or(0).max(0);
     let paged = matches!(operation, Operation::Groups | Operation::Members | Operation::Find);
     let parameter = |name: &str| incoming.parameter(name).unwrap_or_default().to_owned();
+    let in_path = rest.get(1).filter(|_| operation == Operation::Members).map(|it| (*it).to_owned());
+    let named = ["groupId", "id", "accountId"].map(parameter).into_iter().find(|it| !it.is_empty());
     let call = Call {
         family: "atlassian.confluence",
         operation: name,
         subject: site.as_ref().map(|it| it.name.clone()).unwrap_or_default(),
-        target: ["groupId", "id", "accountId"].map(parameter).into_iter().find(|it| !it.is_empty()).unwrap_or_default(),
+        target: in_path.or(named).unwrap_or_default(),
         page: if paged { u32::try_from(start_at / 200 + 1).unwrap_or(u32::MAX) } else { 0 },
         page_token: start_at.to_string(),
         buckets: vec![Bucket { limit, key: format!("{tenant} wiki {}", rest.join("/")) }],
