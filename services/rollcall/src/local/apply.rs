@@ -34,7 +34,7 @@ pub async fn apply(args: &ApplyArgs, quiet: bool) -> Result<Exit, Fault> {
     let mut world = World::read(&loaded, &mut journal, &progress).await?;
     recover_creations(&world, &mut journal)?;
     let now = Time(runtime::clock::now_micros());
-    let decision = world.decide(&mut journal, now).await?;
+    let decision = world.decide(&mut journal, now).await;
     let decision = override_guards(&mut world, &mut journal, decision, &overrides, args.reason.as_deref(), now).await?;
     let named = saved.as_ref().map(|saved| planfile::still_holds(saved, &decision.plan)).transpose()?;
     if args.output == Output::Table {
@@ -43,11 +43,13 @@ pub async fn apply(args: &ApplyArgs, quiet: bool) -> Result<Exit, Fault> {
     let cases = released(&decision.plan, named.as_ref());
     if !cases.is_empty() && !args.yes && !agreed(&cases)? {
         show::note("Nothing was applied.");
+        world.aside.tell();
         return Ok(Exit::Held);
     }
     let applied = carry_out(&loaded, &world, &mut journal, &decision, &cases, (&shutdown, &progress)).await?;
-    report(&applied, &decision.plan, args.output);
-    Ok(exit_of(&applied, &decision.plan))
+    report(&applied, &decision.plan, &world, args.output);
+    world.aside.tell();
+    Ok(exit_of(&applied, &decision.plan, world.aside.exit()))
 }
 
 async fn carry_out(
@@ -143,7 +145,7 @@ async fn override_guards(
         "{} released by --override; a one-shot run has one person, so nobody else looked at it.",
         counted(released, "case", "cases")
     ));
-    world.decide(journal, now).await
+    Ok(world.decide(journal, now).await)
 }
 
 /// A group whose creation an earlier run began is ours if it is there now.
@@ -166,7 +168,7 @@ fn recover_creations(world: &World, journal: &mut Journal) -> Result<(), Fault> 
     Ok(())
 }
 
-fn report(applied: &Applied, plan: &Plan, output: Output) {
+fn report(applied: &Applied, plan: &Plan, world: &World, output: Output) {
     let totals = Totals::of(plan);
     if output != Output::Table {
         let rejected: Vec<_> = applied
@@ -175,7 +177,7 @@ fn report(applied: &Applied, plan: &Plan, output: Output) {
             .map(|(target, class, what, words)| json!({ "target": target, "class": class, "what": what, "answer": words }))
             .collect();
         let result = json!({
-            "schema": "rollcall.applied/1", "plan": show::plan::document(plan), "holds": applied.holds,
+            "schema": "rollcall.applied/1", "plan": plan::document(plan, world), "holds": applied.holds,
             "open": applied.open, "rejected": rejected, "halted": applied.halted, "held": totals.held,
         });
         show::json(&result, output == Output::Json);
@@ -200,14 +202,15 @@ fn report(applied: &Applied, plan: &Plan, output: Output) {
     }
 }
 
-fn exit_of(applied: &Applied, plan: &Plan) -> Exit {
+/// `unread`: how the run ends for what could not be read, if nothing worse happened.
+fn exit_of(applied: &Applied, plan: &Plan, unread: Option<Exit>) -> Exit {
     if applied.interrupted {
         Exit::Interrupted
-    } else if !applied.halted.is_empty() {
+    } else if !applied.halted.is_empty() || unread == Some(Exit::Error) {
         Exit::Error
     } else if !applied.rejected.is_empty() {
         Exit::Partly
-    } else if applied.open > 0 {
+    } else if applied.open > 0 || unread.is_some() {
         Exit::TryLater
     } else if Totals::of(plan).held > 0 {
         Exit::Held

@@ -25,6 +25,7 @@ pub async fn explain(args: &ExplainArgs, quiet: bool) -> Result<Exit, Fault> {
     let mut world = World::read(&loaded, &mut journal, &Progress::new(quiet)).await?;
     let now = Time(runtime::clock::now_micros());
     let explained = world.planner.explain(&journal.memory, now, &args.person, args.group.as_deref());
+    world.aside.tell();
     if explained.persons.is_empty() {
         let message = "no source knows a person by this address or id".to_owned();
         return Err(Fault::new("E0133", Exit::Usage, message)
@@ -35,7 +36,7 @@ pub async fn explain(args: &ExplainArgs, quiet: bool) -> Result<Exit, Fault> {
         Output::Json => show::json(&json!({ "schema": "rollcall.explanation/1", "explanation": explained }), true),
         Output::Ndjson => explained.persons.iter().for_each(|person| show::json(&json!(person), false)),
     }
-    Ok(Exit::Done)
+    Ok(world.aside.exit().unwrap_or(Exit::Done))
 }
 
 fn text(explanation: &Explanation, names: &dyn Names) -> String {

@@ -2,6 +2,7 @@
 //! in the place of PostgreSQL.
 
 pub mod apply;
+pub mod aside;
 pub mod cases;
 pub mod draft;
 pub mod execute;

@@ -18,7 +18,7 @@ pub async fn plan(args: &PlanArgs, quiet: bool) -> Result<Exit, Fault> {
     let loaded = policy_file::load(&args.policy)?;
     let mut journal = open_journal(&loaded, &args.journal)?;
     let mut world = World::read(&loaded, &mut journal, &Progress::new(quiet)).await?;
-    let decision = world.decide(&mut journal, Time(runtime::clock::now_micros())).await?;
+    let decision = world.decide(&mut journal, Time(runtime::clock::now_micros())).await;
     let plan = decision.plan;
     if let Some(path) = &args.out {
         planfile::save(path, &plan)?;
@@ -27,7 +27,8 @@ pub async fn plan(args: &PlanArgs, quiet: bool) -> Result<Exit, Fault> {
     if !quiet && args.output == Output::Table {
         hint(&plan, &journal, args.out.is_some());
     }
-    Ok(exit_of(&plan, args.detailed_exitcode))
+    world.aside.tell();
+    Ok(world.aside.exit().unwrap_or_else(|| exit_of(&plan, args.detailed_exitcode)))
 }
 
 /// Opens the tenant's journal.
@@ -43,9 +44,18 @@ pub fn open_journal(loaded: &Loaded, args: &JournalArgs) -> Result<Journal, Faul
 pub fn print(plan: &Plan, world: &World, output: Output, full: bool) {
     match output {
         Output::Table => show::data(&show::plan::text(plan, &world.directory_names, full)),
-        Output::Json => show::json(&show::plan::document(plan), true),
+        Output::Json => show::json(&document(plan, world), true),
         Output::Ndjson => show::plan::documents(plan).iter().for_each(|document| show::json(document, false)),
     }
+}
+
+/// A plan as JSON, with what could not be read, if anything.
+pub fn document(plan: &Plan, world: &World) -> serde_json::Value {
+    let mut document = show::plan::document(plan);
+    if let (Some(fields), Some(unread)) = (document.as_object_mut(), world.aside.document()) {
+        fields.insert("unread".to_owned(), unread);
+    }
+    document
 }
 
 /// Held is told by 3 in `apply`; `plan` only tells whether there is something to do, and only when asked.

@@ -13,7 +13,7 @@ use policy::Policy;
 use runtime::{Exit, Fault};
 use watcher::reader::{Reader, ReaderOptions};
 
-use super::journal::Journal;
+use super::{aside::Aside, journal::Journal};
 use crate::{
     policy_file::Loaded,
     show::{plan::Names, progress::Progress},
@@ -34,6 +34,8 @@ pub struct World {
     pub directory_names: Directory,
     /// When the read of each directory began, in real time.
     pub read_at: BTreeMap<DirectoryId, Time>,
+    /// What could not be read.
+    pub aside: Aside,
 }
 
 /// Addresses and names by directory and id.
@@ -60,10 +62,11 @@ impl Names for Directory {
 }
 
 impl World {
-    /// Reads both sides: the sources first, since they say which groups of the targets matter.
+    /// Reads both sides: the sources first, since they say which groups of the targets matter. A directory that cannot
+    /// be read is put aside, and stops no other.
     ///
     /// # Errors
-    /// When a directory cannot be read; what to do is in the fault.
+    /// When no source or no target is left, or a secret is not to be had; what to do is in the fault.
     pub async fn read(loaded: &Loaded, journal: &mut Journal, progress: &Progress) -> Result<Self, Fault> {
         let policy = Arc::new(loaded.policy.clone());
         let mut world = Self {
@@ -72,6 +75,7 @@ impl World {
             readers: BTreeMap::new(),
             directory_names: Directory { lines: lines(&loaded.policy), ..Directory::default() },
             read_at: BTreeMap::new(),
+            aside: Aside::default(),
         };
         let used = used_directories(&loaded.policy);
         let (sources, targets): (Vec<_>, Vec<_>) = used.into_iter().partition(|id| {
@@ -80,18 +84,18 @@ impl World {
         for id in &sources {
             world.read_directory(loaded, journal, id, Scope::All, progress).await?;
         }
+        world.aside.leaves_a_source(&sources)?;
         for id in &targets {
             let scope = touched(&loaded.policy, journal, id);
             world.read_directory(loaded, journal, id, scope, progress).await?;
         }
+        world.aside.leaves_a_target(&targets)?;
         Ok(world)
     }
 
     /// Decides, reads the facts that the decision needs by themselves, and decides again until nothing more is needed.
-    ///
-    /// # Errors
-    /// When a needed fact cannot be read.
-    pub async fn decide(&mut self, journal: &mut Journal, now: Time) -> Result<Decision, Fault> {
+    /// What is not answered waits.
+    pub async fn decide(&mut self, journal: &mut Journal, now: Time) -> Decision {
         journal.memory.forget_newcomers(now);
         let mut decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
         let mut asked = BTreeSet::new();
@@ -100,29 +104,35 @@ impl World {
             if open.is_empty() {
                 break;
             }
-            self.prove(journal, &open).await?;
+            self.prove(journal, &open).await;
             decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
         }
-        Ok(decision)
+        self.aside.leave_out(&mut decision, &journal.memory);
+        decision
     }
 
-    /// Reads facts one by one and gives the answers to the planner.
-    async fn prove(&mut self, journal: &Journal, facts: &[Fact]) -> Result<(), Fault> {
+    /// Reads facts one by one and gives the answers to the planner. A directory that does not answer is asked no more.
+    async fn prove(&mut self, journal: &Journal, facts: &[Fact]) {
         let mut answers: BTreeMap<DirectoryId, Vec<Corroboration>> = BTreeMap::new();
         for fact in facts {
-            let Some(reader) = self.readers.get(fact.directory()) else { continue };
+            let id = fact.directory();
+            let Some(reader) = self.readers.get(id).filter(|_| !self.aside.has(id)) else { continue };
             let read_at = Time(runtime::clock::now_micros());
-            let answer = reader.verify(fact).await.map_err(|error| unreadable(fact.directory(), &error))?;
-            let corroboration = Corroboration { fact: fact.clone(), answer, read_at };
-            answers.entry(fact.directory().clone()).or_default().push(corroboration);
+            match reader.verify(fact).await {
+                Ok(answer) => {
+                    let corroboration = Corroboration { fact: fact.clone(), answer, read_at };
+                    answers.entry(id.clone()).or_default().push(corroboration);
+                }
+                Err(error) => self.aside.note(id, unreadable(id, &error)),
+            }
         }
         for (directory, corroborations) in answers {
             let version = journal.snapshots.get(&directory).map_or(0, Snapshot::version);
             self.planner.apply(&Delta { corroborations, ..Delta::empty(directory, version) });
         }
-        Ok(())
     }
 
+    /// Reads a directory, or puts it aside: then it is known as an earlier run saw it, as far as it is a source.
     async fn read_directory(
         &mut self,
         loaded: &Loaded,
@@ -133,18 +143,24 @@ impl World {
     ) -> Result<(), Fault> {
         let Some(directory) = loaded.policy.directories.get(id) else { return Ok(()) };
         let reader = connect(&loaded.policy, directory, &loaded.base)?;
-        let own = reader.who_am_i().await.map_err(|error| unreadable(id, &error))?;
-        journal.memory.own_accounts.entry(id.clone()).or_default().extend(own);
-        let shown = Shown::new(progress, id);
-        let reading = reader.sweep(&scope, &shown).await;
-        shown.finish();
-        let reading = reading.map_err(|error| unreadable(id, &error))?;
-        if !reading.groups.complete {
-            let message = format!("the list of groups of {id} could not be read to its end");
-            return Err(Fault::new("E0117", Exit::TryLater, message).help("try again; nothing was decided from it"));
+        match look(&reader, id, &scope, progress).await {
+            Ok((own, reading)) => {
+                journal.memory.own_accounts.entry(id.clone()).or_default().extend(own);
+                journal.memory.blind.remove(id);
+                self.observe(journal, id, &reading);
+                self.readers.insert(id.clone(), reader);
+            }
+            Err(fault) => {
+                let known = journal.snapshots.get(id).map(Snapshot::whole);
+                self.aside.put(&loaded.policy, id, fault, known.is_some());
+                journal.memory.blind.insert(id.clone());
+                let fills = loaded.policy.rules.iter().any(|rule| &rule.from == id)
+                    || loaded.policy.provisions.iter().any(|entry| &entry.from == id);
+                if let Some(known) = known.filter(|_| fills) {
+                    self.planner.apply(&known);
+                }
+            }
         }
-        self.observe(journal, id, &reading);
-        self.readers.insert(id.clone(), reader);
         Ok(())
     }
 
@@ -165,6 +181,25 @@ impl World {
         self.read_at.insert(id.clone(), reading.began_at);
         self.planner.apply(&whole);
     }
+}
+
+/// Whose credentials they are, and one pass.
+async fn look(
+    reader: &Reader,
+    id: &DirectoryId,
+    scope: &Scope,
+    progress: &Progress,
+) -> Result<(Vec<model::AccountId>, Reading), Fault> {
+    let own = reader.who_am_i().await.map_err(|error| unreadable(id, &error))?;
+    let shown = Shown::new(progress, id);
+    let reading = reader.sweep(scope, &shown).await;
+    shown.finish();
+    let reading = reading.map_err(|error| unreadable(id, &error))?;
+    if !reading.groups.complete {
+        let message = format!("the list of groups of {id} could not be read to its end");
+        return Err(Fault::new("E0117", Exit::TryLater, message).help("try again; nothing was decided from it"));
+    }
+    Ok((own, reading))
 }
 
 /// Where each rule and entry begins in the file.
@@ -226,7 +261,7 @@ pub fn connect(policy: &Policy, directory: &policy::Directory, base: &Path) -> R
 pub fn unreadable(directory: &DirectoryId, error: &ReadError) -> Fault {
     if error.is_about_us() {
         return Fault::new("E0118", Exit::Error, format!("the credentials of {directory} are refused: {error}"))
-            .help("renew them, or give them the scopes that `rollcall doctor` names; nothing was written");
+            .help("renew them, or give them the scopes that `rollcall doctor` names; nothing was written there");
     }
     let exit = if error.may_pass() { Exit::TryLater } else { Exit::Error };
     Fault::new("E0119", exit, format!("{directory} cannot be read: {error}"))
