@@ -10,6 +10,7 @@ mod bench;
 mod calls;
 mod change;
 mod company;
+mod connectors;
 mod feed;
 mod kills;
 mod latency;
