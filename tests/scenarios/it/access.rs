@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail};
 use harness::eventually;
-use scenarios::{Company, Options, Outside, World};
+use scenarios::{Beginning, Company, Options, Outside, World};
 use serde_json::{Value, json};
 
 use crate::WITHIN;
@@ -99,7 +99,7 @@ async fn outside(rule: &str, rest: &str) -> Result<Outside> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_01_groups_of_an_organization_fill_its_default_access_group_after_approval() -> Result<()> {
-    let options = Options { edits: by_hand(), ..Options::default() };
+    let options = Options { beginning: Beginning { edits: by_hand(), ..Beginning::default() }, ..Options::default() };
     let world = World::start(&Company::of(10).snapshot(), &policy(ON_PURPOSE, ""), &options).await?;
     let held = eventually(WITHIN, "the case to wait for approval", async || {
         Ok(world.held().await?.into_iter().find(|case| case.to_string().contains("default-access-group")))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use harness::eventually;
-use scenarios::{Options, Outside, World};
+use scenarios::{Beginning, Options, Outside, World};
 use serde_json::{Value, json};
 
 use crate::WITHIN;
@@ -82,6 +82,12 @@ fn by_hand() -> Vec<Value> {
     ]
 }
 
+/// Nobody but the administrator and Ann has an account.
+fn options() -> Options {
+    let beginning = Beginning { accounts: "none", edits: by_hand(), ..Beginning::default() };
+    Options { beginning, ..Options::default() }
+}
+
 /// The addresses at a place of the twin's world.
 fn addresses(outside: &Outside, place: &str) -> BTreeSet<String> {
     let world = outside.twin.twin.world().atlassian.dump();
@@ -119,7 +125,7 @@ fn member(op: &str, group: &str, person: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_05_a_group_opens_the_portal_and_who_has_no_account_gets_one() -> Result<()> {
-    let options = Options { accounts: "none", edits: by_hand(), ..Options::default() };
+    let options = options();
     let world = World::start(&snapshot(), POLICY, &options).await?;
     until(&world, &["ann@acme.example", "bob@acme.example", PIA], &[PIA]).await?;
     assert_eq!(portal_only(&world, STAFF), [false], "who has an account keeps it");
@@ -137,7 +143,7 @@ async fn p3_05_a_group_opens_the_portal_and_who_has_no_account_gets_one() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_06_leaving_the_group_takes_the_portal_away_and_nothing_else() -> Result<()> {
-    let options = Options { accounts: "none", edits: by_hand(), ..Options::default() };
+    let options = options();
     let world = World::start(&snapshot(), POLICY, &options).await?;
     until(&world, &["ann@acme.example", "bob@acme.example", PIA], &[PIA]).await?;
     let before = world.sequence();
@@ -178,4 +184,23 @@ async fn p3_05_one_run_without_a_server_opens_the_portal() -> Result<()> {
     assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
     assert_eq!(addresses(&outside, "/customer_organizations/Partners/members"), set(&[PIA]));
     Ok(())
+}
+
+/// Somebody on the site hides the address: whose it is only they or an administrator can show. That is one dead letter,
+/// nobody gets a second account, and it is over when the address shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_05_who_hides_the_address_on_the_site_waits_alone_until_it_shows() -> Result<()> {
+    let mut options = options();
+    options.beginning.edits.push(json!({ "op": "email", "account": STAFF, "hidden": true }));
+    let world = World::start(&snapshot(), POLICY, &options).await?;
+    until(&world, &["bob@acme.example", PIA], &[PIA]).await?;
+    let letters = async || -> Result<Value> {
+        Ok(world.get("status").await?.pointer("/tenants/0/dead_letters").cloned().unwrap_or_default())
+    };
+    eventually(WITHIN, "one dead letter", async || Ok((letters().await? == json!(1)).then_some(()))).await?;
+    assert_eq!(portal_only(&world, STAFF), [false], "no second account");
+    world.at_atlassian(&json!([{ "op": "email", "account": STAFF, "hidden": false }])).await?;
+    world.sync(None).await?;
+    until(&world, &[STAFF, "bob@acme.example", PIA], &[PIA]).await?;
+    eventually(WITHIN, "no dead letter", async || Ok((letters().await? == json!(0)).then_some(()))).await
 }

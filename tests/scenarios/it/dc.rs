@@ -11,7 +11,7 @@ use twin::engine::fault::FaultKind;
 use crate::WITHIN;
 
 /// One product and Crowd, filled by one rule.
-fn policy(product: &str) -> String {
+pub(crate) fn policy(product: &str) -> String {
     let head = r#"tenant = "acme"
 
 [directory.workspace]

@@ -48,7 +48,8 @@ async fn imported(real: Option<(Value, String, Vec<Value>)>) -> Result<()> {
     Ok(())
 }
 
-fn made_up() -> Company {
+/// What stands in for the real organization where its data are absent.
+pub(crate) fn made_up() -> Company {
     let company = Company::of(40).group("all-staff", 0..30).group("readers", 5..20);
     company.group("writers", [1, 2, 3]).with_nested("readers").group("empty", [])
 }

@@ -3,9 +3,11 @@
 #![expect(clippy::indexing_slicing, reason = "tests")]
 
 mod access;
+mod confluence;
 mod customers;
 mod dc;
 mod demo;
+mod everywhere;
 mod flow;
 mod import;
 mod letters;
@@ -18,6 +20,7 @@ mod replay;
 mod secrets;
 mod server;
 mod story;
+mod unread;
 
 use std::time::Duration;
 

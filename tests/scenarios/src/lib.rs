@@ -9,5 +9,5 @@ mod outside;
 mod world;
 
 pub use company::{Company, WIDE, real, real_of};
-pub use outside::{Members, Outside, Said};
+pub use outside::{Beginning, Members, Outside, Said};
 pub use world::{Options, World};

@@ -24,6 +24,27 @@ pub struct Outside {
     pub folder: tempfile::TempDir,
 }
 
+/// What is there before anybody looks, beside what the snapshot says.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// Whose accounts the organization begins with: `one-per-person`, or `none` but the administrator's.
+    pub accounts: &'static str,
+    /// Changes by hand in Atlassian's Cloud.
+    pub edits: Vec<Value>,
+    /// Changes by hand at instances of Data Center.
+    pub dc: Vec<Value>,
+    /// Sites beside the organization's own: the administrator has an API token there, in `secrets/<site>-token`.
+    pub sites: Vec<String>,
+    /// What goes wrong from the beginning, in the twin's words.
+    pub faults: Vec<Value>,
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        Self { accounts: "one-per-person", edits: Vec::new(), dc: Vec::new(), sites: Vec::new(), faults: Vec::new() }
+    }
+}
+
 /// What a command of ours came to.
 #[derive(Clone, Debug)]
 pub struct Said {
@@ -42,7 +63,7 @@ impl Outside {
     /// # Errors
     /// When the twin does not start or take the snapshot.
     pub async fn start(snapshot: &Value, policy: &str) -> Result<Self> {
-        Self::start_with(snapshot, policy, "one-per-person", &[]).await
+        Self::begin(snapshot, policy, &Beginning::default()).await
     }
 
     /// The same with these accounts at Atlassian (`one-per-person`, or `none` but the administrator's), and these changes
@@ -50,14 +71,27 @@ impl Outside {
     ///
     /// # Errors
     /// When the twin does not start or take the snapshot or a change.
-    pub async fn start_with(snapshot: &Value, policy: &str, accounts: &str, edits: &[Value]) -> Result<Self> {
+    pub async fn start_with(snapshot: &Value, policy: &str, accounts: &'static str, edits: &[Value]) -> Result<Self> {
+        let beginning = Beginning { accounts, edits: edits.to_vec(), ..Beginning::default() };
+        Self::begin(snapshot, policy, &beginning).await
+    }
+
+    /// The same with all of this there.
+    ///
+    /// # Errors
+    /// When the twin does not start or take the snapshot or a change.
+    pub async fn begin(snapshot: &Value, policy: &str, beginning: &Beginning) -> Result<Self> {
         let twin = Twin::start(Config { quotas: false, ..Config::default() }).await?;
         let administrator = if policy.contains("sync@acme.example") { "sync@acme.example" } else { "sync@example.com" };
+        let token = |site: &String| json!({ "kind": "jira", "realm": site, "principal": administrator, "secret": format!("twin-{site}-token") });
         let world = json!({
             "format": "twin-world/1",
-            "options": { "accounts": accounts, "administrator": administrator },
+            "options": { "accounts": beginning.accounts, "administrator": administrator },
             "snapshot": snapshot,
-            "atlassian": edits,
+            "atlassian": beginning.edits,
+            "dc": beginning.dc,
+            "faults": beginning.faults,
+            "credentials": { "secrets": beginning.sites.iter().map(token).collect::<Vec<_>>() },
         });
         twin.twin.load(world.to_string().as_bytes())?;
         let folder = tempfile::Builder::new().prefix("rollcall-scenario-").tempdir()?;
@@ -66,8 +100,9 @@ impl Outside {
         std::fs::create_dir_all(&secrets)?;
         std::fs::write(secrets.join("google.json"), outside.twin.service_account_key().to_string())?;
         std::fs::write(secrets.join("org-key"), "twin-org-key")?;
-        for product in ["jira", "confluence", "bitbucket"] {
-            std::fs::write(secrets.join(format!("{product}-token")), format!("twin-{product}-token"))?;
+        let sites = beginning.sites.iter().map(String::as_str);
+        for name in ["jira", "confluence", "bitbucket"].into_iter().chain(sites) {
+            std::fs::write(secrets.join(format!("{name}-token")), format!("twin-{name}-token"))?;
         }
         std::fs::write(secrets.join("crowd-password"), "twin-crowd-application")?;
         std::fs::write(secrets.join("api-token"), "twin-api-token")?;
@@ -97,12 +132,21 @@ impl Outside {
     /// # Errors
     /// When it is not built, or does not end by itself.
     pub async fn rollcall(&self, arguments: &[&str]) -> Result<Said> {
+        self.rollcall_with(arguments, &[]).await
+    }
+
+    /// The same with these in its environment.
+    ///
+    /// # Errors
+    /// When it is not built, or does not end by itself.
+    pub async fn rollcall_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Said> {
         let mut command = Command::new(find::ours("rollcall")?);
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("XDG_STATE_HOME", self.folder.path().join("state")).env("NO_COLOR", "1");
         for name in ["ROLLCALL_CONFIG", "ROLLCALL_SERVER", "ROLLCALL_NATS", "ROLLCALL_DATABASE", "ROLLCALL_LOG"] {
             command.env_remove(name);
         }
+        command.envs(settings.iter().copied());
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         Ok(Said {
             code: output.status.code().context("rollcall was ended by a signal")?,

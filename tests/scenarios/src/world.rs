@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use harness::{Nats, Postgres, Service, eventually, ports};
 use serde_json::{Value, json};
 
-use crate::{Company, Outside};
+use crate::{Beginning, Company, Outside};
 
 /// Kim's token. Both tokens are for tests and open nothing else.
 const KIM: (&str, &str) =
@@ -18,10 +18,8 @@ const KIM: (&str, &str) =
 pub struct Options {
     /// PostgreSQL waits for the disk.
     pub durable: bool,
-    /// Whose accounts Atlassian begins with: `one-per-person` or `none`.
-    pub accounts: &'static str,
-    /// Changes made by hand at Atlassian before anybody looks.
-    pub edits: Vec<Value>,
+    /// What is there before anybody looks.
+    pub beginning: Beginning,
     /// Further arguments of the watcher.
     pub watcher: Vec<String>,
     /// Further arguments of the reconciler.
@@ -36,8 +34,7 @@ impl Default for Options {
         let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Self {
             durable: false,
-            accounts: "one-per-person",
-            edits: Vec::new(),
+            beginning: Beginning::default(),
             watcher: list(&["--read-limit=workspace=100000/1,cloud=100000/1", "--read-timeout=5"]),
             reconciler: list(&["--lease=3", "--tick=1", "--republish=5"]),
             writer: list(&["--limit=cloud=100000/1", "--call-timeout=2"]),
@@ -93,11 +90,8 @@ impl World {
     /// When a part does not start.
     pub async fn start(snapshot: &Value, policy: &str, options: &Options) -> Result<Self> {
         let postgres = async { if options.durable { Postgres::start().await } else { Postgres::fast().await } };
-        let (outside, nats, postgres) = tokio::join!(
-            Outside::start_with(snapshot, policy, options.accounts, &options.edits),
-            Nats::start(),
-            postgres
-        );
+        let (outside, nats, postgres) =
+            tokio::join!(Outside::begin(snapshot, policy, &options.beginning), Nats::start(), postgres);
         let (outside, nats, postgres) = (outside?, nats?, postgres?);
         let database = postgres.database(DATABASE).await?;
         store::migrate(&database).await?;
