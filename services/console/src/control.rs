@@ -15,11 +15,12 @@ use crate::failure::Failure;
 use crate::gate::Asked;
 use crate::state::Api;
 
-/// How long the watcher may take to say that it heard. The wish is a row: it reads it anyway.
+/// How long the reconciler may take to say that it lets things go. The request is a row: it is taken up anyway.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// `POST /sync`: a wish is written for each directory, then the watchers are woken with `control.<tenant>.sync`. The
-/// address stays in the row and off the bus.
+/// `POST /sync`: a wish is written for each directory, and the request for whoever decides; then the services are woken
+/// with `control.<tenant>.sync`. What was accepted is not lost, whether anybody hears it or not. The address stays in the
+/// row and off the bus.
 pub(crate) async fn sync(
     State(api): State<Api>,
     asked: Asked,
@@ -45,19 +46,19 @@ pub(crate) async fn sync(
             wished.push(directory.to_string());
         }
     }
-    audit(&api, &asked, now, &wished, request.person.is_some()).await?;
+    ask(&api, &asked, now, &wished, request.person.is_some()).await?;
     let heard = api.inner.bus.ask(&asked.tenant, "sync", wished.join(" ").into_bytes(), HEARD_WITHIN).await;
     let what = if request.person.is_some() { "that one place" } else { "everything" };
     let message = match (wished.as_slice(), heard) {
         ([], _) => "no watcher has read anything yet: its first sweep reads everything".to_owned(),
         (names, Ok(_)) => format!("{} now: {what}", names.join(", ")),
-        (names, Err(_)) => format!("{}: {what}, as soon as a watcher runs; none answered", names.join(", ")),
+        (names, Err(_)) => format!("{}: {what}, as soon as the services run; none answered", names.join(", ")),
     };
     Ok(Json(ops::Accepted { message }))
 }
 
-/// The address of whom is asked about does not go into the chain.
-async fn audit(api: &Api, asked: &Asked, now: Time, wished: &[String], one: bool) -> Result<(), Failure> {
+/// Writes the request down. The address of whom is asked about goes neither into its row nor into the chain.
+async fn ask(api: &Api, asked: &Asked, now: Time, wished: &[String], one: bool) -> Result<(), Failure> {
     let entry = AuditEntry {
         at: now,
         actor: asked.person.name.clone(),
@@ -67,7 +68,7 @@ async fn audit(api: &Api, asked: &Asked, now: Time, wished: &[String], one: bool
         after: if one { b"one place".to_vec() } else { b"all".to_vec() },
         cause: "asked by a person".to_owned(),
     };
-    Ok(api.store().append_audit(&asked.tenant, &[entry]).await?)
+    Ok(api.store().ask_sync(&asked.tenant, &entry).await?)
 }
 
 /// Where to look: an address, an id, or everything.

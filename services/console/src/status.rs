@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::extract::{Query, State};
 use contract::ops;
-use model::{DirectoryId, TenantId, Time};
+use model::{DirectoryId, Span, TenantId, Time};
 use policy::Policy;
 use serde::Deserialize;
 use store::directory::DirectoryVersion;
@@ -21,6 +21,9 @@ use crate::state::Api;
 const IN_SYNC: &str = "in-sync";
 const DRIFTED: &str = "drifted";
 const UNKNOWN: &str = "unknown";
+
+/// What a writer said of an API budget is shown for so long: it says it every quarter of a minute.
+const BUDGET_FRESH: Span = Span::from_secs(60);
 
 /// What the reconciler stores about a directory, as far as it is shown. Its reading of a newer reconciler must not fail.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -43,6 +46,7 @@ struct Facts {
     held: Vec<CaseRow>,
     verdicts: Verdicts,
     stored: BTreeMap<DirectoryId, Stored>,
+    budgets: BTreeMap<DirectoryId, f64>,
 }
 
 /// `GET /status`.
@@ -89,6 +93,7 @@ impl Facts {
             leases: store.leases().await?.into_iter().filter(of_tenant).collect(),
             held,
             verdicts: store.load_verdicts(tenant, now).await?,
+            budgets: store.budgets(tenant, now.minus(BUDGET_FRESH)).await?,
             stored: stored.map(|row| (row.directory, serde_json::from_str(&row.body).unwrap_or_default())).collect(),
         })
     }
@@ -172,7 +177,7 @@ impl Facts {
             why_not,
             as_of: stored.and_then(|stored| time(&stored.as_of)),
             dead_letters,
-            budget_remaining: None,
+            budget_remaining: self.budgets.get(target).copied(),
             sync: sync.to_owned(),
             lanes: lanes
                 .iter()

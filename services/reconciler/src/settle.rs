@@ -1,14 +1,28 @@
 //! Outcomes: what writers report is remembered, and what they did not do is free to be decided afresh.
 
-use model::{AccountChange, CommandBody, EdgeOp, Link, LinkHow, Outcome, StepResult, Time};
+use std::collections::BTreeSet;
+
+use model::{AccountChange, CommandBody, CommandId, EdgeOp, Link, LinkHow, Outcome, StepResult, Time};
 use planner::{Confirmed, Pin};
 use runtime::metrics::Metrics;
 use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, PersonLinkRow, PinRow, Turn};
 
 use crate::state::{AccountKey, Done, EdgeKey, Open, State};
 
-/// Takes outcomes in.
-pub(crate) fn outcomes(state: &mut State, outcomes: &[(Outcome, Option<String>)], turn: &mut Turn, metrics: &Metrics) {
+/// Commands that say of a group that it was there already: whose it is, the ledger of attempts tells.
+pub(crate) fn found_groups(outcomes: &[(Outcome, Option<String>)]) -> Vec<CommandId> {
+    let found = |outcome: &Outcome| outcome.result == StepResult::AlreadySo && outcome.group.is_some();
+    outcomes.iter().filter(|(outcome, _)| found(outcome)).map(|(outcome, _)| outcome.command).collect()
+}
+
+/// Takes outcomes in. `unclear`: of the groups that were found, those that an attempt of ours may have made.
+pub(crate) fn outcomes(
+    state: &mut State,
+    outcomes: &[(Outcome, Option<String>)],
+    unclear: &BTreeSet<CommandId>,
+    turn: &mut Turn,
+    metrics: &Metrics,
+) {
     for (outcome, _) in outcomes {
         turn.settled.push(outcome.command);
         let Some(open) = state.closed(outcome.command) else { continue };
@@ -18,7 +32,7 @@ pub(crate) fn outcomes(state: &mut State, outcomes: &[(Outcome, Option<String>)]
         state.pace.entry(lane).or_default().learn(crate::state::size(&open.command.body), late);
         match &open.command.body {
             CommandBody::Edges { .. } => edges(state, &open, outcome, turn, metrics),
-            CommandBody::CreateGroup { name, .. } => created(state, &open, name, outcome, turn),
+            CommandBody::CreateGroup { name, .. } => created(state, &open, name, outcome, unclear, turn),
             CommandBody::Account { .. } => account(state, &open, outcome, turn),
             // The group disappears with the next read of the target.
             CommandBody::DeleteGroup { .. } => {}
@@ -52,14 +66,27 @@ fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn, met
     metrics.change_latency(state.tenant.as_str(), target.as_str(), "membership", "apply", took);
 }
 
-/// A group that was made, or found under its name after an attempt of ours, is what we mean by the name from now on.
-fn created(state: &mut State, open: &Open, name: &str, outcome: &Outcome, turn: &mut Turn) {
+/// A group that was made, or found under its name after an attempt of ours whose end nobody knows, is what we mean by the
+/// name from now on. Any other that was found is somebody's, and is met as a conflict.
+fn created(
+    state: &mut State,
+    open: &Open,
+    name: &str,
+    outcome: &Outcome,
+    unclear: &BTreeSet<CommandId>,
+    turn: &mut Turn,
+) {
     let target = open.command.target.clone();
     let name = state.planner.policy().fold_group_name(&target, name);
     let key = (target, name);
     state.memory.opening.remove(&key);
     let source = state.sources.remove(&key);
-    let Some(group) = outcome.group.clone().filter(|_| outcome.result.holds()) else { return };
+    let ours = match outcome.result {
+        StepResult::Done => true,
+        StepResult::AlreadySo => unclear.contains(&outcome.command),
+        _ => false,
+    };
+    let Some(group) = outcome.group.clone().filter(|_| ours) else { return };
     let pin = Pin { group: group.clone(), how: LinkHow::Created, equal_once: false, source: source.clone() };
     state.memory.pins.insert(key.clone(), pin);
     turn.pins.push(PinRow {

@@ -11,7 +11,7 @@ use model::{Span, TenantId, Time};
 use planner::Decision;
 use policy::Policy;
 use runtime::{Clock, health::LoopHandle, metrics};
-use store::plan::{PolicyRow, PolicyState, Turn};
+use store::plan::{PolicyRow, PolicyState, SyncAsked, SyncTaken, Turn};
 use store::{Lease, StoreError};
 use tracing::Instrument as _;
 
@@ -79,6 +79,8 @@ struct Session<'a> {
     /// Until when a person's request to synchronize, or a strike of the schedule, holds: what is read for it, and what
     /// it makes before it can be filled, takes its time.
     asked_until: Time,
+    /// The newest request that was taken up.
+    request: u64,
     last: Option<Decision>,
     /// When it was last said how things stand, and whether they have changed since.
     reported_at: tokio::time::Instant,
@@ -116,6 +118,9 @@ async fn hold(
         };
         report.started(woken.why());
         let requests = std::mem::take(&mut woken.requests);
+        if woken.tick || !requests.is_empty() {
+            session.take_requests().await?;
+        }
         for request in &requests {
             session.heed(request.verb(), request.body());
         }
@@ -131,9 +136,7 @@ async fn hold(
         // Everything is committed: what woke us may be forgotten.
         woken.settle().await;
         for request in requests {
-            if request.verb() != "sync"
-                && let Err(error) = request.answer(br#"{"schema":"rollcall.control/1","ok":true}"#.to_vec()).await
-            {
+            if let Err(error) = request.answer(br#"{"schema":"rollcall.control/1","ok":true}"#.to_vec()).await {
                 tracing::debug!(%error, "nobody waits for the answer any more");
             }
         }
@@ -184,6 +187,7 @@ async fn open<'a>(shared: &'a Shared, lease: &'a Lease, loaded: &Loaded) -> Resu
         watch,
         decided_at: None,
         asked_until: Time::NEVER,
+        request: 0,
         last: None,
         reported_at: runtime::clock::monotonic().into(),
         unreported: false,
@@ -208,13 +212,31 @@ impl Session<'_> {
             "resume" => {
                 self.state.paused.remove(target);
             }
-            "sync" => self.asked_until = now(&self.shared.clock).plus(ASKED_FOR),
+            "sync" => self.let_go_for_a_while(now(&self.shared.clock)),
             "apply" => {
                 let until = now(&self.shared.clock).plus(ASKED_FOR);
                 self.state.applied.let_go(named, until);
             }
             _ => {}
         }
+    }
+
+    /// Lets new decisions go for a while; that is committed with the turn, so that who takes over goes on with it.
+    fn let_go_for_a_while(&mut self, now: Time) {
+        self.asked_until = now.plus(ASKED_FOR);
+        self.begun.sync_taken = Some(SyncTaken { request: self.request, until: self.asked_until });
+    }
+
+    /// Takes up what was asked for, whether a message told it or not: who asked may have come before us.
+    async fn take_requests(&mut self) -> Result<(), StoreError> {
+        let SyncAsked { newest, taken } = self.shared.store.sync_asked(&self.state.tenant).await?;
+        self.asked_until = self.asked_until.max(taken.until);
+        self.request = self.request.max(taken.request);
+        if newest > self.request {
+            self.request = newest;
+            self.let_go_for_a_while(now(&self.shared.clock));
+        }
+        Ok(())
     }
 
     /// One turn within its span: a child of what woke it if that is one trace, else linked to all of them.
@@ -225,7 +247,7 @@ impl Session<'_> {
         let due = sweep::is_due(&policy.schedule, &mut self.decided_at, now, asked);
         if due && !asked && matches!(policy.schedule, policy::Schedule::Cron(_)) {
             // A strike holds like a person's request: what it makes (groups, accounts) is also filled.
-            self.asked_until = now.plus(ASKED_FOR);
+            self.let_go_for_a_while(now);
         }
         let begun = std::mem::take(&mut self.begun);
         let traces = woken.traces();

@@ -73,7 +73,8 @@ pub(crate) async fn take(
         mirror::announced(store, state, told.versions, now)
     )?;
     let News { outcomes, verdicts, directories } = news;
-    settle::outcomes(state, &outcomes, &mut turn, metrics::process());
+    let unclear = store.unclear(&settle::found_groups(&outcomes)).await?;
+    settle::outcomes(state, &outcomes, &unclear, &mut turn, metrics::process());
     state.memory.blind =
         directories.iter().filter(|of| of.blind_since.is_some()).map(|of| of.directory.clone()).collect();
     let rows = Box::pin(mirror::advance(store, state, directories, announced, now, &mut turn)).await?;
@@ -151,6 +152,7 @@ pub(crate) fn says_something(turn: &Turn) -> bool {
         progress,
         moot_letters,
         sync_states,
+        sync_taken,
         messages,
         audit,
     } = turn;
@@ -169,6 +171,7 @@ pub(crate) fn says_something(turn: &Turn) -> bool {
         && accounts_closed.is_empty())
         || plan_holds.is_some()
         || leaving.is_some()
+        || sync_taken.is_some()
         || plan.is_some()
         || held.is_some()
         || !(commands.is_empty()

@@ -270,6 +270,33 @@ async fn both_sides_are_seen_and_only_what_a_rule_can_touch_is_walked() {
     end(watching).await;
 }
 
+/// Failure 23: after a change of credentials the same alias means another company. Nothing of it is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn i02_another_customer_by_the_same_name_is_refused_and_removes_nobody() {
+    let world = World::new().await;
+    let watching = world.watch();
+    world.swept().await;
+    let pinned = "select vendor_id from directory.directory where directory = 'workspace'";
+    let pinned = async || world.owner.query_one(pinned, &[]).await.unwrap().get::<_, Option<String>>(0);
+    assert_eq!(pinned().await.as_deref(), Some("C01twin00"));
+    end(watching).await;
+    let before = world.mirror("workspace").await.unwrap();
+
+    world.twin.twin.world().google.customer_id = "C02other".to_owned();
+    world.at_google(json!({"op": "member_removed", "group": "g2", "id": "cy"}));
+    let watching = world.watch();
+    world.until("the directory to be blind", async || world.blind().await.then_some(())).await;
+    assert_eq!(pinned().await.as_deref(), Some("C01twin00"));
+    assert_eq!(world.members("workspace", &g("g2")).await, Some(vec!["bo".to_owned(), "cy".to_owned()]));
+    assert_eq!(world.mirror("workspace").await.unwrap().members, before.members, "nothing was written");
+    end(watching).await;
+
+    world.twin.twin.world().google.customer_id = "C01twin00".to_owned();
+    let watching = world.watch();
+    world.until("the directory is read again", async || (!world.blind().await).then_some(())).await;
+    end(watching).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_for_is_read_at_once() {
     let world = World::new().await;
@@ -282,7 +309,9 @@ async fn what_is_asked_for_is_read_at_once() {
     let before = world.twin.twin.engine.counters.all().0["google.directory"]["users.list"].calls;
     world.wish("workspace", "email/ana@example.com").await;
     let bus = Bus::connect(&world.nats.url(), "test").await.unwrap();
-    assert_eq!(bus.ask(&tenant(), "sync", Vec::new(), Duration::from_secs(5)).await.unwrap(), b"heard");
+    // Only the reconciler answers: a watcher that reads decides nothing.
+    let unanswered = bus.ask(&tenant(), "sync", Vec::new(), Duration::from_millis(200)).await.unwrap_err();
+    assert!(matches!(unanswered, bus::BusError::NotAcknowledged(_)), "{unanswered}");
     world
         .until("the person has moved", async || {
             let gone = !world.members("workspace", &g("g1")).await?.contains(&"ana".to_owned());

@@ -282,7 +282,7 @@ impl Asker {
     /// Walks groups that a rule can touch and that were never walked: a source group became known or was renamed, or we
     /// made the group. One that we made is read when the vendor's lag has passed.
     async fn walk_what_became_ours(&self, now: Time) -> Result<(), StoreError> {
-        let before = now.minus(self.post.place.directory.lag);
+        let before = now.minus(self.post.directory().lag);
         let mut groups: BTreeSet<GroupId> =
             self.post.store.unwalked_pins(&self.post.key, before).await?.into_iter().collect();
         if self.post.learn().await? {

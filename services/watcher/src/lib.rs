@@ -3,7 +3,7 @@
 //! Purpose: what is so at Google and at Atlassian becomes rows in PostgreSQL, and the reconciler is told which. Read in
 //! the order the data passes: [`setup`] (which directories) · `tenure` (whose turn it is) · `sweep` (everything, every
 //! so often) · `ask` (one fact, one person, one group) · [`scope`] (whose members matter) · `post` (the commit) ·
-//! `announce` (the events about it).
+//! `announce` (the events about it). `follow` says which policy is in force.
 //!
 //! Guarantees:
 //! * nothing outside is ever changed: the readers cannot;
@@ -11,10 +11,12 @@
 //! * requests and messages only wake: what is to be read stands in PostgreSQL, and all that waits is one transaction;
 //! * a directory that cannot be read is marked blind, and stays as it was last seen.
 //!
-//! Caveat: the policy is read at the start; a new directory needs a restart.
+//! Caveat: how a directory is reached (its address, whose credentials) is read at the start, and so is which there are; a
+//! secret that was replaced is taken over, and so is everything else that the policy in force says.
 
 mod announce;
 mod ask;
+mod follow;
 mod options;
 mod post;
 pub mod reader;
@@ -79,13 +81,18 @@ async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Faul
     let (end, now) = (shutdown.clone(), move || Time(of.now_micros()));
     shutdown.spawn(store.clone().keep_pruned(Schema::Directory, keep, now, async move { end.begun().await }));
     let shared = Arc::new(watch::Shared { store, bus: bus.clone(), clock, health, shutdown: shutdown.clone() });
-    let mut wakes: BTreeMap<TenantId, Vec<Wake>> = BTreeMap::new();
+    let mut tenants: BTreeMap<TenantId, (Vec<Wake>, tokio::sync::watch::Sender<Arc<policy::Policy>>)> = BTreeMap::new();
     for place in places {
         let wake = Wake::default();
-        wakes.entry(place.tenant().clone()).or_default().push(wake.clone());
-        shutdown.spawn(watch::serve(Arc::clone(&shared), place, wake));
+        let (wakes, policies) = tenants
+            .entry(place.tenant().clone())
+            .or_insert_with(|| (Vec::new(), tokio::sync::watch::Sender::new(Arc::clone(&place.policy))));
+        wakes.push(wake.clone());
+        let policies = policies.subscribe();
+        shutdown.spawn(watch::serve(Arc::clone(&shared), place, policies, wake));
     }
-    for (tenant, wakes) in wakes {
+    for (tenant, (wakes, policies)) in tenants {
+        shutdown.spawn(follow::follow(shared.store.clone(), tenant.clone(), policies, shutdown.clone()));
         shutdown.spawn(hear(bus.clone(), tenant, wakes, shutdown.clone()));
     }
     shutdown.finish().await;
@@ -95,7 +102,8 @@ async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Faul
     Ok(())
 }
 
-/// Hears `sync` requests: the wishes are rows already, so every watcher of the tenant is woken and looks.
+/// Hears `sync` requests: the wishes are rows already, so every watcher of the tenant is woken and looks. The answer is
+/// the reconciler's: what is read and not decided upon is no yes.
 async fn hear(bus: Bus, tenant: TenantId, wakes: Vec<Wake>, shutdown: Shutdown) {
     // A group of its own for each process: the one that has the lease must hear it.
     let group = format!("watcher-{}", runtime::ids::uuid());
@@ -106,11 +114,10 @@ async fn hear(bus: Bus, tenant: TenantId, wakes: Vec<Wake>, shutdown: Shutdown) 
                     () = shutdown.begun() => return,
                     request = requests.next() => request,
                 };
-                let Some(request) = request else { break };
-                wakes.iter().for_each(Wake::wake);
-                if let Err(error) = request.answer(b"heard".to_vec()).await {
-                    tracing::debug!(%error, "nobody hears that a request was heard");
+                if request.is_none() {
+                    break;
                 }
+                wakes.iter().for_each(Wake::wake);
             },
             Err(error) => tracing::warn!(%error, "cannot hear requests, trying again"),
         }

@@ -1,10 +1,11 @@
 //! The post of a watcher at one directory: what its loops share while the lease is ours.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::{Outlet, Wake};
 use model::{Corroboration, Fact, Reading, Time};
+use policy::{Directory, Policy};
 use runtime::metrics;
 use store::directory::{Committed, DirectoryKey, Health, Pass};
 use store::{Store, StoreError};
@@ -18,11 +19,15 @@ use crate::tenure::Tenure;
 /// How often a transaction is tried that met a conflict or a database out of reach.
 const TRIES: u32 = 5;
 
+/// The policy of a tenant, as it comes into force.
+pub(crate) type Policies = tokio::sync::watch::Receiver<Arc<Policy>>;
+
 /// One tenure at one directory.
 #[derive(Debug)]
 pub(crate) struct Post {
     pub(crate) store: Store,
     pub(crate) place: Place,
+    pub(crate) policies: Policies,
     pub(crate) key: DirectoryKey,
     pub(crate) tenure: Tenure,
     /// Where events go after a commit.
@@ -32,6 +37,8 @@ pub(crate) struct Post {
     pub(crate) stop: CancellationToken,
     known: Mutex<(Known, Versions)>,
     blind_since: Mutex<Option<Time>>,
+    /// What the directory was found to be pinned by.
+    pinned: Mutex<Option<String>>,
 }
 
 /// Up to which version the groups of each source are known.
@@ -40,21 +47,34 @@ type Versions = std::collections::BTreeMap<model::DirectoryId, u64>;
 impl Post {
     pub(crate) fn new(
         store: Store,
-        place: Place,
+        (place, policies): (Place, Policies),
         key: DirectoryKey,
         tenure: Tenure,
         outlet: Outlet,
         stop: CancellationToken,
     ) -> Self {
-        let (known, blind_since) = (Mutex::default(), Mutex::default());
-        Self { store, place, key, tenure, outlet, sweep: Wake::default(), stop, known, blind_since }
+        let (known, blind_since, pinned) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let sweep = Wake::default();
+        Self { store, place, policies, key, tenure, outlet, sweep, stop, known, blind_since, pinned }
+    }
+
+    /// Refuses what was read of another directory than the one that was met first under this name.
+    async fn same_directory(&self) -> Result<(), StoreError> {
+        let Some(id) = self.place.reader.pinned_id() else { return Ok(()) };
+        if self.pinned.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&id) {
+            return Ok(());
+        }
+        self.store.pin_directory(&self.key, &id).await?;
+        *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        Ok(())
     }
 
     /// Commits a reading with the events about it.
     ///
     /// # Errors
-    /// When the lease is lost, or the database does not answer for long.
+    /// When the lease is lost, the database does not answer for long, or it is of another directory than before.
     pub(crate) async fn commit(&self, pass: Pass, reading: &Reading) -> Result<Committed, StoreError> {
+        self.same_directory().await?;
         let traceparent = runtime::trace::current_traceparent();
         let mut tries = 0;
         loop {
@@ -77,6 +97,7 @@ impl Post {
         readings: &[Reading],
     ) -> Result<Committed, StoreError> {
         let traceparent = runtime::trace::current_traceparent();
+        self.same_directory().await?;
         let facts: Vec<Fact> = answers.iter().map(|answer| answer.fact.clone()).collect();
         let mut tries = 0;
         loop {
@@ -100,6 +121,16 @@ impl Post {
         *self.blind_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The policy in force.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policies.borrow())
+    }
+
+    /// The directory as the policy in force has it: how often it is swept, how far its reads lag.
+    pub(crate) fn directory(&self) -> Directory {
+        self.policy().directories.get(self.place.id()).unwrap_or(&self.place.directory).clone()
+    }
+
     /// Which groups a rule can touch, as of now: the groups of the sources are asked for news only.
     ///
     /// # Errors
@@ -107,7 +138,7 @@ impl Post {
     pub(crate) async fn touched(&self) -> Result<Touched, StoreError> {
         self.learn().await?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(touched(&self.place.policy, self.place.id(), &known.0))
+        Ok(touched(&self.policy(), self.place.id(), &known.0))
     }
 
     /// Learns what is new of the groups at the sources and of our pins. True: something is.
@@ -115,7 +146,7 @@ impl Post {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn learn(&self) -> Result<bool, StoreError> {
-        let policy = &self.place.policy;
+        let policy = self.policy();
         let touching = policy.rules.iter().filter(|rule| rule.to.contains(self.place.id()));
         let sources: std::collections::BTreeSet<_> = touching.map(|rule| rule.from.clone()).collect();
         let mut news = Vec::new();

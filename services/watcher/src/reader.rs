@@ -11,11 +11,12 @@ use atlassian::{
 };
 use google::GoogleReader;
 use model::{AccountId, Answer, Email, Fact, Group, GroupId, MembersRead, Reading, User};
-use outbound::{Budget, Clock, Counts, Credential, Limit, PacerConfig, Progress, ReadDirectory, ReadError, Scope};
+use outbound::{
+    Budget, Clock, Counts, Credential, Limit, PacerConfig, Progress, ReadDirectory, ReadError, Scope, Secret,
+};
 use policy::{Customers, Directory, GoogleAuth, SecretRef, Settings};
 use runtime::secret::SecretError;
 use runtime::{Exit, Fault};
-use secrecy::SecretString;
 
 /// A directory that can be read, whatever its kind.
 #[derive(Clone, Debug)]
@@ -182,13 +183,14 @@ impl Reader {
         Ok(sites)
     }
 
-    /// What the directory is pinned by from the first sight on: a policy file that later means another one by the same
-    /// name is refused. `None`: the vendor is asked with each sweep, or has no id for it.
+    /// What the directory is pinned by from the first sight on: a policy file, or credentials, that later mean another one
+    /// by the same name are refused. `None`: nothing was read yet that tells, or the vendor has no id for it.
     pub fn pinned_id(&self) -> Option<String> {
         match self {
+            Self::Google(reader) => reader.customer_id(),
             Self::Org(reader) => Some(reader.identity()),
             Self::Scim(reader) => Some(reader.identity()),
-            Self::Google(_) | Self::Jira(_) | Self::Confluence(_) | Self::DataCenter(_) | Self::Customers(_) => None,
+            Self::Jira(_) | Self::Confluence(_) | Self::DataCenter(_) | Self::Customers(_) => None,
         }
     }
 
@@ -217,7 +219,7 @@ fn customer_list(customers: &Customers) -> CustomerList {
 /// Who we are at Google, with the secrets fetched.
 fn google_auth(
     auth: &GoogleAuth,
-    secret: &impl Fn(&SecretRef) -> Result<SecretString, Fault>,
+    secret: &impl Fn(&SecretRef) -> Result<Secret, Fault>,
 ) -> Result<google::Auth, Fault> {
     Ok(match auth {
         GoogleAuth::ServiceAccount { key, subject } => {
@@ -234,7 +236,7 @@ fn google_auth(
 /// How an instance of Data Center is reached, with its secret fetched.
 fn data_center(
     directory: &Directory,
-    secret: &impl Fn(&SecretRef) -> Result<SecretString, Fault>,
+    secret: &impl Fn(&SecretRef) -> Result<Secret, Fault>,
     budget: Arc<Budget>,
     options: &ReaderOptions,
 ) -> Result<DcConfig, Fault> {
@@ -314,10 +316,10 @@ fn not_yet(directory: &Directory) -> Fault {
     Fault::new("E0119", Exit::Error, message).help("take the directory out of the rules until it can")
 }
 
-fn fetch(reference: &SecretRef, base_folder: &Path) -> Result<SecretString, SecretError> {
+fn fetch(reference: &SecretRef, base_folder: &Path) -> Result<Secret, SecretError> {
     let reference = match reference {
         SecretRef::File(path) => runtime::secret::SecretRef::File(path.into()),
         SecretRef::Env(name) => runtime::secret::SecretRef::Env(name.clone()),
     };
-    reference.resolve(base_folder)
+    Secret::fetch(reference, base_folder)
 }

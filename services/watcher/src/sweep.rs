@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use model::{Reading, Span, Time};
+use model::{Disposition, Reading, Span, Time};
 use outbound::{Clock, Progress, ReadDirectory as _, ReadError, Stage};
 use runtime::health::LoopHandle;
 use store::StoreError;
 use store::directory::{Committed, Pass};
 use tracing::Instrument as _;
 
-use crate::post::Post;
+use crate::post::{Policies, Post};
+use crate::scope::Touched;
 
 /// After a sweep that did not see everything, the next one waits at least so long, and twice as long each time.
 const AGAIN_AFTER: Span = Span::from_secs(15);
@@ -28,6 +29,9 @@ pub(crate) struct Sweeper {
     partial: u32,
     /// When the last sweep ended that had both lists.
     listed_at: Option<Time>,
+    /// Whose members the last sweep walked.
+    walked: Option<Touched>,
+    policies: Policies,
 }
 
 /// How a sweep went.
@@ -40,7 +44,9 @@ enum Swept {
 
 impl Sweeper {
     pub(crate) fn new(post: Arc<Post>, clock: Clock, report: LoopHandle) -> Self {
-        Self { post, clock, report, failures: 0, partial: 0, listed_at: None }
+        let mut policies = post.policies.clone();
+        policies.mark_unchanged();
+        Self { post, clock, report, failures: 0, partial: 0, listed_at: None, walked: None, policies }
     }
 
     /// Sweeps until told to stop.
@@ -54,29 +60,68 @@ impl Sweeper {
                 rollcall.org = self.post.place.tenant().as_str(),
                 rollcall.site = self.post.place.id().as_str(),
             );
+            let stop = self.post.stop.clone();
             let swept = tokio::select! {
-                () = self.post.stop.cancelled() => return,
+                () = stop.cancelled() => return,
                 swept = self.sweep().instrument(span) => swept,
             };
-            let (result, wait) = self.judge(swept).await;
-            let due = outbound::now(&self.clock).plus(wait);
-            self.report.finished(result, Some(due.0));
-            woken_by = tokio::select! {
-                () = self.post.stop.cancelled() => return,
-                () = self.clock.sleep_until(due.0) => "schedule",
-                () = self.post.sweep.woken() => "request",
-            };
+            let again = swept.is_err();
+            let result = self.judge(swept).await;
+            let ended = outbound::now(&self.clock);
+            self.report.finished(result, None);
+            let Some(why) = self.rest(ended, again).await else { return };
+            woken_by = why;
         }
     }
 
-    async fn sweep(&self) -> Result<Swept, StoreError> {
-        let scope = self.post.touched().await?.scope();
+    /// Waits until there is a reason for the next sweep; `None`: to stop.
+    async fn rest(&mut self, ended: Time, again: bool) -> Option<&'static str> {
+        loop {
+            let due = self.due(ended, again);
+            self.report.due(due.0);
+            tokio::select! {
+                () = self.post.stop.cancelled() => return None,
+                () = self.clock.sleep_until(due.0) => return Some("schedule"),
+                () = self.post.sweep.woken() => return Some("request"),
+                // Another policy may sweep at other times, and walk other groups. Without a sender it stays as it is.
+                Ok(()) = self.policies.changed() => {
+                    let touched = self.post.touched().await.ok();
+                    if touched.is_none() || touched != self.walked {
+                        return Some("policy");
+                    }
+                }
+            }
+        }
+    }
+
+    /// When the next sweep is due after one that ended then; `again`: the database got in its way.
+    fn due(&self, ended: Time, again: bool) -> Time {
+        let every = self.post.directory().sweep_every;
+        let wait = match self.partial {
+            _ if again => AGAIN_AFTER,
+            0 => every,
+            partial => Span(backoff(partial).0.min(every.0)),
+        };
+        ended.plus(wait)
+    }
+
+    async fn sweep(&mut self) -> Result<Swept, StoreError> {
+        let touched = self.post.touched().await?;
+        let scope = touched.clone().scope();
+        self.walked = Some(touched);
         let reader = &self.post.place.reader;
         let reading = match reader.sweep(&scope, &Told { post: &self.post }).await {
             Ok(reading) => reading,
             Err(error) => return Ok(Swept::Nothing(error)),
         };
-        let committed = self.post.commit(Pass::Sweep, &reading).await?;
+        let committed = match self.post.commit(Pass::Sweep, &reading).await {
+            // Nothing of it is written, and what is known is no longer looked after: that is being blind.
+            Err(error @ StoreError::OtherDirectory { .. }) => {
+                let (disposition, message) = (Disposition::Halt, error.to_string());
+                return Ok(Swept::Nothing(ReadError { disposition, message, code: "E0140".to_owned() }));
+            }
+            committed => committed?,
+        };
         if self.listed_at.is_none() {
             self.know_ourselves().await?;
         }
@@ -96,7 +141,7 @@ impl Sweeper {
                 return Ok(());
             }
         };
-        if let Some(owner) = &self.post.place.directory.owner {
+        if let Some(owner) = &self.post.directory().owner {
             own.extend(self.post.store.people_at(&self.post.key, owner).await?);
         }
         own.sort_unstable();
@@ -105,7 +150,7 @@ impl Sweeper {
     }
 
     /// What a sweep means for the next one, and for whoever decides.
-    async fn judge(&mut self, swept: Result<Swept, StoreError>) -> (Result<String, String>, Span) {
+    async fn judge(&mut self, swept: Result<Swept, StoreError>) -> Result<String, String> {
         let now = outbound::now(&self.clock);
         let (result, listed, whole, about_us) = match &swept {
             Ok(Swept::Seen(seen)) => {
@@ -127,7 +172,7 @@ impl Sweeper {
         };
         if swept.is_err() {
             // Not the directory's fault: it is as readable as it was.
-            return (result, AGAIN_AFTER);
+            return result;
         }
         if listed {
             self.failures = 0;
@@ -150,9 +195,7 @@ impl Sweeper {
         }
         self.post.measure(self.listed_at, now);
         self.partial = if whole { 0 } else { self.partial.saturating_add(1) };
-        let every = self.post.place.directory.sweep_every;
-        let wait = if whole { every } else { Span(backoff(self.partial).0.min(every.0)) };
-        (result, wait)
+        result
     }
 }
 

@@ -10,7 +10,7 @@ use store::{Schema, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::Asker;
-use crate::post::Post;
+use crate::post::{Policies, Post};
 use crate::setup::Place;
 use crate::sweep::Sweeper;
 use crate::tenure::Tenure;
@@ -31,8 +31,9 @@ pub(crate) struct Shared {
     pub(crate) shutdown: Shutdown,
 }
 
-/// Watches a directory for as long as the process lives. `asked` wakes it when somebody wants something read.
-pub(crate) async fn serve(shared: Arc<Shared>, place: Place, asked: Wake) {
+/// Watches a directory for as long as the process lives, under the policy in force. `asked` wakes it when somebody wants
+/// something read.
+pub(crate) async fn serve(shared: Arc<Shared>, place: Place, policies: Policies, asked: Wake) {
     let name = format!("watcher/{}/{}", place.tenant(), place.id());
     let holder = ids::uuid().to_string();
     while !shared.shutdown.has_begun() {
@@ -40,7 +41,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, place: Place, asked: Wake) {
         match Tenure::acquire(&shared.store, &name, &holder).await {
             Ok(Some(tenure)) => {
                 tracing::info!(lease = name, epoch = tenure.lease().epoch, "this watcher has the directory");
-                if let Err(error) = hold(&shared, &place, &tenure, &asked).await {
+                if let Err(error) = hold(&shared, (&place, &policies), &tenure, &asked).await {
                     tracing::error!(%error, lease = name, "cannot watch this directory, beginning anew");
                     rest = AFTER_FAILURE;
                 }
@@ -57,7 +58,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, place: Place, asked: Wake) {
 }
 
 /// Watches while the lease is ours.
-async fn hold(shared: &Shared, place: &Place, tenure: &Tenure, asked: &Wake) -> Result<(), StoreError> {
+async fn hold(
+    shared: &Shared,
+    (place, policies): (&Place, &Policies),
+    tenure: &Tenure,
+    asked: &Wake,
+) -> Result<(), StoreError> {
     let keeping = shared.shutdown.spawn({
         let tenure = tenure.clone();
         async move { tenure.keep().await }
@@ -84,7 +90,8 @@ async fn hold(shared: &Shared, place: &Place, tenure: &Tenure, asked: &Wake) -> 
             }
         }
     });
-    let post = Arc::new(Post::new(shared.store.clone(), place.clone(), key, tenure.clone(), outlet, stop.clone()));
+    let of = (place.clone(), policies.clone());
+    let post = Arc::new(Post::new(shared.store.clone(), of, key, tenure.clone(), outlet, stop.clone()));
     let site = format!("{}/{}", place.tenant(), place.id());
     let sweep_report = shared.health.register_loop(&format!("sweep {site}"));
     let ask_report = shared.health.register_loop(&format!("ask {site}"));

@@ -1,10 +1,17 @@
 //! Dead letters and the audit trail of what was done: plain functions over what a run gave.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use effect::Finished;
 use model::{Command, CommandBody, EdgeOutcome, Fault, Outcome, Rejection, StepResult, Time};
-use store::{audit::AuditEntry, effect::NewLetter};
+use store::{
+    audit::AuditEntry,
+    effect::{AttemptEnd, NewLetter, UnendedAttempt},
+};
+use uuid::Uuid;
+
+/// What stands after a change whose answer was lost and which nobody could read since.
+const UNCLEAR: &str = "unclear";
 
 /// The letters of a command: one for each fault, with the edges that attach to it.
 pub(crate) fn letters(command: &Command, finished: &Finished, traceparent: Option<&str>) -> Vec<NewLetter> {
@@ -51,58 +58,89 @@ fn fault_of_whole(command: &Command) -> Fault {
     }
 }
 
-/// What goes into the audit chain: everything that changed the target, and nothing else. `interrupted` is what attempts
-/// without an end were to do: what already is so and is among them was ours.
-pub(crate) fn entries(
-    command: &Command,
-    outcome: &Outcome,
-    plan: u64,
-    interrupted: &BTreeSet<String>,
-) -> Vec<AuditEntry> {
-    let cause = format!("plan/{plan} command/{}", command.id);
-    let entry = |at: Time, verb: String, key: String, before: &str, after: &str| AuditEntry {
+/// The attempts of a command that changed the target, and those that may have, by what they were to change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Deeds {
+    lines: BTreeMap<String, Vec<Deed>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Deed {
+    attempt: Uuid,
+    /// Its answer never came, or did not say what had happened.
+    unclear: bool,
+}
+
+impl Deeds {
+    /// What the attempts of a run did, by their ends; `before` never ended: they are an earlier run's.
+    pub(crate) fn of(begun: &[UnendedAttempt], ends: &[AttemptEnd], before: &[UnendedAttempt]) -> Self {
+        let ended = |id: Uuid| ends.iter().find(|end| end.id == id).map(|end| end.disposition.as_str());
+        let of_this_run = begun.iter().filter_map(|attempt| match ended(attempt.id) {
+            Some("done") => Some((attempt, false)),
+            Some("unknown") | None => Some((attempt, true)),
+            Some(_) => None,
+        });
+        let mut deeds = Self::default();
+        for (attempt, unclear) in before.iter().map(|attempt| (attempt, true)).chain(of_this_run) {
+            for line in &attempt.edges {
+                deeds.lines.entry(line.clone()).or_default().push(Deed { attempt: attempt.id, unclear });
+            }
+        }
+        deeds
+    }
+
+    /// The attempts that a result is due to, the oldest first, and whether it is certain that there was an effect;
+    /// `None`: nothing of ours changed anything. What already was so is ours if an attempt whose answer we do not know
+    /// may have done it; where nobody read what such an attempt did, that is said too.
+    fn behind<'a>(&'a self, line: Option<&str>, result: StepResult) -> Option<(Vec<&'a Uuid>, bool)> {
+        let deeds = self.lines.iter().filter(|(key, _)| line.is_none_or(|line| line == key.as_str()));
+        let deeds = deeds.flat_map(|(_, deeds)| deeds);
+        if result == StepResult::Done {
+            return Some((deeds.map(|deed| &deed.attempt).collect(), true));
+        }
+        let unclear: Vec<_> = deeds.filter(|deed| deed.unclear).map(|deed| &deed.attempt).collect();
+        (!unclear.is_empty()).then_some((unclear, result == StepResult::AlreadySo))
+    }
+}
+
+/// What goes into the audit chain: everything that changed the target, or may have (after it: `unclear`), and nothing
+/// else. Each entry names the attempts that its effect is due to, and with them the requests at the vendor.
+pub(crate) fn entries(command: &Command, outcome: &Outcome, plan: u64, deeds: &Deeds) -> Vec<AuditEntry> {
+    let entry = |at: Time, verb: String, key: String, (before, after): (&str, &str), attempts: &[&Uuid]| AuditEntry {
         at,
         actor: "writer".to_owned(),
         verb,
         key,
         before: before.as_bytes().to_vec(),
         after: after.as_bytes().to_vec(),
-        cause: cause.clone(),
+        cause: attempts
+            .iter()
+            .fold(format!("plan/{plan} command/{}", command.id), |cause, attempt| format!("{cause} attempt/{attempt}")),
     };
     let target = &outcome.target;
-    let mut entries: Vec<AuditEntry> = outcome
-        .edges
-        .iter()
-        .filter(|edge| ours(edge.result, interrupted.contains(&line(edge))))
-        .map(|edge| {
-            let (before, after) = if edge.op == model::EdgeOp::Add { ("", "member") } else { ("member", "") };
-            let key = format!("{target}/{}/{}", edge.group, edge.account);
-            entry(edge.confirmed_at.unwrap_or(outcome.at), format!("member.{}", edge.op.as_str()), key, before, after)
-        })
-        .collect();
-    if ours(outcome.result, !interrupted.is_empty()) {
-        let id = outcome.group.as_ref().map_or("", |group| group.as_str());
-        match &command.body {
-            CommandBody::CreateGroup { name, .. } => {
-                entries.push(entry(outcome.at, "group.create".to_owned(), format!("{target}/{name}"), "", id));
-            }
-            CommandBody::DeleteGroup { group, .. } => {
-                entries.push(entry(outcome.at, "group.delete".to_owned(), format!("{target}/{group}"), "", ""));
-            }
-            CommandBody::Account { account, person, change, .. } => {
-                let account = outcome.account.as_ref().or(account.as_ref()).map_or("", |account| account.as_str());
-                let verb = format!("account.{}", change.as_str());
-                entries.push(entry(outcome.at, verb, format!("{target}/{person}"), "", account));
-            }
-            CommandBody::Edges { .. } => {}
+    let of_edge = |edge: &EdgeOutcome| {
+        let (attempts, certain) = deeds.behind(Some(&line(edge)), edge.result)?;
+        let (before, after) = if edge.op == model::EdgeOp::Add { ("", "member") } else { ("member", "") };
+        let change = (before, if certain { after } else { UNCLEAR });
+        let key = format!("{target}/{}/{}", edge.group, edge.account);
+        let at = edge.confirmed_at.unwrap_or(outcome.at);
+        Some(entry(at, format!("member.{}", edge.op.as_str()), key, change, &attempts))
+    };
+    let mut entries: Vec<AuditEntry> = outcome.edges.iter().filter_map(of_edge).collect();
+    let Some((attempts, certain)) = deeds.behind(None, outcome.result) else { return entries };
+    let id = outcome.group.as_ref().map_or("", |group| group.as_str());
+    let (verb, key, after) = match &command.body {
+        CommandBody::CreateGroup { name, .. } => ("group.create".to_owned(), format!("{target}/{name}"), id),
+        CommandBody::DeleteGroup { group, .. } => ("group.delete".to_owned(), format!("{target}/{group}"), ""),
+        CommandBody::Account { account, person, change, .. } => {
+            let account = outcome.account.as_ref().or(account.as_ref()).map_or("", |account| account.as_str());
+            (format!("account.{}", change.as_str()), format!("{target}/{person}"), account)
         }
-    }
+        CommandBody::Edges { .. } => return entries,
+    };
+    let after = if certain { after } else { UNCLEAR };
+    entries.push(entry(outcome.at, verb, key, ("", after), &attempts));
     entries
-}
-
-/// Whether a result is an effect of ours.
-const fn ours(result: StepResult, interrupted: bool) -> bool {
-    matches!(result, StepResult::Done) || (interrupted && matches!(result, StepResult::AlreadySo))
 }
 
 fn line(edge: &EdgeOutcome) -> String {
@@ -181,14 +219,44 @@ mod tests {
     #[test]
     fn i09_what_changed_is_in_the_audit_trail_and_what_did_not_is_not() {
         let (command, finished) = of(&[StepResult::Done, StepResult::AlreadySo, StepResult::NotTried]);
-        let written = entries(&command, &finished.outcome, 3, &BTreeSet::new());
+        let attempt = |n: u128, edges: &[&str]| UnendedAttempt {
+            id: Uuid::from_u128(n),
+            command: command.id,
+            edges: edges.iter().map(|edge| (*edge).to_owned()).collect(),
+            began_at: Time(1),
+        };
+        let end = |n: u128, disposition: &str| AttemptEnd {
+            id: Uuid::from_u128(n),
+            ended_at: Time(2),
+            disposition: disposition.to_owned(),
+            status: None,
+            answer: String::new(),
+        };
+        let begun = [attempt(1, &["add/g/a0"]), attempt(2, &["add/g/a1"]), attempt(3, &["add/g/a2"])];
+        let ends = [end(1, "done"), end(2, "already-so"), end(3, "retry")];
+        let written = entries(&command, &finished.outcome, 3, &Deeds::of(&begun, &ends, &[]));
         assert_eq!(written.len(), 1);
         assert_eq!((written[0].verb.as_str(), written[0].key.as_str()), ("member.add", "cloud/g/a0"));
-        assert!(written[0].cause.starts_with("plan/3 command/"));
-        // What a writer did just before it vanished is found to be so by the next one.
-        let interrupted = BTreeSet::from(["add/g/a1".to_owned(), "add/g/a2".to_owned()]);
-        let written = entries(&command, &finished.outcome, 3, &interrupted);
-        let keys: Vec<&str> = written.iter().map(|entry| entry.key.as_str()).collect();
-        assert_eq!(keys, ["cloud/g/a0", "cloud/g/a1"]);
+        assert_eq!(written[0].cause, format!("plan/3 command/{} attempt/{}", command.id, Uuid::from_u128(1)));
+        // Nobody knows what an attempt did whose command was outdated before it could be read.
+        let (command_2, outdated) = of(&[StepResult::Outdated]);
+        let written = entries(&command_2, &outdated.outcome, 3, &Deeds::of(&[], &[], &[attempt(7, &["add/g/a0"])]));
+        assert_eq!((written.len(), written[0].after.as_slice()), (1, UNCLEAR.as_bytes()));
+        // What a writer did just before it vanished is found to be so by the next one; what an answer that was lost did,
+        // by the next attempt.
+        let before = [attempt(7, &["add/g/a1"])];
+        for deeds in [
+            Deeds::of(&begun, &ends, &before),
+            Deeds::of(
+                &[begun[0].clone(), attempt(7, &["add/g/a1"]), begun[1].clone()],
+                &[end(1, "done"), end(7, "unknown"), end(2, "already-so")],
+                &[],
+            ),
+        ] {
+            let written = entries(&command, &finished.outcome, 3, &deeds);
+            let keys: Vec<&str> = written.iter().map(|entry| entry.key.as_str()).collect();
+            assert_eq!(keys, ["cloud/g/a0", "cloud/g/a1"]);
+            assert!(written[1].cause.ends_with(&format!(" attempt/{}", Uuid::from_u128(7))), "{}", written[1].cause);
+        }
     }
 }

@@ -13,6 +13,7 @@ use tokio::{sync::mpsc, task, task::JoinSet};
 use tracing::Instrument as _;
 
 use crate::{
+    bury::Deeds,
     ledger::{PostgresLedger, Run},
     settle::Done,
 };
@@ -166,9 +167,9 @@ impl Desk {
                 }
             };
             let halted = finished.halted;
-            let interrupted = before.iter().flat_map(|attempt| attempt.edges.iter().cloned()).collect();
+            let deeds = Deeds::of(&begun, &ends, &before);
             ends.extend(before.iter().map(|attempt| lost(attempt, finished.outcome.at)));
-            let done = Done { open, finished, ends, interrupted, traceparent: trace::current_traceparent() };
+            let done = Done { open, finished, ends, deeds, traceparent: trace::current_traceparent() };
             // The settler ends after the last run; without it nothing can be said of the command.
             match settle.send(done).await {
                 Ok(()) => Ran::Settled { halted },

@@ -7,7 +7,7 @@ use std::{
 
 use effect::{Admission, Answered, Call, Ledger, LedgerError, What};
 use model::{CommandId, Digest, DirectoryId, Disposition, Generation, Time};
-use runtime::{Clock, ids};
+use runtime::Clock;
 use store::{
     Store, StoreError,
     effect::{AttemptEnd, NewAttempt, UnendedAttempt},
@@ -102,7 +102,7 @@ impl Ledger for PostgresLedger {
     async fn admit(&self, call: &Call) -> Result<Admission, LedgerError> {
         let closed = || LedgerError("this writer no longer has the target".to_owned());
         let digest = self.notes().digests.get(&call.command).copied().ok_or_else(closed)?;
-        let (id, began_at) = (ids::uuid(), self.now());
+        let (id, began_at) = (call.id, self.now());
         let attempt = NewAttempt {
             id,
             command: call.command,

@@ -1,7 +1,7 @@
 //! Outcomes into the ledger, with their letters, their audit entries and the messages about them: one transaction for
 //! all that wait. Then, and only then, deliveries are acknowledged.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bus::{Outlet, outgoing};
 use contract::DeadLetterNotice;
@@ -15,7 +15,12 @@ use store::{
 };
 use tokio::sync::mpsc;
 
-use crate::{bury, setup::Place, take::Hands, tenure::Tenure};
+use crate::{
+    bury::{self, Deeds},
+    setup::Place,
+    take::Hands,
+    tenure::Tenure,
+};
 
 /// Most commands that are settled at once.
 const BATCH: usize = 512;
@@ -32,8 +37,8 @@ pub(crate) struct Done {
     pub(crate) finished: Finished,
     /// How its calls ended, those of an earlier writer included.
     pub(crate) ends: Vec<AttemptEnd>,
-    /// What attempts without an end were to do.
-    pub(crate) interrupted: BTreeSet<String>,
+    /// Which attempts changed what, or may have.
+    pub(crate) deeds: Deeds,
     /// The trace of the run.
     pub(crate) traceparent: Option<String>,
 }
@@ -98,7 +103,7 @@ impl Settler {
             .collect();
         let entries: Vec<_> = done
             .iter()
-            .flat_map(|one| bury::entries(&one.open.command, &one.finished.outcome, one.open.plan, &one.interrupted))
+            .flat_map(|one| bury::entries(&one.open.command, &one.finished.outcome, one.open.plan, &one.deeds))
             .collect();
         let (lease, tenant) = (self.tenure.lease(), &self.place.tenant);
         let announce = |recorded: &RecordedOutcomes| announce(done, &letters, recorded);

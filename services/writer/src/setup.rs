@@ -6,9 +6,9 @@ use effect::{
     ConfluenceWriter, CustomersWriter, DcProduct, DcWriter, JiraWriter, ListKind, OrgWriter, ScimWriter, Target,
 };
 use model::{DirectoryId, DirectoryKind, Side, TenantId};
-use outbound::{Budget, Client, ClientConfig, Credential, Limit, PacerConfig};
+use outbound::{Budget, Client, ClientConfig, Credential, Limit, PacerConfig, Secret};
 use policy::{Customers, Directory, Policy, SecretRef, Settings};
-use runtime::{Clock, Exit, Fault, secret};
+use runtime::{Clock, Exit, Fault};
 
 use crate::Options;
 
@@ -75,7 +75,8 @@ pub fn open(directory: &Directory, base: &Path, clock: &Clock, options: &Options
     let id = &directory.id;
     let key = |name: &str| format!("directory.{id}.{name}");
     let secret = |name: &str, reference: &SecretRef| {
-        secret::read(&reference.to_string(), base).map_err(|error| Fault::secret(&key(name), &error))
+        let fetched = reference.to_string().parse().and_then(|reference| Secret::fetch(reference, base));
+        fetched.map_err(|error| Fault::secret(&key(name), &error))
     };
     let endpoint = |own: &str| directory.endpoint.clone().unwrap_or_else(|| own.to_owned());
     let client = |base_url: String, credential| client(directory, &base_url, credential, clock, options);

@@ -97,7 +97,7 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
         done,
     };
     let settling = Helper::begin(shared, settler.run());
-    let runner = Runner::new(place.target.clone(), Arc::clone(&ledger), Patience::default(), ids::jitter);
+    let runner = Runner::new(place.target.clone(), Arc::clone(&ledger), Patience::default(), ids::jitter, ids::uuid);
     let desk = Desk::new(runner, ledger, settle, unended);
     let stop = CancellationToken::new();
     let intakes = Lane::ALL.map(|lane| intake(shared, place, lane, &hands, &stop));
@@ -279,7 +279,7 @@ impl Round<'_> {
             event.name = "rollcall.target.halted",
             rollcall.org = self.place.tenant.as_str(),
             rollcall.site = self.place.directory.as_str(),
-            "the target refuses our credentials: everything waits; renew them and start the writer again"
+            "the target refuses our credentials: everything waits; renew them, they are read anew with the next try"
         );
     }
 
@@ -306,7 +306,7 @@ impl Round<'_> {
         metrics::process().oldest_pending_age(self.place.tenant.as_str(), "write", age);
     }
 
-    /// Says what waits at the bus.
+    /// Says what waits at the bus, and what is left of the API budget.
     async fn report_backlog(&self) {
         for lane in Lane::ALL {
             let intake = take::intake(self.place, lane);
@@ -317,6 +317,11 @@ impl Round<'_> {
                 }
                 Err(error) => tracing::debug!(%error, "cannot tell what waits at the bus"),
             }
+        }
+        let (tenant, target) = (&self.place.tenant, &self.place.directory);
+        let remaining = self.place.target.client().budget().remaining();
+        if let Err(error) = self.shared.store.say_budget(tenant, target, remaining, self.now()).await {
+            tracing::debug!(%error, "cannot say what is left of the API budget");
         }
     }
 

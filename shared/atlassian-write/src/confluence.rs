@@ -1,8 +1,8 @@
 //! Changing a Confluence Cloud site that owns its groups: API v1 (reference/atlassian-cloud.md §5). One write per edge;
 //! what is so already is said to be done.
 
-use model::{AccountId, EdgeOp, GroupId, Lane, Time};
-use outbound::{Client, Method, Request};
+use model::{AccountId, EdgeOp, GroupId, Lane};
+use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
 use crate::{
@@ -35,25 +35,18 @@ impl ConfluenceWriter {
     }
 
     /// Adds or removes one membership, idempotently in its disposition.
-    pub async fn change_member(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        group: &GroupId,
-        account: &AccountId,
-        op: EdgeOp,
-    ) -> Answered {
+    pub async fn change_member(&self, turn: &Turn, group: &GroupId, account: &AccountId, op: EdgeOp) -> Answered {
         let request = match op {
             EdgeOp::Add => Request::post(MEMBER, &[]).json(json!({ "accountId": account })),
             EdgeOp::Remove => Request::new(Method::DELETE, MEMBER, &[]).query("accountId", account.as_str()),
         };
-        let request = request.query("groupId", group.as_str()).lane(lane).turn_by(turn_by);
+        let request = request.query("groupId", group.as_str()).turn(turn);
         self.send(&request, classify::confluence_member).await.0
     }
 
     /// Creates a group; the answer has its id. Confluence's groups have no description.
-    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str) -> Answered {
-        let request = Request::post(GROUP, &[]).json(json!({ "name": name })).lane(lane).turn_by(turn_by);
+    pub async fn create_group(&self, turn: &Turn, name: &str) -> Answered {
+        let request = Request::post(GROUP, &[]).json(json!({ "name": name })).turn(turn);
         let (mut answered, made) = self.send(&request, classify::jira_create_group).await;
         answered.group = GroupId::new(text(&made, "/id")).ok();
         answered
@@ -86,9 +79,9 @@ impl ConfluenceWriter {
     }
 
     /// Deletes a group.
-    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+    pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         let request = Request::new(Method::DELETE, BY_ID, &[]).query("id", group.as_str());
-        self.send(&request.lane(lane).turn_by(turn_by), classify::jira_delete_group).await.0
+        self.send(&request.turn(turn), classify::jira_delete_group).await.0
     }
 
     /// Whether the account is a member of the group, now.

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection, Time};
-use outbound::{Client, Method, Request};
+use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection};
+use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
 use crate::{
@@ -62,13 +62,7 @@ impl CustomersWriter {
 
     /// Adds people to the list, or takes them from it: one direction a call. When somebody is refused, the others may
     /// have been added all the same, which a repetition does not mind.
-    pub async fn change_members(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        group: &GroupId,
-        edges: &[(AccountId, EdgeOp)],
-    ) -> Answered {
+    pub async fn change_members(&self, turn: &Turn, group: &GroupId, edges: &[(AccountId, EdgeOp)]) -> Answered {
         let Some((_, op)) = edges.first() else { return not_here("no customer is named") };
         if edges.iter().any(|(_, other)| other != op) {
             return not_here("this API adds or removes customers, not both in one call");
@@ -76,8 +70,8 @@ impl CustomersWriter {
         let accounts: Vec<&AccountId> = edges.iter().map(|(account, _)| account).collect();
         let method = if *op == EdgeOp::Add { Method::POST } else { Method::DELETE };
         let request = Request::new(method, self.template(), &[group.as_str()]).json(json!({ "accountIds": accounts }));
-        let answered = self.send(request.lane(lane).turn_by(turn_by), classify::customers).await;
-        self.whose(lane, group, answered).await
+        let answered = self.send(request.turn(turn), classify::customers).await;
+        self.whose(turn.lane(), group, answered).await
     }
 
     /// A refusal for lack of rights, told by the state and not by its words: an organization of customers that an
@@ -95,11 +89,11 @@ impl CustomersWriter {
 
     /// Makes an organization of customers. The API answers a name that is taken with the organization that has it, so
     /// the name is looked for first: what was there before is somebody's.
-    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str) -> Answered {
+    pub async fn create_group(&self, turn: &Turn, name: &str) -> Answered {
         if self.kind == ListKind::Desk {
             return not_here("a service desk is made by people");
         }
-        match self.find_group(lane, name).await {
+        match self.find_group(turn.lane(), name).await {
             Err(failed) => return failed,
             Ok(Some(_)) => {
                 return not_here("an organization of customers has the name").with(Disposition::Look);
@@ -107,7 +101,7 @@ impl CustomersWriter {
             Ok(None) => {}
         }
         let request = Request::post(ORGANIZATIONS, &[]).json(json!({ "name": name }));
-        let request = request.lane(lane).turn_by(turn_by);
+        let request = request.turn(turn);
         match self.client.send(&request).await {
             Ok(answer) => {
                 let mut answered = Answered::of(&self.client, &answer, classify::customers_create);
@@ -133,18 +127,18 @@ impl CustomersWriter {
     }
 
     /// Deletes an organization of customers.
-    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+    pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         if self.kind == ListKind::Desk {
             return not_here("a service desk is never deleted");
         }
         let request = Request::new(Method::DELETE, ORGANIZATION, &[group.as_str()]);
-        let answered = self.send(request.lane(lane).turn_by(turn_by), classify::customers_delete).await;
-        self.whose(lane, group, answered).await
+        let answered = self.send(request.turn(turn), classify::customers_delete).await;
+        self.whose(turn.lane(), group, answered).await
     }
 
     /// Makes a portal-only account. Nothing else is done to accounts here: leaving the list takes the portal away, and
     /// the account is the site's.
-    pub async fn change_account(&self, lane: Lane, turn_by: Time, change: &AccountChange) -> Answered {
+    pub async fn change_account(&self, turn: &Turn, change: &AccountChange) -> Answered {
         let AccountChange::Create { attributes } = change else {
             return not_here("customers are only made here");
         };
@@ -153,8 +147,7 @@ impl CustomersWriter {
         let request = Request::post("/rest/servicedeskapi/customer", &[])
             .query("strictConflictStatusCode", "true")
             .json(json!({ "email": email, "displayName": name }))
-            .lane(lane)
-            .turn_by(turn_by);
+            .turn(turn);
         match self.client.send(&request).await {
             Ok(answer) => {
                 let mut answered = Answered::of(&self.client, &answer, classify::customers_account);

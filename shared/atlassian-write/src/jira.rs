@@ -1,8 +1,8 @@
 //! Changing a Jira Cloud site that owns its groups: REST v3 (reference/atlassian-cloud.md §4). One write per edge and
 //! no read per write.
 
-use model::{AccountId, EdgeOp, GroupId, Lane, Time};
-use outbound::{Client, Method, Request};
+use model::{AccountId, EdgeOp, GroupId, Lane};
+use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,20 +28,13 @@ impl JiraWriter {
     }
 
     /// Adds or removes one membership, idempotently in its disposition.
-    pub async fn change_member(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        group: &GroupId,
-        account: &AccountId,
-        op: EdgeOp,
-    ) -> Answered {
+    pub async fn change_member(&self, turn: &Turn, group: &GroupId, account: &AccountId, op: EdgeOp) -> Answered {
         let template = "/rest/api/3/group/user";
         let request = match op {
             EdgeOp::Add => Request::post(template, &[]).json(json!({ "accountId": account })),
             EdgeOp::Remove => Request::new(Method::DELETE, template, &[]).query("accountId", account.as_str()),
         };
-        let request = request.query("groupId", group.as_str()).lane(lane).turn_by(turn_by);
+        let request = request.query("groupId", group.as_str()).turn(turn);
         match self.client.send(&request).await {
             Ok(answer) => Answered::of(&self.client, &answer, |status, code, words| {
                 classify::jira_member(op, status, code, words)
@@ -51,8 +44,8 @@ impl JiraWriter {
     }
 
     /// Creates a group; the answer has its id. Jira's groups have no description.
-    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str) -> Answered {
-        let request = Request::post("/rest/api/3/group", &[]).json(json!({ "name": name })).lane(lane).turn_by(turn_by);
+    pub async fn create_group(&self, turn: &Turn, name: &str) -> Answered {
+        let request = Request::post("/rest/api/3/group", &[]).json(json!({ "name": name })).turn(turn);
         match self.client.send(&request).await {
             Ok(answer) => {
                 let mut answered = Answered::of(&self.client, &answer, classify::jira_create_group);
@@ -77,9 +70,9 @@ impl JiraWriter {
     }
 
     /// Deletes a group.
-    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+    pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         let request = Request::new(Method::DELETE, "/rest/api/3/group", &[]).query("groupId", group.as_str());
-        match self.client.send(&request.lane(lane).turn_by(turn_by)).await {
+        match self.client.send(&request.turn(turn)).await {
             Ok(answer) => Answered::of(&self.client, &answer, classify::jira_delete_group),
             Err(error) => Answered::failed(&error),
         }

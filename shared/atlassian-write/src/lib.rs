@@ -28,5 +28,6 @@ pub use customers::{CustomersWriter, ListKind};
 pub use dc::DcWriter;
 pub use jira::JiraWriter;
 pub use org::OrgWriter;
+pub use outbound::Turn;
 pub use scim::ScimWriter;
 pub use target::Target;

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{AccountChange, AccountId, Disposition, Lane, Rejection, Time};
-use outbound::{Method, Request};
+use model::{AccountChange, AccountId, Disposition, Lane, Rejection};
+use outbound::{Method, Request, Turn};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -64,17 +64,11 @@ impl Standing {
 
 impl OrgWriter {
     /// Invites somebody, keeps somebody out, or lets somebody in again.
-    pub async fn change_account(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        account: Option<&AccountId>,
-        change: &AccountChange,
-    ) -> Answered {
+    pub async fn change_account(&self, turn: &Turn, account: Option<&AccountId>, change: &AccountChange) -> Answered {
         let (wanted_in, account) = match (change, account) {
             (AccountChange::Create { attributes }, _) => {
                 let Some(email) = attributes.get(EMAIL) else { return not_here("an invitation has an address") };
-                return self.invite(lane, turn_by, email).await;
+                return self.invite(turn, email).await;
             }
             (AccountChange::Deactivate, Some(account)) => (false, account),
             (AccountChange::Restore, Some(account)) => (true, account),
@@ -82,11 +76,11 @@ impl OrgWriter {
                 return not_here("the account is not known yet").with(Disposition::Reject(Rejection::UnknownUser));
             }
             (AccountChange::Update { attributes }, Some(account)) => {
-                return self.update(lane, turn_by, account, attributes).await;
+                return self.update(turn, account, attributes).await;
             }
             _ => return not_here("an organization has no leads to hand over"),
         };
-        let standing = match self.standing(lane, account).await {
+        let standing = match self.standing(turn.lane(), account).await {
             Ok(Some(standing)) => standing,
             // Who is not there is not in.
             Ok(None) if !wanted_in => return not_here("").with(Disposition::AlreadySo),
@@ -107,7 +101,7 @@ impl OrgWriter {
         };
         let judge =
             if matches!(call, Call::Disable | Call::Enable) { classify::lifecycle } else { classify::org_access };
-        let answered = match self.client().send(&request.lane(lane).turn_by(turn_by)).await {
+        let answered = match self.client().send(&request.turn(turn)).await {
             Ok(answer) => Answered::of(self.client(), &answer, judge),
             Err(error) => return Answered::failed(&error),
         };
@@ -117,13 +111,7 @@ impl OrgWriter {
     }
 
     /// Sets the profile of an account of a claimed domain, and its address if that moves: one call for each.
-    async fn update(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        account: &AccountId,
-        attributes: &BTreeMap<String, String>,
-    ) -> Answered {
+    async fn update(&self, turn: &Turn, account: &AccountId, attributes: &BTreeMap<String, String>) -> Answered {
         let mut requests = Vec::new();
         let profile = profile(attributes);
         if !profile.is_empty() {
@@ -135,7 +123,7 @@ impl OrgWriter {
         }
         let mut answered = not_here("nothing of this is kept here").with(Disposition::AlreadySo);
         for request in requests {
-            answered = match self.client().send(&request.lane(lane).turn_by(turn_by)).await {
+            answered = match self.client().send(&request.turn(turn)).await {
                 Ok(answer) => Answered::of(self.client(), &answer, classify::lifecycle),
                 Err(error) => return Answered::failed(&error),
             };
@@ -146,10 +134,10 @@ impl OrgWriter {
         answered
     }
 
-    async fn invite(&self, lane: Lane, turn_by: Time, email: &str) -> Answered {
+    async fn invite(&self, turn: &Turn, email: &str) -> Answered {
         let (org, _) = self.place();
         let body = json!({ "emails": [email], "sendNotification": false });
-        let request = Request::post(INVITE, &[org]).json(body).lane(lane).turn_by(turn_by);
+        let request = Request::post(INVITE, &[org]).json(body).turn(turn);
         let mut answered = match self.client().send(&request).await {
             Ok(answer) => {
                 let mut answered = Answered::of(self.client(), &answer, classify::org_invite);
@@ -161,7 +149,7 @@ impl OrgWriter {
         };
         if answered.disposition == Disposition::Done && answered.account.is_none() {
             // The answer need not name the account: it is found by its address, now or at the next attempt.
-            match self.invited(lane, email).await {
+            match self.invited(turn.lane(), email).await {
                 Ok(Some(account)) => answered.account = Some(account),
                 Ok(None) | Err(_) => return answered.with(Disposition::Unknown),
             }

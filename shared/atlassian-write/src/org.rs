@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{AccountId, Disposition, EdgeOp, GroupId, Lane, Time};
-use outbound::{Client, Method, Request};
+use model::{AccountId, Disposition, EdgeOp, GroupId, Lane};
+use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
 use crate::{
@@ -41,14 +41,7 @@ impl OrgWriter {
     }
 
     /// Adds or removes one membership, idempotently in its disposition.
-    pub async fn change_member(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        group: &GroupId,
-        account: &AccountId,
-        op: EdgeOp,
-    ) -> Answered {
+    pub async fn change_member(&self, turn: &Turn, group: &GroupId, account: &AccountId, op: EdgeOp) -> Answered {
         let ids = [self.org.as_str(), self.directory.as_str(), group.as_str(), account.as_str()];
         let request = match op {
             EdgeOp::Add => Request::post(
@@ -62,7 +55,7 @@ impl OrgWriter {
                 &ids,
             ),
         };
-        match self.client.send(&request.lane(lane).turn_by(turn_by)).await {
+        match self.client.send(&request.turn(turn)).await {
             Ok(answer) => {
                 Answered::of(&self.client, &answer, |status, code, words| classify::org_member(op, status, code, words))
             }
@@ -72,12 +65,11 @@ impl OrgWriter {
 
     /// Creates a group. The API answers without an id (§0, 3), so the name is searched for until it is visible, together
     /// with the names of other groups that are being made.
-    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str, description: &str) -> Answered {
+    pub async fn create_group(&self, turn: &Turn, name: &str, description: &str) -> Answered {
         let request =
             Request::post("/admin/v2/orgs/{orgId}/directories/{directoryId}/groups", &[&self.org, &self.directory])
                 .json(json!({ "name": name, "description": description }))
-                .lane(lane)
-                .turn_by(turn_by);
+                .turn(turn);
         let making = self.newborn.begin();
         let mut answered = match self.client.send(&request).await {
             Ok(answer) => Answered::of(&self.client, &answer, classify::org_create_group),
@@ -86,6 +78,7 @@ impl OrgWriter {
         if answered.disposition != Disposition::Done {
             return answered;
         }
+        let lane = turn.lane();
         let search = |names: Vec<String>| async move { self.find_groups(lane, &names).await };
         // It was created; without its id that is still to be learned by another look.
         answered.group = self.newborn.id_of(&self.client, name, making, search).await.unwrap_or_default();
@@ -125,10 +118,10 @@ impl OrgWriter {
     }
 
     /// Deletes a group.
-    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+    pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         let ids = [self.org.as_str(), self.directory.as_str(), group.as_str()];
         let template = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}";
-        let request = Request::new(Method::DELETE, template, &ids).lane(lane).turn_by(turn_by);
+        let request = Request::new(Method::DELETE, template, &ids).turn(turn);
         match self.client.send(&request).await {
             Ok(answer) => Answered::of(&self.client, &answer, classify::org_delete_group),
             Err(error) => Answered::failed(&error),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{AccountChange, AccountId, EdgeOp, GroupId, Lane, Time};
-use outbound::{Body, Client, Method, Request};
+use model::{AccountChange, AccountId, EdgeOp, GroupId, Lane};
+use outbound::{Body, Client, Method, Request, Turn};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -39,13 +39,7 @@ impl ScimWriter {
     }
 
     /// Adds and removes members of one group in one call: all of them or, when it is refused, none.
-    pub async fn patch_members(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        group: &GroupId,
-        edges: &[(AccountId, EdgeOp)],
-    ) -> Answered {
+    pub async fn patch_members(&self, turn: &Turn, group: &GroupId, edges: &[(AccountId, EdgeOp)]) -> Answered {
         let of = |op: EdgeOp| edges.iter().filter(move |(_, wanted)| *wanted == op).map(|(account, _)| account);
         let mut operations: Vec<Value> = of(EdgeOp::Remove)
             .map(|account| json!({ "op": "remove", "path": format!("members[value eq {}]", quoted(account.as_str())) }))
@@ -57,14 +51,14 @@ impl ScimWriter {
         let body = json!({ "schemas": [PATCH], "Operations": operations });
         let template = "/scim/directory/{directoryId}/Groups/{id}";
         let request = Request::new(Method::PATCH, template, &[&self.directory, group.as_str()]);
-        self.change(request.body(Body::Scim(body)).lane(lane).turn_by(turn_by), classify::scim_members).await.0
+        self.change(request.body(Body::Scim(body)).turn(turn), classify::scim_members).await.0
     }
 
     /// Creates a group, which from then on is read-only for everybody else.
-    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str) -> Answered {
+    pub async fn create_group(&self, turn: &Turn, name: &str) -> Answered {
         let body = json!({ "schemas": [GROUP], "displayName": name });
         let request = Request::post("/scim/directory/{directoryId}/Groups", &[&self.directory]);
-        let request = request.body(Body::Scim(body)).lane(lane).turn_by(turn_by);
+        let request = request.body(Body::Scim(body)).turn(turn);
         let (mut answered, made) = self.change(request, classify::scim_create).await;
         answered.group = GroupId::new(text(&made, "/id")).ok();
         answered
@@ -80,17 +74,16 @@ impl ScimWriter {
     }
 
     /// Deletes a group everywhere, with the access that was granted through it.
-    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+    pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         let template = "/scim/directory/{directoryId}/Groups/{id}";
         let request = Request::new(Method::DELETE, template, &[&self.directory, group.as_str()]);
-        self.change(request.lane(lane).turn_by(turn_by), classify::scim_delete_group).await.0
+        self.change(request.turn(turn), classify::scim_delete_group).await.0
     }
 
     /// Changes one account. `person` becomes the external id of an account that is created.
     pub async fn change_account(
         &self,
-        lane: Lane,
-        turn_by: Time,
+        turn: &Turn,
         account: Option<&AccountId>,
         person: &AccountId,
         change: &AccountChange,
@@ -117,7 +110,7 @@ impl ScimWriter {
         };
         let judge =
             if matches!(change, AccountChange::Create { .. }) { classify::scim_create } else { classify::scim_user };
-        let (mut answered, made) = self.change(request.lane(lane).turn_by(turn_by), judge).await;
+        let (mut answered, made) = self.change(request.turn(turn), judge).await;
         name_account(&mut answered, &made);
         answered
     }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Time};
-use outbound::{Client, Request, Sense};
+use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane};
+use outbound::{Client, Request, Sense, Turn};
 use serde_json::Value;
 
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
 
 /// A target that can be changed.
 ///
-/// Every method makes one call (and the reads that its answer needs) and repeats nothing. `turn_by` is when a call that
-/// still waits for its turn in the API budget is given up unsent.
+/// Every method makes one call (and the reads that its answer needs) and repeats nothing; its requests are named after the
+/// turn's attempt.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// An organization.
@@ -67,22 +67,14 @@ impl Target {
     }
 
     /// Changes memberships of one group: at most [`Target::edges_per_call`] of them. What is refused, is refused whole.
-    pub async fn change_members(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        group: &GroupId,
-        edges: &[(AccountId, EdgeOp)],
-    ) -> Answered {
+    pub async fn change_members(&self, turn: &Turn, group: &GroupId, edges: &[(AccountId, EdgeOp)]) -> Answered {
         match (self, edges) {
-            (Self::Scim(writer), _) => writer.patch_members(lane, turn_by, group, edges).await,
-            (Self::DataCenter(writer), _) => writer.change_members(lane, turn_by, group, edges).await,
-            (Self::Org(writer), [(account, op)]) => writer.change_member(lane, turn_by, group, account, *op).await,
-            (Self::Jira(writer), [(account, op)]) => writer.change_member(lane, turn_by, group, account, *op).await,
-            (Self::Confluence(writer), [(account, op)]) => {
-                writer.change_member(lane, turn_by, group, account, *op).await
-            }
-            (Self::Customers(writer), _) => writer.change_members(lane, turn_by, group, edges).await,
+            (Self::Scim(writer), _) => writer.patch_members(turn, group, edges).await,
+            (Self::DataCenter(writer), _) => writer.change_members(turn, group, edges).await,
+            (Self::Org(writer), [(account, op)]) => writer.change_member(turn, group, account, *op).await,
+            (Self::Jira(writer), [(account, op)]) => writer.change_member(turn, group, account, *op).await,
+            (Self::Confluence(writer), [(account, op)]) => writer.change_member(turn, group, account, *op).await,
+            (Self::Customers(writer), _) => writer.change_members(turn, group, edges).await,
             (Self::Org(_) | Self::Jira(_) | Self::Confluence(_), _) => {
                 not_here("this API changes one membership a call")
             }
@@ -90,43 +82,42 @@ impl Target {
     }
 
     /// Creates a group. When the answer leaves it open whether it exists, the disposition says `Look` or `Unknown`.
-    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str, description: &str) -> Answered {
+    pub async fn create_group(&self, turn: &Turn, name: &str, description: &str) -> Answered {
         match self {
-            Self::Org(writer) => writer.create_group(lane, turn_by, name, description).await,
-            Self::Scim(writer) => writer.create_group(lane, turn_by, name).await,
-            Self::Jira(writer) => writer.create_group(lane, turn_by, name).await,
-            Self::Confluence(writer) => writer.create_group(lane, turn_by, name).await,
-            Self::DataCenter(writer) => writer.create_group(lane, turn_by, name, description).await,
-            Self::Customers(writer) => writer.create_group(lane, turn_by, name).await,
+            Self::Org(writer) => writer.create_group(turn, name, description).await,
+            Self::Scim(writer) => writer.create_group(turn, name).await,
+            Self::Jira(writer) => writer.create_group(turn, name).await,
+            Self::Confluence(writer) => writer.create_group(turn, name).await,
+            Self::DataCenter(writer) => writer.create_group(turn, name, description).await,
+            Self::Customers(writer) => writer.create_group(turn, name).await,
         }
     }
 
     /// Deletes a group.
-    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+    pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         match self {
-            Self::Org(writer) => writer.delete_group(lane, turn_by, group).await,
-            Self::Scim(writer) => writer.delete_group(lane, turn_by, group).await,
-            Self::Jira(writer) => writer.delete_group(lane, turn_by, group).await,
-            Self::Confluence(writer) => writer.delete_group(lane, turn_by, group).await,
-            Self::DataCenter(writer) => writer.delete_group(lane, turn_by, group).await,
-            Self::Customers(writer) => writer.delete_group(lane, turn_by, group).await,
+            Self::Org(writer) => writer.delete_group(turn, group).await,
+            Self::Scim(writer) => writer.delete_group(turn, group).await,
+            Self::Jira(writer) => writer.delete_group(turn, group).await,
+            Self::Confluence(writer) => writer.delete_group(turn, group).await,
+            Self::DataCenter(writer) => writer.delete_group(turn, group).await,
+            Self::Customers(writer) => writer.delete_group(turn, group).await,
         }
     }
 
     /// Changes one account.
     pub async fn change_account(
         &self,
-        lane: Lane,
-        turn_by: Time,
+        turn: &Turn,
         account: Option<&AccountId>,
         person: &AccountId,
         change: &AccountChange,
     ) -> Answered {
         match self {
-            Self::Scim(writer) => writer.change_account(lane, turn_by, account, person, change).await,
-            Self::DataCenter(writer) => writer.change_account(lane, turn_by, account, change).await,
-            Self::Customers(writer) => writer.change_account(lane, turn_by, change).await,
-            Self::Org(writer) => writer.change_account(lane, turn_by, account, change).await,
+            Self::Scim(writer) => writer.change_account(turn, account, person, change).await,
+            Self::DataCenter(writer) => writer.change_account(turn, account, change).await,
+            Self::Customers(writer) => writer.change_account(turn, change).await,
+            Self::Org(writer) => writer.change_account(turn, account, change).await,
             Self::Jira(_) | Self::Confluence(_) => {
                 not_here("accounts are changed through the organization or user provisioning")
             }

@@ -10,7 +10,6 @@ use model::{
     UserState,
 };
 use outbound::{Allowance, Budget, Clock, Credential, Limit, PacerConfig, ReadDirectory, Scope, Silent};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use twin::engine::{Fault, FaultKind};
 use twin::{Running, Twin};
@@ -65,10 +64,10 @@ impl Stage {
 
     fn reader(&self, kind: DirectoryKind, instance: &str) -> DcReader {
         let credential = if kind == DirectoryKind::Crowd {
-            let secret = SecretString::from(format!("twin-{instance}-application"));
+            let secret = format!("twin-{instance}-application").into();
             Credential::Basic { user: "rollcall".to_owned(), secret }
         } else {
-            Credential::Bearer(SecretString::from(format!("twin-{instance}-token")))
+            Credential::Bearer(format!("twin-{instance}-token").into())
         };
         self.reader_with(kind, instance, credential)
     }
@@ -261,8 +260,8 @@ async fn credentials_that_are_refused_halt_and_say_nothing_is_gone() {
     let stage = Stage::new().await;
     for (kind, instance) in KINDS {
         let bad = match kind {
-            DirectoryKind::Crowd => Credential::Basic { user: "rollcall".to_owned(), secret: SecretString::from("no") },
-            _ => Credential::Bearer(SecretString::from("no")),
+            DirectoryKind::Crowd => Credential::Basic { user: "rollcall".to_owned(), secret: "no".into() },
+            _ => Credential::Bearer("no".into()),
         };
         let reader = stage.reader_with(kind, instance, bad);
         assert!(reader.sweep(&Scope::All, &Silent).await.unwrap_err().is_about_us(), "{instance}");

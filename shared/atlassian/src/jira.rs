@@ -10,9 +10,8 @@ use model::{
 };
 use outbound::{
     Allowance, Answer, Budget, Client, ClientConfig, Clock, Credential, Limit, Progress, ReadDirectory, ReadError,
-    Request, Scope, Stage,
+    Request, Scope, Secret, Stage,
 };
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -45,7 +44,7 @@ pub struct JiraConfig {
     /// Whose API token it is.
     pub email: String,
     /// The API token.
-    pub api_token: SecretString,
+    pub api_token: Secret,
     /// What the calls spend from; see [`documented_limit`].
     pub budget: Arc<Budget>,
     /// What times the readings bear.

@@ -9,9 +9,8 @@ use model::{
     User, UserState,
 };
 use outbound::{
-    Budget, Client, ClientConfig, Clock, Credential, Progress, ReadDirectory, ReadError, Request, Scope, Stage,
+    Budget, Client, ClientConfig, Clock, Credential, Progress, ReadDirectory, ReadError, Request, Scope, Secret, Stage,
 };
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -41,7 +40,7 @@ pub struct OrgConfig {
     /// Id of the directory in it.
     pub directory: String,
     /// The organization's API key.
-    pub api_key: SecretString,
+    pub api_key: Secret,
     /// Whose key it is: the API does not tell.
     pub owner: Option<Email>,
     /// What the calls spend from.

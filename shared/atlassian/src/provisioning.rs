@@ -9,10 +9,9 @@ use model::{
     UserState,
 };
 use outbound::{
-    Budget, Client, ClientConfig, Clock, Credential, Progress, ReadDirectory, ReadError, Request, Scope, Stage,
+    Budget, Client, ClientConfig, Clock, Credential, Progress, ReadDirectory, ReadError, Request, Scope, Secret, Stage,
 };
 use scim::ListResponse;
-use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::error::{is_good, read_error, shape};
@@ -38,7 +37,7 @@ pub struct ScimConfig {
     /// Id of the directory.
     pub directory_id: String,
     /// The directory's key.
-    pub token: SecretString,
+    pub token: Secret,
     /// What the calls spend from.
     pub budget: Arc<Budget>,
     /// What times the readings bear.

@@ -5,6 +5,7 @@ use std::future::Future;
 use atlassian_write::Answered;
 use model::{AccountId, CommandId, EdgeOp, Generation, GroupId};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Where attempts are committed before their calls, and looked up in whose generation they are.
 pub trait Ledger: Send + Sync {
@@ -20,6 +21,10 @@ pub trait Ledger: Send + Sync {
 /// One call about to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
+    /// What the ledger calls the attempt. Its requests bear it as `X-Request-Id`; a journal of an earlier version has
+    /// none.
+    #[serde(default)]
+    pub id: Uuid,
     /// Of which command.
     pub command: CommandId,
     /// The how-manieth attempt of the command, from 1.

@@ -11,11 +11,12 @@ use std::{
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
-use atlassian_write::{Answered, Target};
+use atlassian_write::{Answered, Target, Turn};
 use model::{
     AccountChange, AccountId, CommandBody, Disposition, EdgeChange, EdgeOp, Generation, GroupId, Rejection, Span,
     StepResult, Time,
 };
+use uuid::Uuid;
 
 use crate::{
     Admission, Call, Finished, Job, Ledger, LedgerError, Next, Patience, What,
@@ -37,6 +38,7 @@ pub struct Runner<L> {
     locks: Arc<Locks>,
     patience: Patience,
     jitter: fn(std::time::Duration) -> std::time::Duration,
+    ids: fn() -> Uuid,
 }
 
 impl<L> Clone for Runner<L> {
@@ -47,6 +49,7 @@ impl<L> Clone for Runner<L> {
             locks: Arc::clone(&self.locks),
             patience: self.patience,
             jitter: self.jitter,
+            ids: self.ids,
         }
     }
 }
@@ -60,11 +63,11 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    fn call(&self, job: &Job, edges: &[EdgeChange]) -> Call {
+    fn call(&self, id: Uuid, job: &Job, edges: &[EdgeChange]) -> Call {
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let edges = edges.iter().map(|edge| (edge.account.clone(), edge.op, edge.person_generation)).collect();
         let what = What::Edges { group: self.group.clone(), generation: self.generation, edges };
-        Call { command: job.command.id, attempt, what }
+        Call { id, command: job.command.id, attempt, what }
     }
 }
 
@@ -99,14 +102,15 @@ impl SettledEdge {
 const CALLS_AT_ONCE: usize = 8;
 
 impl<L: Ledger> Runner<L> {
-    /// A runner. `jitter` gives a random length between nothing and the one it is given.
+    /// A runner. `jitter` gives a random length between nothing and the one it is given, `ids` what attempts are called.
     pub fn new(
         target: Target,
         ledger: Arc<L>,
         patience: Patience,
         jitter: fn(std::time::Duration) -> std::time::Duration,
+        ids: fn() -> Uuid,
     ) -> Self {
-        Self { target, ledger, locks: Arc::default(), patience, jitter }
+        Self { target, ledger, locks: Arc::default(), patience, jitter, ids }
     }
 
     /// The target.
@@ -183,7 +187,7 @@ impl<L: Ledger> Runner<L> {
         let mut tried = 0;
         loop {
             let held = self.locks.hold(&self.lock_of(work.group, edges)).await;
-            let call = work.call(job, edges);
+            let call = work.call((self.ids)(), job, edges);
             let admission = self.ledger.admit(&call).await?;
             let wanted: Vec<(AccountId, EdgeOp)> = edges
                 .iter()
@@ -195,7 +199,7 @@ impl<L: Ledger> Runner<L> {
                 return Ok(self.settled(places, &admission, StepResult::Outdated, None));
             }
             tried += 1;
-            let answered = self.target.change_members(job.command.lane, self.call_by(job), work.group, &wanted).await;
+            let answered = self.target.change_members(&self.turn(job, &call), work.group, &wanted).await;
             self.ledger.answered(&call, &answered).await?;
             let mut next = next(answered.disposition, tried, true, &self.patience);
             if next == Next::Look && wanted.len() > 1 {
@@ -267,13 +271,12 @@ impl<L: Ledger> Runner<L> {
                 return Ok(());
             }
             tried += 1;
-            let call =
-                Call { command: job.command.id, attempt: tried, what: What::CreateGroup { name: name.to_owned() } };
+            let call = self.call(job, tried, What::CreateGroup { name: name.to_owned() });
             if !self.admitted(&call).await? {
                 finished.outcome.result = StepResult::Outdated;
                 return Ok(());
             }
-            let answered = self.target.create_group(lane, self.call_by(job), name, description).await;
+            let answered = self.target.create_group(&self.turn(job, &call), name, description).await;
             self.ledger.answered(&call, &answered).await?;
             match answered.disposition {
                 // The name is taken. By us only if an attempt of ours may have done it; else it is another's group, and
@@ -306,12 +309,12 @@ impl<L: Ledger> Runner<L> {
         loop {
             tried += 1;
             let what = What::DeleteGroup { group: group.clone(), generation };
-            let call = Call { command: job.command.id, attempt: tried, what };
+            let call = self.call(job, tried, what);
             if !self.admitted(&call).await? {
                 finished.outcome.result = StepResult::Outdated;
                 return Ok(());
             }
-            let answered = self.target.delete_group(job.command.lane, self.call_by(job), group).await;
+            let answered = self.target.delete_group(&self.turn(job, &call), group).await;
             self.ledger.answered(&call, &answered).await?;
             // Deleting what is gone is said to be so: repeating is harmless.
             if !self.go_on(job, &answered, &mut tried, true, finished).await {
@@ -354,13 +357,13 @@ impl<L: Ledger> Runner<L> {
                 change: wanted.kind.as_str().to_owned(),
                 generation: wanted.generation,
             };
-            let call = Call { command: job.command.id, attempt: tried, what };
+            let call = self.call(job, tried, what);
             if !self.admitted(&call).await? {
                 finished.outcome.result = StepResult::Outdated;
                 return Ok(());
             }
-            let turn_by = self.call_by(job);
-            let answered = self.target.change_account(lane, turn_by, wanted.account, wanted.person, wanted.kind).await;
+            let turn = self.turn(job, &call);
+            let answered = self.target.change_account(&turn, wanted.account, wanted.person, wanted.kind).await;
             self.ledger.answered(&call, &answered).await?;
             name_account(finished, &answered);
             if answered.disposition == Disposition::Look {
@@ -430,10 +433,15 @@ impl<L: Ledger> Runner<L> {
         !throttled(disposition) || self.now() < self.turn_by(job)
     }
 
-    /// When a call that was just admitted is given up unsent: what admitted it (the lease, the generations) is looked at
-    /// again after so long.
-    fn call_by(&self, job: &Job) -> Time {
-        self.turn_by(job).min(self.now().plus(ADMITTED_FOR))
+    fn call(&self, job: &Job, attempt: u32, what: What) -> Call {
+        Call { id: (self.ids)(), command: job.command.id, attempt, what }
+    }
+
+    /// The turn of a call that was just admitted. It is given up unsent before what admitted it (the lease, the
+    /// generations) is too old to be believed.
+    fn turn(&self, job: &Job, call: &Call) -> Turn {
+        let by = self.turn_by(job).min(self.now().plus(ADMITTED_FOR));
+        Turn::new(job.command.lane, by, call.id)
     }
 
     fn turn_by(&self, job: &Job) -> Time {

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use google::{Auth, Config, GoogleReader};
@@ -61,12 +63,15 @@ fn reader(running: &Running, subject: &str) -> GoogleReader {
 }
 
 fn connect(running: &Running, auth: Auth) -> GoogleReader {
-    let clock = Clock::real();
+    connect_at(running, auth, Clock::real())
+}
+
+fn connect_at(running: &Running, auth: Auth, clock: Clock) -> GoogleReader {
     let config = Config {
         endpoint: Some(running.google_url()),
         customer: "my_customer".to_owned(),
         auth,
-        budget: Budget::learned("google", 100, 8, clock.clone()),
+        budget: Budget::learned("google", 100, 8, Clock::real()),
         clock,
         timeout: Duration::from_secs(20),
         parallel: 8,
@@ -300,6 +305,54 @@ async fn an_oauth_client_reads_with_its_refresh_token() {
     assert!(connect(&stage.running, auth("consent")).sweep(&Scope::All, &Silent).await.unwrap().is_whole());
     let error = connect(&stage.running, auth("revoked")).sweep(&Scope::All, &Silent).await.unwrap_err();
     assert!(error.is_about_us() && error.message.contains("invalid_grant"), "{error}");
+}
+
+/// Parity 1.04, and failure 23: a secret that was replaced is taken over, and credentials of another customer are not.
+#[tokio::test]
+async fn i05_replaced_secrets_are_taken_over_unless_they_are_another_customers() {
+    let stage = stage().await;
+    let engine = &stage.running.twin.engine;
+    // A token that was fetched in the same moment is not fetched again.
+    let moment = Arc::new(AtomicI64::new(Clock::real().now_micros()));
+    let consent = |token: &str| {
+        moment.fetch_add(10_000_000, Ordering::SeqCst);
+        let grant = json!({"subject": ADMINISTRATOR, "scopes": google::SCOPES});
+        let client = json!({"client_id": "web", "client_secret": "hush", "refresh_tokens": {token: grant}});
+        let mut credentials = engine.credentials();
+        credentials.oauth_clients.insert("web".to_owned(), serde_json::from_value(client).unwrap());
+        credentials.access_tokens.clear();
+    };
+    consent("first");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("refresh-token");
+    std::fs::write(&file, "first").unwrap();
+    let refresh_token = outbound::Secret::fetch("file:refresh-token".parse().unwrap(), folder.path()).unwrap();
+    let auth = Auth::OAuth { client_id: "web".to_owned(), client_secret: "hush".into(), refresh_token };
+    let reader = connect_at(&stage.running, auth, Clock::manual(Arc::clone(&moment)));
+    assert!(reader.sweep(&Scope::All, &Silent).await.unwrap().is_whole());
+    assert_eq!(reader.customer_id().as_deref(), Some("C01twin00"));
+    let user = AccountId::new("u1").unwrap();
+    let directory = DirectoryId::new("workspace").unwrap();
+    let fact = Fact::User { directory, user: user.clone() };
+
+    // Revoked: refused until the file is replaced, and then without a word to us.
+    consent("second");
+    let refused = reader.verify(&fact).await.unwrap_err();
+    assert!(refused.is_about_us() && refused.message.contains("invalid_grant"), "{refused}");
+    std::fs::write(&file, "second").unwrap();
+    assert_eq!(reader.verify(&fact).await.unwrap(), Answer::Holds);
+
+    // Replaced by somebody else's: what they do not see is not gone.
+    consent("third");
+    std::fs::write(&file, "third").unwrap();
+    stage.running.twin.world().google.customer_id = "C02other".to_owned();
+    let nobody = Fact::User { directory: DirectoryId::new("workspace").unwrap(), user: AccountId::new("u99").unwrap() };
+    for fact in [&fact, &nobody] {
+        let refused = reader.verify(fact).await.unwrap_err();
+        assert!(refused.code == "E0140" && refused.is_about_us(), "{refused}");
+    }
+    assert_eq!(reader.sweep(&Scope::All, &Silent).await.unwrap_err().code, "E0140");
+    assert_eq!(reader.reread(&[], &[user]).await.unwrap_err().code, "E0140");
 }
 
 #[tokio::test]

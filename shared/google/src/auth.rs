@@ -1,15 +1,18 @@
 //! Tokens for Google: a service account with domain-wide delegation, or an OAuth client's refresh token.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use model::{Span, Time};
-use outbound::{Body, Budget, Client, ClientConfig, Clock, Credential, Request, TokenError, TokenFuture, TokenSource};
+use outbound::{
+    Body, Budget, Client, ClientConfig, Clock, Credential, Request, Secret, TokenError, TokenFuture, TokenSource,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use yup_oauth2::authenticator::Authenticator;
 use yup_oauth2::{CustomHyperClientBuilder, ServiceAccountAuthenticator, ServiceAccountKey};
 
@@ -28,7 +31,7 @@ pub enum Auth {
     /// A service account's key file, impersonating an administrator.
     ServiceAccount {
         /// The content of the key file.
-        key: SecretString,
+        key: Secret,
         /// The administrator's address.
         subject: String,
     },
@@ -37,9 +40,9 @@ pub enum Auth {
         /// The client's id.
         client_id: String,
         /// The client's secret.
-        client_secret: SecretString,
+        client_secret: Secret,
         /// The refresh token that the consent gave.
-        refresh_token: SecretString,
+        refresh_token: Secret,
     },
 }
 
@@ -51,58 +54,115 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 impl Auth {
     /// The tokens of this identity. One source per subject: yup-oauth2's cache does not know the subject
     /// (reference/google.md §5.7).
-    pub(crate) fn source(self, endpoint: Option<&str>, clock: Clock) -> Result<Arc<dyn TokenSource>, TokenError> {
+    pub(crate) fn source(
+        self,
+        endpoint: Option<&str>,
+        clock: Clock,
+        replaced: &Replaced,
+    ) -> Result<Arc<dyn TokenSource>, TokenError> {
         match self {
-            Self::ServiceAccount { key, subject } => Ok(Arc::new(ServiceAccount::new(&key, subject, clock)?)),
+            Self::ServiceAccount { key, subject } => {
+                Ok(Arc::new(ServiceAccount::new(key, subject, clock, replaced.clone())?))
+            }
             Self::OAuth { client_id, client_secret, refresh_token } => {
                 let base = endpoint.unwrap_or(TOKEN_BASE);
-                Ok(Arc::new(RefreshToken::new(base, client_id, client_secret, refresh_token, clock)?))
+                let secrets = [client_secret, refresh_token];
+                Ok(Arc::new(RefreshToken::new(base, client_id, secrets, clock, replaced.clone())?))
             }
         }
+    }
+}
+
+/// How often the secrets of an identity were replaced: it may be another one since. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Replaced(Arc<AtomicU64>);
+
+impl Replaced {
+    pub(crate) fn times(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Fetches secrets anew that were refused; whether one of them is another than before.
+    fn look(&self, secrets: &[&Secret]) -> bool {
+        let mut other = false;
+        for secret in secrets {
+            let before = secret.value();
+            secret.renew();
+            other |= before.expose_secret() != secret.value().expose_secret();
+        }
+        if other {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        other
     }
 }
 
 type Signer = Authenticator<HttpsConnector<HttpConnector>>;
 
 struct ServiceAccount {
-    key: ServiceAccountKey,
+    key: Secret,
     subject: String,
-    signer: OnceCell<Signer>,
-    /// When a token was last renewed by force. Held while a token is fetched: concurrent first calls are one.
-    renewed: Mutex<Time>,
+    /// Held while a token is fetched: concurrent first calls are one.
+    signing: Mutex<Signing>,
     clock: Clock,
+    replaced: Replaced,
+}
+
+struct Signing {
+    /// Of the key as it was when the signer was made.
+    signer: Option<Arc<Signer>>,
+    /// When a token was last renewed by force.
+    renewed: Time,
+}
+
+fn key_of(secret: &Secret) -> Result<ServiceAccountKey, TokenError> {
+    serde_json::from_str(secret.value().expose_secret())
+        .map_err(|_| refused("the service account's key file is not one: download a JSON key of the service account"))
 }
 
 impl ServiceAccount {
-    fn new(key: &SecretString, subject: String, clock: Clock) -> Result<Self, TokenError> {
-        let key: ServiceAccountKey = serde_json::from_str(key.expose_secret()).map_err(|_| {
-            refused("the service account's key file is not one: download a JSON key of the service account")
-        })?;
-        Ok(Self { key, subject, signer: OnceCell::new(), renewed: Mutex::new(Time::NEVER), clock })
+    fn new(key: Secret, subject: String, clock: Clock, replaced: Replaced) -> Result<Self, TokenError> {
+        key_of(&key)?;
+        Ok(Self { key, subject, signing: Mutex::new(Signing { signer: None, renewed: Time::NEVER }), clock, replaced })
     }
 
     /// Made with the first token: yup-oauth2 reads the private key in an async function.
-    async fn signer(&self) -> Result<&Signer, TokenError> {
-        let make = async || {
-            let tls = outbound::tls_config().map_err(|error| TokenError::Refused(error.to_string()))?;
-            let connector =
-                hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-            let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
-                .pool_max_idle_per_host(0)
-                .build(connector);
-            let client = CustomHyperClientBuilder::from(client);
-            let builder = ServiceAccountAuthenticator::with_client(self.key.clone(), client);
-            let made = builder.subject(self.subject.clone()).build().await;
-            made.map_err(|_| refused("the service account's private key cannot be read: download a new JSON key"))
-        };
-        self.signer.get_or_try_init(make).await
+    async fn signer(&self, signing: &mut Signing) -> Result<Arc<Signer>, TokenError> {
+        if let Some(signer) = &signing.signer {
+            return Ok(Arc::clone(signer));
+        }
+        let tls = outbound::tls_config().map_err(|error| TokenError::Refused(error.to_string()))?;
+        let connector =
+            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
+        let client = CustomHyperClientBuilder::from(client);
+        let builder = ServiceAccountAuthenticator::with_client(key_of(&self.key)?, client);
+        let made = builder.subject(self.subject.clone()).build().await;
+        let made =
+            made.map_err(|_| refused("the service account's private key cannot be read: download a new JSON key"))?;
+        Ok(Arc::clone(signing.signer.insert(Arc::new(made))))
     }
 
     async fn fetch(&self, refresh: bool) -> Result<SecretString, TokenError> {
-        let mut renewed = self.renewed.lock().await;
+        let mut signing = self.signing.lock().await;
+        let refusal = match self.ask(&mut signing, refresh).await {
+            Err(TokenError::Refused(text)) => TokenError::Refused(text),
+            answer => return answer,
+        };
+        // The key may have been replaced since it was read.
+        if !self.replaced.look(&[&self.key]) {
+            return Err(refusal);
+        }
+        signing.signer = None;
+        self.ask(&mut signing, false).await
+    }
+
+    async fn ask(&self, signing: &mut Signing, refresh: bool) -> Result<SecretString, TokenError> {
         let now = outbound::now(&self.clock);
-        let force = refresh && renewed.until(now) > RENEWED_LATELY;
-        let signer = self.signer().await?;
+        let force = refresh && signing.renewed.until(now) > RENEWED_LATELY;
+        let signer = self.signer(signing).await?;
         let fetching = async {
             if !force {
                 let kept = signer.token(&SCOPES).await?;
@@ -118,7 +178,7 @@ impl ServiceAccount {
             .map_err(|_| TokenError::Unreachable("the token endpoint did not answer within 20 s".to_owned()))?;
         let token = answer.map_err(|error| explain(&error))?;
         if force {
-            *renewed = now;
+            signing.renewed = now;
         }
         match token.token() {
             Some(text) if !text.is_empty() => Ok(SecretString::from(text)),
@@ -137,10 +197,11 @@ impl TokenSource for ServiceAccount {
 struct RefreshToken {
     client: Client,
     client_id: SecretString,
-    client_secret: SecretString,
+    client_secret: Secret,
     /// What the administrator's consent gave.
-    consent: SecretString,
+    consent: Secret,
     kept: Mutex<Kept>,
+    replaced: Replaced,
 }
 
 struct Kept {
@@ -165,9 +226,9 @@ impl RefreshToken {
     fn new(
         base: &str,
         client_id: String,
-        client_secret: SecretString,
-        refresh_token: SecretString,
+        [client_secret, consent]: [Secret; 2],
         clock: Clock,
+        replaced: Replaced,
     ) -> Result<Self, TokenError> {
         let budget = Budget::learned("google-token", 100, 1, clock.clone());
         let mut config = ClientConfig::new("google-token", base, Credential::None, budget, clock);
@@ -175,7 +236,7 @@ impl RefreshToken {
         let client = Client::new(config).map_err(|error| TokenError::Refused(error.to_string()))?;
         let kept = Mutex::new(Kept { token: None, fetched: Time::NEVER, expires: Time::NEVER });
         let client_id = SecretString::from(client_id);
-        Ok(Self { client, client_id, client_secret, consent: refresh_token, kept })
+        Ok(Self { client, client_id, client_secret, consent, kept, replaced })
     }
 
     async fn fetch(&self, refresh: bool) -> Result<SecretString, TokenError> {
@@ -185,11 +246,21 @@ impl RefreshToken {
         if let Some(token) = kept.token.as_ref().filter(|_| good) {
             return Ok(token.clone());
         }
+        match self.ask(&mut kept, now).await {
+            // They may have been replaced since they were read.
+            Err(TokenError::Refused(_)) if self.replaced.look(&[&self.client_secret, &self.consent]) => {
+                self.ask(&mut kept, now).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask(&self, kept: &mut Kept, now: Time) -> Result<SecretString, TokenError> {
         let form = vec![
             ("grant_type", SecretString::from("refresh_token")),
             ("client_id", self.client_id.clone()),
-            ("client_secret", self.client_secret.clone()),
-            ("refresh_token", self.consent.clone()),
+            ("client_secret", self.client_secret.value()),
+            ("refresh_token", self.consent.value()),
         ];
         let request = Request::post("/token", &[]).body(Body::Form(form));
         let answer = self.client.read(&request).await.map_err(|error| TokenError::Unreachable(error.to_string()))?;

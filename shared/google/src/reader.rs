@@ -9,7 +9,8 @@ use outbound::{
     TokenError,
 };
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Replaced};
+use crate::customer::Customer;
 
 /// Where the Directory API is.
 const API_BASE: &str = "https://admin.googleapis.com";
@@ -37,6 +38,7 @@ pub struct Config {
 pub struct GoogleReader {
     pub(crate) client: Client,
     pub(crate) customer: String,
+    pub(crate) known: Customer,
     /// The administrator that a service account reads as.
     pub(crate) subject: Option<Email>,
     pub(crate) parallel: usize,
@@ -57,7 +59,8 @@ impl GoogleReader {
             Auth::ServiceAccount { subject, .. } => Some(Email::new(subject).map_err(|error| halt(&error))?),
             Auth::OAuth { .. } => None,
         };
-        let source = config.auth.source(config.endpoint.as_deref(), config.clock.clone());
+        let replaced = Replaced::default();
+        let source = config.auth.source(config.endpoint.as_deref(), config.clock.clone(), &replaced);
         let source = source.map_err(|error| match error {
             TokenError::Refused(text) | TokenError::Unreachable(text) => halt(&text),
         })?;
@@ -69,6 +72,7 @@ impl GoogleReader {
         Ok(Self {
             client: Client::new(client).map_err(|error| halt(&error))?,
             customer: config.customer,
+            known: Customer::new(replaced),
             subject,
             parallel: config.parallel.max(1),
         })
@@ -86,35 +90,38 @@ impl ReadDirectory for GoogleReader {
     }
 
     async fn read_members(&self, group: &GroupId) -> Result<MembersRead, ReadError> {
-        let walked = self.walk_members(group, model::Lane::Normal).await;
-        match walked.error {
-            Some(error) if walked.members.is_empty() => Err(error),
-            _ => Ok(walked.read(group)),
-        }
+        let read = async {
+            let walked = self.walk_members(group, model::Lane::Normal).await;
+            match walked.error {
+                Some(error) if walked.members.is_empty() => Err(error),
+                _ => Ok(walked.read(group)),
+            }
+        };
+        self.as_customer(read).await
     }
 
     async fn read_group(&self, group: &GroupId) -> Result<Option<Group>, ReadError> {
-        self.get_group(group, model::Lane::Normal).await
+        self.as_customer(self.get_group(group, model::Lane::Normal)).await
     }
 
     async fn read_user(&self, user: &AccountId) -> Result<Option<User>, ReadError> {
-        self.get_user(user.as_str(), model::Lane::Normal).await
+        self.as_customer(self.get_user(user.as_str(), model::Lane::Normal)).await
     }
 
     async fn find_person(&self, email: &Email) -> Result<Option<User>, ReadError> {
-        self.get_user(email.as_written(), model::Lane::Normal).await
+        self.as_customer(self.get_user(email.as_written(), model::Lane::Normal)).await
     }
 
     async fn verify(&self, fact: &Fact) -> Result<Answer, ReadError> {
-        self.verify_fact(fact).await
+        self.as_customer(self.verify_fact(fact)).await
     }
 
     async fn reread(&self, groups: &[GroupId], users: &[AccountId]) -> Result<Reading, ReadError> {
-        self.reread_these(groups, users).await
+        self.as_customer(self.reread_these(groups, users)).await
     }
 
     async fn groups_of(&self, user: &AccountId) -> Result<Vec<GroupId>, ReadError> {
-        self.groups_of_user(user).await
+        self.as_customer(self.groups_of_user(user)).await
     }
 
     async fn who_am_i(&self) -> Result<Vec<AccountId>, ReadError> {

@@ -54,7 +54,13 @@ impl Walked {
 impl GoogleReader {
     pub(crate) async fn sweep_all(&self, scope: &Scope, progress: &dyn Progress) -> Result<Reading, ReadError> {
         let mut reading = Reading::begun(self.client.now());
+        let as_of = self.known.times();
         let (users, deleted, groups) = tokio::join!(self.users(progress), self.deleted(), self.groups(progress));
+        // Every row says whose it is: no call of its own is needed to know.
+        let customers: BTreeSet<&str> = users.rows.iter().filter_map(|user| user.customer_id.as_deref()).collect();
+        if !customers.is_empty() {
+            self.known.named(customers.into_iter(), as_of)?;
+        }
         let counts = take_groups(&mut reading, &groups);
         take_users(&mut reading, users.rows, deleted);
         reading.users.complete = users.complete && self.plausible(&reading, progress);
@@ -72,6 +78,9 @@ impl GoogleReader {
             // What is refused to us looks like what is gone: a pass that met a refusal proves nothing.
             reading.users.complete = false;
             reading.groups.complete = false;
+        }
+        if self.known.times() != as_of {
+            self.same_customer().await?;
         }
         reading.ended_at = self.client.now();
         Ok(reading)

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// Partial response of users.list. `nextPageToken` must be named, or a list of two pages looks like a list of one
 /// (reference/google.md §1.2).
-pub(crate) const USERS_FIELDS: &str = "nextPageToken,users(id,primaryEmail,aliases,nonEditableAliases,\
+pub(crate) const USERS_FIELDS: &str = "nextPageToken,users(id,customerId,primaryEmail,aliases,nonEditableAliases,\
     name(givenName,familyName,fullName),suspended,archived,orgUnitPath,isAdmin,isDelegatedAdmin,isGuestUser,\
     externalIds,organizations,locations,relations)";
 /// Partial response of users.list for those who were deleted.
@@ -34,6 +34,9 @@ const SERVICE_ACCOUNTS: &str = ".gserviceaccount.com";
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WireUser {
     pub(crate) id: AccountId,
+    /// Whose user it is; named in lists only.
+    #[serde(default)]
+    pub(crate) customer_id: Option<String>,
     primary_email: String,
     #[serde(default)]
     aliases: Option<Vec<String>>,

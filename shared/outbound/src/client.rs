@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use model::Time;
 use runtime::Clock;
 use secrecy::ExposeSecret as _;
@@ -22,6 +22,9 @@ use crate::retry::{Allowed, RetryPolicy};
 
 /// Longest wait for a connection. Within [`ClientConfig::timeout`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What names a request in the vendor's logs and, for a write, in our ledger.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a client is made of.
 #[derive(Clone)]
@@ -91,6 +94,9 @@ struct Inner {
     allowed: Allowed,
 }
 
+/// An answer, and what its request was signed with.
+type Sent = (Answer, Option<HeaderValue>);
+
 impl Client {
     /// A client. Opens no connection.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
@@ -110,15 +116,16 @@ impl Client {
         Ok(Self { inner: Arc::new(Inner { allowed: Allowed::new(), config, base, server, http }) })
     }
 
-    /// Sends once and gives the answer, whatever its status. Only a refused token that can be renewed is renewed and
-    /// the call repeated, once: what was refused so did not happen.
+    /// Sends once and gives the answer, whatever its status. Only where the vendor refuses our credentials and there are
+    /// others by now (a new token, a secret that was replaced) is the call repeated with them, once: what was refused so
+    /// did not happen.
     ///
     /// # Errors
     /// When no usable answer came; [`CallError::kind`] says whether the call may have had an effect.
     pub async fn send(&self, request: &Request) -> Result<Answer, CallError> {
-        let answer = self.once(request, false).await?;
-        if self.sense(&answer) == Sense::Unauthenticated && self.inner.config.credential.renews() {
-            return self.once(request, true).await;
+        let (answer, used) = self.once(request).await?;
+        if self.sense(&answer) == Sense::Unauthenticated && self.credential(request, true).await? != used {
+            return self.once(request).await.map(|(answer, _)| answer);
         }
         Ok(answer)
     }
@@ -178,10 +185,12 @@ impl Client {
         self.inner.config.timeout
     }
 
-    async fn once(&self, request: &Request, refresh: bool) -> Result<Answer, CallError> {
+    async fn once(&self, request: &Request) -> Result<Sent, CallError> {
         let permit = self.turn(request).await?;
-        let span = self.span(request);
-        self.in_turn(request, refresh, permit, &span).instrument(span.clone()).await
+        // Each time it is sent it is another request.
+        let id = request.requests.as_ref().map_or_else(|| runtime::ids::uuid().to_string(), |requests| requests.next());
+        let span = self.span(request, &id);
+        self.in_turn(request, &id, permit, &span).instrument(span.clone()).await
     }
 
     async fn turn(&self, request: &Request) -> Result<Permit, CallError> {
@@ -197,19 +206,13 @@ impl Client {
         }
     }
 
-    async fn in_turn(
-        &self,
-        request: &Request,
-        refresh: bool,
-        permit: Permit,
-        span: &Span,
-    ) -> Result<Answer, CallError> {
+    async fn in_turn(&self, request: &Request, id: &str, permit: Permit, span: &Span) -> Result<Sent, CallError> {
         let began = runtime::clock::monotonic();
-        let result = self.exchange(request, refresh).await;
+        let result = self.exchange(request, id).await;
         let budget = &self.inner.config.budget;
         let mut after = None;
         let (status, error, end) = match &result {
-            Ok(answer) => {
+            Ok((answer, _)) => {
                 let sense = self.sense(answer);
                 after = answer.retry_after();
                 if let Some((left, reset)) = answer.remaining() {
@@ -235,12 +238,13 @@ impl Client {
         result
     }
 
-    fn span(&self, request: &Request) -> Span {
+    fn span(&self, request: &Request, id: &str) -> Span {
         let span = tracing::info_span!(
             "http",
             otel.name = format!("{} {}", request.method, request.template),
             otel.kind = "client",
             http.request.method = request.method.as_str(),
+            http.request.header.x_request_id = id,
             url.template = request.template,
             server.address = self.inner.server.as_str(),
             http.request.resend_count = tracing::field::Empty,
@@ -256,12 +260,17 @@ impl Client {
         span
     }
 
-    async fn exchange(&self, request: &Request, refresh: bool) -> Result<Answer, CallError> {
+    /// What the next request is signed with; `refresh`: the vendor has just refused the last.
+    async fn credential(&self, request: &Request, refresh: bool) -> Result<Option<HeaderValue>, CallError> {
         let failed = |kind, message: String| CallError { call: format!("{request:?}"), kind, message };
-        let authorization = self.inner.config.credential.header(refresh).await.map_err(|error| match error {
+        self.inner.config.credential.header(refresh).await.map_err(|error| match error {
             TokenError::Refused(text) => failed(CallErrorKind::Credentials, text),
             TokenError::Unreachable(text) => failed(CallErrorKind::NotSent, text),
-        })?;
+        })
+    }
+
+    async fn exchange(&self, request: &Request, id: &str) -> Result<Sent, CallError> {
+        let authorization = self.credential(request, false).await?;
         let mut url = self.inner.base.clone();
         url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), request.path));
         if !request.query.is_empty() {
@@ -272,8 +281,11 @@ impl Client {
         for (name, value) in &request.headers {
             headers.insert(*name, HeaderValue::from_static(value));
         }
-        if let Some(value) = authorization {
-            headers.insert(AUTHORIZATION, value);
+        if let Some(value) = &authorization {
+            headers.insert(AUTHORIZATION, value.clone());
+        }
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(REQUEST_ID, id);
         }
         if request.traced {
             runtime::trace::inject_headers(&mut headers);
@@ -294,7 +306,7 @@ impl Client {
         let response = builder.headers(headers).send().await.map_err(|error| self.transport(request, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = self.body(request, response).await?;
-        Ok(Answer { status, headers, body, at: self.now() })
+        Ok((Answer { status, headers, body, at: self.now() }, authorization))
     }
 
     async fn body(&self, request: &Request, mut response: reqwest::Response) -> Result<Vec<u8>, CallError> {

@@ -27,7 +27,7 @@ fn config(base: &str, credential: Credential) -> ClientConfig {
 }
 
 fn client(base: &str) -> Client {
-    Client::new(config(base, Credential::Bearer(SecretString::from("hunter2")))).unwrap()
+    Client::new(config(base, Credential::Bearer("hunter2".into()))).unwrap()
 }
 
 #[test]
@@ -169,4 +169,60 @@ async fn a_refused_token_is_renewed_once() {
     let client = Client::new(config(&base, Credential::Tokens(hopeless.clone()))).unwrap();
     assert_eq!(client.send(&Request::get("/x", &[])).await.unwrap().status, StatusCode::UNAUTHORIZED);
     assert_eq!(hopeless.0.load(Ordering::SeqCst), 6);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_is_taken_over_and_one_that_was_not_is_tried_once() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let answer = move |headers: HeaderMap| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let good = headers.get("authorization").is_some_and(|value| value == "Bearer new");
+        std::future::ready(if good { StatusCode::OK } else { StatusCode::UNAUTHORIZED })
+    };
+    let base = serve(Router::new().route("/x", get(answer))).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "old").unwrap();
+    let secret = runtime::secret::Secret::fetch("file:key".parse().unwrap(), folder.path()).unwrap();
+    let client = Client::new(config(&base, Credential::Bearer(secret))).unwrap();
+    let call = Request::get("/x", &[]);
+    assert_eq!(client.send(&call).await.unwrap().status, StatusCode::UNAUTHORIZED);
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "the same secret is not shown twice");
+    std::fs::write(folder.path().join("key"), "new").unwrap();
+    assert!(client.send(&call).await.unwrap().is_success());
+    assert!(client.send(&call).await.unwrap().is_success());
+    assert_eq!(calls.load(Ordering::SeqCst), 4);
+}
+
+/// A server that keeps the request ids of what it is sent, and is in trouble so many times.
+async fn naming(trouble: usize) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&seen);
+    let answer = move |headers: HeaderMap| {
+        let mut kept = kept.lock().unwrap();
+        kept.push(headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned());
+        let status = if kept.len() > trouble { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        std::future::ready((status, "{}"))
+    };
+    (serve(Router::new().route("/a", axum::routing::any(answer))).await, seen)
+}
+
+#[tokio::test]
+async fn i06_every_request_is_named_and_a_repeated_one_anew() {
+    let (base, seen) = naming(2).await;
+    client(&base).read(&Request::get("/a", &[])).await.unwrap();
+    let ids = seen.lock().unwrap().clone();
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "{ids:?}");
+    assert!(ids.iter().all(|id| crate::attempt_of(id).is_some()), "{ids:?}");
+}
+
+#[tokio::test]
+async fn i06_the_writes_of_an_attempt_are_named_after_it() {
+    let (base, seen) = naming(0).await;
+    let attempt = runtime::ids::uuid();
+    let turn = crate::Turn::new(model::Lane::Urgent, Time(i64::MAX), attempt);
+    for _ in 0..2 {
+        client(&base).send(&Request::post("/a", &[]).turn(&turn)).await.unwrap();
+    }
+    assert_eq!(*seen.lock().unwrap(), [attempt.to_string(), format!("{attempt}.2")]);
 }

@@ -7,19 +7,20 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use http::HeaderValue;
+use runtime::secret::Secret;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// What a request is signed with.
 #[derive(Clone)]
 pub enum Credential {
     /// `Authorization: Bearer …`: an organization API key, a directory key, a personal access token.
-    Bearer(SecretString),
+    Bearer(Secret),
     /// `Authorization: Basic …`: an address or name and an API token or password.
     Basic {
         /// The address or name.
         user: String,
         /// The API token or password.
-        secret: SecretString,
+        secret: Secret,
     },
     /// Tokens that expire and are fetched.
     Tokens(Arc<dyn TokenSource>),
@@ -49,12 +50,17 @@ pub enum TokenError {
 
 impl Credential {
     /// The value of the `Authorization` header, marked so that no library prints it.
+    /// `refresh`: the vendor has just refused the last one. A secret is then fetched anew, which gives the same value
+    /// where it was not replaced.
     pub(crate) async fn header(&self, refresh: bool) -> Result<Option<HeaderValue>, TokenError> {
+        if let (Self::Bearer(secret) | Self::Basic { secret, .. }, true) = (self, refresh) {
+            secret.renew();
+        }
         let text = match self {
             Self::None => return Ok(None),
-            Self::Bearer(secret) => bearer(secret),
+            Self::Bearer(secret) => bearer(&secret.value()),
             Self::Basic { user, secret } => {
-                let pair = SecretString::from(format!("{user}:{}", secret.expose_secret()));
+                let pair = SecretString::from(format!("{user}:{}", secret.value().expose_secret()));
                 let coded = base64::engine::general_purpose::STANDARD.encode(pair.expose_secret());
                 SecretString::from(format!("Basic {coded}"))
             }
@@ -65,11 +71,6 @@ impl Credential {
         })?;
         value.set_sensitive(true);
         Ok(Some(value))
-    }
-
-    /// Whether a refused token can be replaced by another.
-    pub(crate) const fn renews(&self) -> bool {
-        matches!(self, Self::Tokens(_))
     }
 }
 
@@ -95,12 +96,12 @@ mod tests {
 
     #[tokio::test]
     async fn no_secret_shows() {
-        let basic = Credential::Basic { user: "ana".to_owned(), secret: SecretString::from("hunter2") };
+        let basic = Credential::Basic { user: "ana".to_owned(), secret: "hunter2".into() };
         assert!(!format!("{basic:?}").contains("hunter2"));
         let header = basic.header(false).await.unwrap().unwrap();
         assert_eq!(header.to_str().unwrap(), "Basic YW5hOmh1bnRlcjI=");
         assert!(!format!("{header:?}").contains("YW5h"), "a sensitive header is not printed");
-        let bad = Credential::Bearer(SecretString::from("line\nhunter2"));
+        let bad = Credential::Bearer("line\nhunter2".into());
         let error = bad.header(false).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }

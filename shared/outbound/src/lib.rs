@@ -7,6 +7,8 @@
 //! * every call spends from a [`Budget`] that paces ahead of the vendor's limit, pauses for everybody when the vendor
 //!   says so, and serves urgent calls first;
 //! * a call that may have had an effect is never reported as one that had none ([`CallError`]);
+//! * every request has an `X-Request-Id` of its own, one that is repeated another; those of a write lead to the attempt
+//!   in the ledger ([`Turn`]);
 //! * no redirect is followed, plain http goes to loopback addresses only, an answer has a largest size;
 //! * no secret, address or name is in an error, in `Debug`, in a span or in a metric: spans and errors know the
 //!   template of a path, never the path.
@@ -21,6 +23,7 @@ mod pacer;
 mod read;
 mod request;
 mod retry;
+mod turn;
 
 pub use answer::{Answer, CallError, CallErrorKind, RETRY_AFTER_MAX, Sense, data_center_sense, default_sense};
 pub use budget::{Budget, Counts, Permit};
@@ -32,6 +35,8 @@ pub use request::{Body, Request};
 pub use reqwest::Method;
 pub use retry::RetryPolicy;
 pub use runtime::Clock;
+pub use runtime::secret::Secret;
+pub use turn::{Turn, attempt_of};
 
 use model::Time;
 

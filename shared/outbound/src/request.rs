@@ -1,11 +1,14 @@
 //! What to ask: a method, a path from a template, a query and a body.
 
 use std::fmt;
+use std::sync::Arc;
 
 use model::{Lane, Time};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
+
+use crate::turn::{Requests, Turn};
 
 /// One request to a vendor.
 ///
@@ -22,6 +25,7 @@ pub struct Request {
     pub(crate) resend: u32,
     pub(crate) traced: bool,
     pub(crate) turn_by: Option<Time>,
+    pub(crate) requests: Option<Arc<Requests>>,
     pub(crate) headers: Vec<(&'static str, &'static str)>,
 }
 
@@ -53,6 +57,7 @@ impl Request {
             resend: 0,
             traced: false,
             turn_by: None,
+            requests: None,
             headers: Vec::new(),
         }
     }
@@ -109,10 +114,13 @@ impl Request {
         self
     }
 
-    /// The same request, given up unsent if its turn has not come by this time.
+    /// The same request as a write of this turn: in its lane, given up unsent if its turn has not come in time, and named
+    /// after the turn's attempt.
     #[must_use]
-    pub const fn turn_by(mut self, time: Time) -> Self {
-        self.turn_by = Some(time);
+    pub fn turn(mut self, turn: &Turn) -> Self {
+        self.lane = turn.lane();
+        self.turn_by = Some(turn.by());
+        self.requests = Some(turn.requests());
         self
     }
 

@@ -274,6 +274,11 @@ impl LoopHandle {
         });
     }
 
+    /// The next round is due at another time than was said when the last one ended.
+    pub fn due(&self, next_due_micros: i64) {
+        self.change(|report| report.next_due_micros = Some(next_due_micros));
+    }
+
     /// The loop has no more to do in this process (its lease went elsewhere); its report disappears.
     pub fn ended(&self) {
         self.health.lock().loops.remove(&self.name);

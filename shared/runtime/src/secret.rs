@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::SecretString;
 
@@ -62,6 +63,69 @@ impl SecretRef {
                 Some(value) if !value.trim().is_empty() => Ok(SecretString::from(value.trim())),
                 _ => Err(SecretError::Env(name.clone())),
             },
+        }
+    }
+}
+
+/// A secret that is in use, and can be fetched anew when whoever it is for refuses it: a file that was replaced is taken
+/// over without a restart. Clones are the same secret.
+#[derive(Clone)]
+pub struct Secret(Arc<Held>);
+
+struct Held {
+    from: Option<(SecretRef, PathBuf)>,
+    value: Mutex<SecretString>,
+}
+
+impl Secret {
+    /// Fetches the secret that a reference leads to, as [`SecretRef::resolve`] does.
+    ///
+    /// # Errors
+    /// When it is not to be had.
+    pub fn fetch(reference: SecretRef, base: &Path) -> Result<Self, SecretError> {
+        let value = Mutex::new(reference.resolve(base)?);
+        Ok(Self(Arc::new(Held { from: Some((reference, base.to_owned())), value })))
+    }
+
+    /// The secret as it was fetched last.
+    pub fn value(&self) -> SecretString {
+        self.0.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Fetches it again. One that is not to be had just now stays as it was: a file may be missing while it is replaced.
+    pub fn renew(&self) {
+        let Some((reference, base)) = &self.0.from else { return };
+        match reference.resolve(base) {
+            Ok(value) => *self.0.value.lock().unwrap_or_else(PoisonError::into_inner) = value,
+            Err(error) => tracing::warn!(%error, "a secret that was refused cannot be fetched anew; the old one stays"),
+        }
+    }
+}
+
+/// One that never changes.
+impl From<SecretString> for Secret {
+    fn from(value: SecretString) -> Self {
+        Self(Arc::new(Held { from: None, value: Mutex::new(value) }))
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(value: &str) -> Self {
+        SecretString::from(value).into()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        SecretString::from(value).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.from {
+            Some((reference, _)) => write!(out, "Secret({reference})"),
+            None => out.write_str("Secret(…)"),
         }
     }
 }
@@ -144,6 +208,23 @@ mod tests {
         assert!(said("file:binary").ends_with("is not UTF-8 text"));
         assert!(said("file:").contains("names nothing"));
         assert!(said("env:ROLLCALL_TEST_NOT_SET").contains("ROLLCALL_TEST_NOT_SET is not set"));
+    }
+
+    #[test]
+    fn a_secret_that_was_replaced_is_fetched_anew_and_one_that_is_missing_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "first").unwrap();
+        let secret = Secret::fetch("file:key".parse().unwrap(), folder.path()).unwrap();
+        let said = |secret: &Secret| secret.value().expose_secret().to_owned();
+        std::fs::write(&file, "second\n").unwrap();
+        assert_eq!(said(&secret), "first");
+        secret.clone().renew();
+        assert_eq!(said(&secret), "second");
+        std::fs::remove_file(&file).unwrap();
+        secret.renew();
+        assert_eq!(said(&secret), "second");
+        assert!(!format!("{secret:?} {:?}", Secret::from("hunter2")).contains("hunter2"));
     }
 
     #[test]

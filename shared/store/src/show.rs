@@ -1,5 +1,7 @@
 //! What operators are shown beyond the rows themselves: how far directories were read, what waits, who set what in motion.
 
+use std::collections::BTreeMap;
+
 use model::{Digest, DirectoryId, Fault, TenantId, Time};
 
 use crate::sql::Columns as _;
@@ -58,6 +60,35 @@ pub struct LetterCall {
 }
 
 impl Store {
+    /// Says what part of a target's API budget is left, 0 to 1. Only for show: whoever has the target says it now and then.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn say_budget(
+        &self,
+        tenant: &TenantId,
+        target: &DirectoryId,
+        remaining: f64,
+        at: Time,
+    ) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let upsert = "insert into effect.budget (tenant, target, remaining, at) values ($1, $2, $3, $4)
+                      on conflict (tenant, target) do update set remaining = excluded.remaining, at = excluded.at";
+        sql::execute_on(&client, upsert, &[&tenant.as_str(), &target.as_str(), &remaining, &at.0]).await?;
+        Ok(())
+    }
+
+    /// What was left of each target's API budget, where that was said since.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn budgets(&self, tenant: &TenantId, since: Time) -> Result<BTreeMap<DirectoryId, f64>, StoreError> {
+        let client = self.client().await?;
+        let select = "select target, remaining from effect.budget where tenant = $1 and at >= $2";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str(), &since.0]).await?;
+        rows.iter().map(|row| Ok((row.directory("effect.budget", 0)?, row.try_get(1)?))).collect()
+    }
+
     /// How far each directory of a tenant was read.
     ///
     /// # Errors

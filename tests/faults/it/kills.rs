@@ -61,7 +61,7 @@ async fn run(victims: &[Victim]) -> Result<()> {
         revive(&mut world)?;
     }
     // Changes go on until there were enough, then everything must come to rest.
-    while evidence::count(&world) < LEAST_EFFECTS {
+    while evidence::count(&world)? < LEAST_EFFECTS {
         under_load(&world, &mut load).await?;
         revive(&mut world)?;
     }
@@ -72,7 +72,7 @@ async fn run(victims: &[Victim]) -> Result<()> {
         world.until_in_sync(SETTLE_WITHIN).await
     };
     settled.await.with_context(|| format!("seed {seed}"))?;
-    let effects = evidence::count(&world);
+    let effects = evidence::count(&world)?;
     println!(
         "{effects} effects, {} changes at Google",
         load.turns.values().map(|(began, ended)| began + ended).sum::<usize>()
@@ -84,10 +84,10 @@ async fn run(victims: &[Victim]) -> Result<()> {
 
 /// Makes changes until a random number of further effects has happened, or a random time has passed.
 async fn under_load(world: &World, load: &mut Load) -> Result<()> {
-    let enough = evidence::count(world) + usize::try_from(load.number(1..80))?;
+    let enough = evidence::count(world)? + usize::try_from(load.number(1..80))?;
     let deadline = Deadline::after(Duration::from_millis(load.number(200..2_000)));
     let mut every = 0_u32;
-    while !deadline.is_over() && evidence::count(world) < enough {
+    while !deadline.is_over() && evidence::count(world)? < enough {
         world.at_google(load.next()?)?;
         if every.is_multiple_of(8) {
             // The console may be without a database just now; what it would have asked for is found by the next sweep.

@@ -45,6 +45,21 @@ async fn a_person_joins_moves_and_leaves() -> Result<()> {
     world.until_in_sync(WITHIN).await
 }
 
+/// What the policy says about sweeping holds from when it is in force, not from the next start.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_rhythm_of_sweeps_is_taken_over_while_running() -> Result<()> {
+    let company = Company::of(12).group("staff", 0..8).group("readers", 2..6);
+    let world = World::of(&company).await?;
+    world.until_in_sync(WITHIN).await?;
+    let swept = world.twin.twin.engine.counters.all().0["google.directory"]["users.list"].calls;
+    world.write_policy(&company.policy().replace("lag = \"0s\"", "lag = \"0s\"\nsweep_every = \"2s\""))?;
+    world.at_google(json!([member("member_added", "readers", &Company::id(9))]))?;
+    // Nobody asks: the sweep alone can find it.
+    world.until_equal(WITHIN).await?;
+    assert!(world.twin.twin.engine.counters.all().0["google.directory"]["users.list"].calls > swept);
+    world.until_in_sync(WITHIN).await
+}
+
 /// I1: a change that nobody told us about is found by looking.
 #[tokio::test(flavor = "multi_thread")]
 async fn i01_a_change_without_a_hint_is_found_by_the_sweep() -> Result<()> {

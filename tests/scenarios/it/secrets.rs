@@ -83,3 +83,38 @@ async fn i11_secrets_and_people_are_in_no_log_no_metric_and_no_row_outside_the_m
     }
     Ok(())
 }
+
+/// Parity 1.04: a key that is replaced at Atlassian and in its file is taken over by whoever reads and whoever writes,
+/// without a restart; until then everything waits, and nothing is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_04_a_secret_that_is_replaced_is_taken_over_while_running() -> Result<()> {
+    let mut world = World::of(&Company::of(12).group("staff", 0..8)).await?;
+    world.until_in_sync(WITHIN).await?;
+    let before = world.sequence();
+    let key = |secret: &str| {
+        for known in
+            world.twin.twin.engine.credentials().secrets.iter_mut().filter(|it| it.secret.starts_with("twin-org-key"))
+        {
+            secret.clone_into(&mut known.secret);
+        }
+    };
+    key("twin-org-key-2");
+    world.at_google(
+        json!([{ "op": "member_added", "group": "grp_staff", "id": Company::id(9), "type": "USER", "role": "MEMBER" }]),
+    )?;
+    world.sync(None).await?;
+    eventually(WITHIN, "the old key to be refused", async || {
+        let refused = |line: &String| line.contains("rollcall.target.halted");
+        Ok(world.logs().iter().any(refused).then_some(()))
+    })
+    .await?;
+    assert_eq!(world.effects(before).iter().filter(|(operation, ..)| operation.contains("memberships")).count(), 0);
+    std::fs::write(world.folder.path().join("secrets").join("org-key"), "twin-org-key-2\n")?;
+    world.until_equal(WITHIN).await?;
+    world.sync(None).await?;
+    world.until_in_sync(WITHIN).await?;
+    for service in [&mut world.watcher, &mut world.writer] {
+        service.check_running()?;
+    }
+    Ok(())
+}

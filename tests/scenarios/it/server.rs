@@ -95,3 +95,59 @@ async fn what_a_guard_holds_goes_with_an_override_and_a_reason_and_not_with_yes(
     assert_eq!(world.one(approved).await?, 1);
     Ok(())
 }
+
+/// I1: who asks to synchronize while nobody decides is told so, and what was asked is done all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn i01_a_request_to_synchronize_waits_for_whoever_decides() -> Result<()> {
+    let mut world = by_hand().await?;
+    until_planned(&world, 2).await?;
+    world.reconciler.kill();
+    let answer = world.post("sync", &json!({})).await?;
+    assert!(answer["message"].as_str().unwrap_or_default().contains("none answered"), "{answer}");
+    assert!(!world.difference().is_empty(), "nothing goes by itself");
+    world.reconciler.restart()?;
+    world.until_equal(WITHIN).await?;
+    // The one that took it up vanishes: whoever takes over lets things go for as long as it would have.
+    world.reconciler.kill();
+    world.at_google(json!([{ "op": "member_added", "group": "grp_readers", "id": Company::id(7), "type": "USER", "role": "MEMBER" }]))?;
+    world.reconciler.restart()?;
+    world.until_equal(WITHIN).await
+}
+
+/// I3: a policy file that would stop managing much is no policy until a person says so; then it unmaps and removes nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn i03_a_policy_that_would_stop_managing_much_waits_for_a_person() -> Result<()> {
+    let company = Company::of(9).group("one", 0..3).group("two", 3..6).group("three", 6..9);
+    let world = World::of(&company).await?;
+    world.until_in_sync(WITHIN).await?;
+    let before = world.sequence();
+    world.write_policy(&company.policy().replace("groups = [\"*\"]", "groups = [\"one@*\"]"))?;
+    let held = eventually(WITHIN, "the policy to be held", async || {
+        let held = world.held().await?;
+        Ok(held.into_iter().find(|case| case["held"][0]["guard"] == "policy-shrink"))
+    })
+    .await?;
+    // What it would no longer manage is managed until then, by who reads as by who decides.
+    let join = |group: &str, n| json!([{ "op": "member_added", "group": format!("grp_{group}"), "id": Company::id(n), "type": "USER", "role": "MEMBER" }]);
+    world.at_google(join("two", 8))?;
+    world.sync(None).await?;
+    world.until_equal(WITHIN).await?;
+    let said =
+        rollcall(&world, &["approve", held["digest"].as_str().unwrap_or_default(), "--reason", "fewer groups"]).await?;
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    eventually(WITHIN, "the policy to be in force", async || {
+        let loaded = "select count(*) from common.audit where verb = 'policy.loaded'";
+        Ok((world.one(loaded).await? == 2).then_some(()))
+    })
+    .await?;
+    world.at_google(join("two", 7))?;
+    world.at_google(join("one", 5))?;
+    world.sync(None).await?;
+    let one = || world.found()["one"].contains(&Company::email(5));
+    eventually(WITHIN, "the group that is still managed to follow", async || Ok(one().then_some(()))).await?;
+    world.sweep().await?;
+    world.until_decided().await?;
+    assert!(!world.found()["two"].contains(&Company::email(7)), "what is unmapped is left alone");
+    assert_eq!((world.removals(before), world.found()["three"].len()), (0, 3), "and is not removing");
+    Ok(())
+}

@@ -139,6 +139,15 @@ async fn a_change_is_one_trace_from_the_read_at_google_to_the_write_at_atlassian
         let is_call = spans[id].attributes.to_string().contains("http.request.method");
         assert!(is_call || attributes.contains("rollcall.org"), "{:?} does not say whose it is", spans[id]);
     }
+    // The write's request leads from the trace to the attempt in the ledger, and to what happened at Atlassian.
+    let write = &spans[&write];
+    let mut said = write.attributes.as_array().into_iter().flatten();
+    let id =
+        said.find(|it| it["key"] == "http.request.header.x_request_id").map(|it| text(&it["value"]["stringValue"]));
+    let id = id.context("the write does not name its request")?;
+    assert_eq!(world.one(&format!("select count(*) from effect.attempt where id = '{id}'")).await?, 1);
+    let effects = world.twin.twin.world().log.after(0).filter(|change| change.request_id == id).count();
+    assert_eq!(effects, 1, "one effect by the request {id}");
     let all = format!("{:?}", got.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     for private in ["acme.example\"", "Given6", "Family6", "twin-org-key"] {
         assert!(!all.contains(private), "{private} is in a span");

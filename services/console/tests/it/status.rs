@@ -50,6 +50,21 @@ async fn in_sync_is_said_only_when_it_is_known() {
 }
 
 #[tokio::test]
+async fn the_api_budget_is_shown_while_it_is_known() {
+    let world = World::start().await;
+    assert_eq!(status(&world).await.targets[0].budget_remaining, None);
+    let say = async |at: i64| {
+        let row = format!(
+            "insert into effect.budget values ('acme', 'cloud', 0.25, {at}) on conflict (tenant, target) do update set at = {at}"
+        );
+        world.owner.batch_execute(&row).await.unwrap();
+        status(&world).await.targets[0].budget_remaining
+    };
+    assert_eq!(say(NOW - 30_000_000).await, Some(0.25));
+    assert_eq!(say(NOW - 90_000_000).await, None, "nobody knows what is left by now");
+}
+
+#[tokio::test]
 async fn plans_are_listed_and_shown_as_they_were_stored() {
     let world = World::start().await;
     let held = case("g-1", &["a", "b"]);

@@ -1,10 +1,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use harness::eventually;
-use model::{CommandBody, EdgeOp, Lane};
+use model::{Canonical as _, CommandBody, EdgeOp, GroupId, Lane, Outcome, StepResult, Time};
+use store::effect::{NewAttempt, RecordedOutcomes};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{WITHIN, World};
+use crate::world::{WITHIN, World, cloud, tenant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_import_makes_groups_fills_them_and_then_is_quiet() {
@@ -169,4 +170,61 @@ async fn a_poisoned_person_is_one_letter_and_everybody_else_arrives() {
     world.converge().await;
     world.counts("select count(*) from effect.letter where state = 'open'", 0).await;
     running.stop().await;
+}
+
+/// I5: a name that was taken when we came to make the group is ours only if an attempt of ours may have made it.
+#[tokio::test(flavor = "multi_thread")]
+async fn i05_a_group_that_was_found_is_ours_only_after_an_attempt_whose_end_nobody_knows() {
+    for lost in [false, true] {
+        let mut world = World::start("").await;
+        world.hire(&["ann", "bob"]);
+        world.at_source("eng", &["ann"]);
+        world.sweep_source().await;
+        world.sweep_target().await;
+        let running = world.reconcile("0.1");
+        world.counts("select count(*) from plan.command", 1).await;
+        let command = world.waiting().await.remove(0);
+        if lost {
+            let attempt = NewAttempt {
+                id: runtime::ids::uuid(),
+                command: command.id,
+                digest: command.digest(),
+                target: cloud(),
+                request: "create a group".to_owned(),
+                edges: vec!["create-group/eng".to_owned()],
+                objects: Vec::new(),
+                began_at: Time(1),
+            };
+            world.writer.begin_attempts(&world.writing, &tenant(), &[attempt]).await.unwrap();
+        }
+        let found = Outcome {
+            command: command.id,
+            tenant: tenant(),
+            target: cloud(),
+            at: Time(runtime::clock::now_micros()),
+            result: StepResult::AlreadySo,
+            edges: Vec::new(),
+            group: Some(GroupId::new("eng").unwrap()),
+            account: None,
+            behind: None,
+        };
+        let none = |_: &RecordedOutcomes| Vec::new();
+        let outcomes = std::slice::from_ref(&found);
+        world.writer.record_outcomes(&world.writing, &tenant(), &[], outcomes, &[], &[], none).await.unwrap();
+        let settled =
+            format!("select count(*) from plan.command where id = '{}' and settled_at is not null", command.id);
+        world.counts(&settled, 1).await;
+        let ours = world.count("select count(*) from plan.pin where name = 'eng' and how = 'created'").await;
+        assert_eq!(ours, i64::from(lost));
+        if !lost {
+            // Somebody made it, and somebody else is in it: a person decides.
+            world.target.insert("eng".to_owned(), BTreeSet::from(["bob".to_owned()]));
+            world.sweep_target().await;
+            let held = "select count(*) from plan.case_held where state = 'held'";
+            world.counts(held, 1).await;
+            let edges = |command: &model::Command| matches!(command.body, CommandBody::Edges { .. });
+            assert!(!world.waiting().await.iter().any(edges), "nobody is put in or taken out");
+        }
+        running.stop().await;
+    }
 }

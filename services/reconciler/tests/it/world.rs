@@ -72,7 +72,7 @@ pub struct World {
     pub poisoned: BTreeSet<String>,
     pub policy: PathBuf,
     keys: BTreeMap<&'static str, DirectoryKey>,
-    writing: Lease,
+    pub writing: Lease,
     folder: tempfile::TempDir,
     /// Where outcomes go out, if anything relays them.
     outcomes: Outlet,

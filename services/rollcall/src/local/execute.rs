@@ -73,7 +73,8 @@ pub async fn execute(
         let Some(directory) = world.policy.directories.get(target) else { continue };
         let Some(opened) = open(directory, base)? else { continue };
         let ledger = Arc::new(JournalLedger::open(journal.folder(), target)?);
-        let runner = Runner::new(opened, Arc::clone(&ledger), Patience::default(), runtime::ids::jitter);
+        let (jitter, ids) = (runtime::ids::jitter, runtime::ids::uuid);
+        let runner = Runner::new(opened, Arc::clone(&ledger), Patience::default(), jitter, ids);
         let mut run = Run {
             tenant: world.policy.tenant.clone(),
             target: target.clone(),

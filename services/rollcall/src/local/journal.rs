@@ -4,6 +4,7 @@
 //! lock                  held while a run lasts
 //! memory.json           links, pins, windows, what we added: planner::Memory
 //! directory-<id>.json   the rows of each directory as last read, so that a loss is told from drift
+//! pinned.json           the vendors' own ids of the directories, as first read
 //! ledger.ndjson         every attempt before its call, every outcome after it; synced
 //! audit.ndjson          who did what, when, why; each line holds the hash of the one before
 //! ```
@@ -29,6 +30,8 @@ pub struct Journal {
     pub memory: Memory,
     /// The rows of each directory as last read.
     pub snapshots: BTreeMap<DirectoryId, Snapshot>,
+    /// The vendor's own id of each directory, as first read.
+    pub pinned: BTreeMap<DirectoryId, String>,
     /// Nothing was remembered before this run: every target group is a first contact.
     pub is_first_contact: bool,
 }
@@ -76,7 +79,23 @@ impl Journal {
         let mut memory = memory.unwrap_or_default();
         // An override is for the run that it was given to.
         memory.approvals.clear();
-        Ok(Self { folder, _lock: lock, memory, snapshots, is_first_contact })
+        let pinned = read_json(&folder.join("pinned.json"))?.unwrap_or_default();
+        Ok(Self { folder, _lock: lock, memory, snapshots, pinned, is_first_contact })
+    }
+
+    /// Pins the vendor's own id of a directory at first sight.
+    ///
+    /// # Errors
+    /// When another id is pinned: what was read is of another directory, and nothing is made of it.
+    pub fn pin(&mut self, directory: &DirectoryId, id: String) -> Result<(), Fault> {
+        let first = self.pinned.entry(directory.clone()).or_insert_with(|| id.clone());
+        if *first == id {
+            return Ok(());
+        }
+        let message =
+            format!("directory \"{directory}\" was \"{first}\" before and is \"{id}\" now; nothing was made of it");
+        Err(Fault::new("E0140", Exit::Error, message)
+            .help("correct its credentials and ids; for another directory on purpose, begin another journal"))
     }
 
     /// The folder.
@@ -92,6 +111,7 @@ impl Journal {
         for (directory, snapshot) in &self.snapshots {
             self.replace(&format!("directory-{directory}.json"), &snapshot.whole())?;
         }
+        self.replace("pinned.json", &self.pinned)?;
         self.replace("memory.json", &self.memory)
     }
 
@@ -172,10 +192,13 @@ mod tests {
         let directory = DirectoryId::new("w").unwrap();
         journal.snapshots.insert(directory.clone(), Snapshot::new(directory.clone()));
         journal.memory.blind.insert(directory.clone());
+        journal.pin(&directory, "C1".to_owned()).unwrap();
+        assert_eq!(journal.pin(&directory, "C2".to_owned()).unwrap_err().code, "E0140");
         journal.memory.approvals.insert(Digest([1; 32]), planner::Verdict::Approved);
         journal.save().unwrap();
         drop(journal);
-        let journal = Journal::open(path).unwrap();
+        let mut journal = Journal::open(path).unwrap();
+        assert_eq!(journal.pin(&directory, "C2".to_owned()).unwrap_err().code, "E0140", "of an earlier run, too");
         assert!(journal.memory.approvals.is_empty(), "an override holds for one run");
         assert!(!journal.is_first_contact && journal.memory.blind.contains(&directory));
         assert!(journal.snapshots.contains_key(&directory));

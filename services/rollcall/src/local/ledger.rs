@@ -121,7 +121,7 @@ mod tests {
         let ledger = JournalLedger::open(folder.path(), &target).unwrap();
         let command = CommandId(uuid::Uuid::nil());
         let what = What::CreateGroup { name: "eng".to_owned() };
-        let admission = ledger.admit(&Call { command, attempt: 1, what }).await.unwrap();
+        let admission = ledger.admit(&Call { id: uuid::Uuid::from_u128(1), command, attempt: 1, what }).await.unwrap();
         assert_eq!(admission.allowed, [true]);
         let open = unended_creations(folder.path()).unwrap();
         assert!(open.contains(&(target.clone(), "eng".to_owned())));

@@ -145,6 +145,9 @@ impl World {
         let reader = connect(&loaded.policy, directory, &loaded.base)?;
         match look(&reader, id, &scope, progress).await {
             Ok((own, reading)) => {
+                if let Some(vendor_id) = reader.pinned_id() {
+                    journal.pin(id, vendor_id)?;
+                }
                 journal.memory.own_accounts.entry(id.clone()).or_default().extend(own);
                 journal.memory.blind.remove(id);
                 self.observe(journal, id, &reading);

@@ -61,11 +61,15 @@ fn tenant(status: &ops::Status) -> String {
             oldest.map_or_else(|| "-".to_owned(), |oldest| ago(Duration::from_secs(oldest))),
             each.held.to_string(),
             each.dead_letters.to_string(),
+            each.budget_remaining.map_or_else(|| "-".to_owned(), |left| format!("{:.0} %", left * 100.0)),
             each.as_of.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     });
     text.push('\n');
-    text.push_str(&table(&["TARGET", "STATE", "DRIFTED", "OPEN", "OLDEST", "HELD", "LETTERS", "AS OF"], targets));
+    text.push_str(&table(
+        &["TARGET", "STATE", "DRIFTED", "OPEN", "OLDEST", "HELD", "LETTERS", "BUDGET", "AS OF"],
+        targets,
+    ));
     for outbox in status.outboxes.iter().filter(|outbox| outbox.unpublished > 0) {
         let (count, oldest) = (counted(outbox.unpublished, "message", "messages"), seconds(outbox.oldest_seconds));
         text.extend([format!("{}: {count} not published, the oldest for {oldest}\n", outbox.outbox)]);

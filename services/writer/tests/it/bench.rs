@@ -226,6 +226,32 @@ impl Bench {
         let world = self.twin.twin.world();
         world.log.after(0).filter(|change| change.family == "atlassian.org" && change.key.contains("/member/")).count()
     }
+
+    /// I6 and I9: what changed the world is joined by the id that its request bore to an attempt that was in the ledger
+    /// before, and to one entry of the audit chain; and every entry has its effect.
+    pub(crate) async fn each_effect_has_its_attempt_and_its_entry(&self) {
+        let effects: Vec<(uuid::Uuid, String, i64)> = {
+            let world = self.twin.twin.world();
+            let ours = world.log.after(0).filter(|change| change.family == "atlassian.org");
+            ours.map(|change| {
+                let attempt = outbound::attempt_of(&change.request_id).unwrap();
+                (attempt, change.operation.clone(), change.machine_micros)
+            })
+            .collect()
+        };
+        let mut told = 0;
+        for (attempt, operation, at) in &effects {
+            let began = self.sql.query_one("select began_at from effect.attempt where id = $1", &[attempt]).await;
+            let began: i64 = began.unwrap().get(0);
+            assert!(began <= *at, "{operation} happened before it stood in the ledger");
+            let like = format!("%attempt/{attempt}%");
+            let entries = "select count(*) from common.audit where actor = 'writer' and cause like $1";
+            let entries: i64 = self.sql.query_one(entries, &[&like]).await.unwrap().get(0);
+            assert_eq!(entries, 1, "{operation} by {attempt} in the audit chain");
+            told += entries;
+        }
+        assert_eq!(self.count("select count(*) from common.audit where actor = 'writer'").await, told);
+    }
 }
 
 impl Writer {

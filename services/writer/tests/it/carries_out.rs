@@ -28,7 +28,9 @@ async fn a_group_is_made_and_filled_and_the_reconciler_hears_of_it() {
     // I9: each effect is in the chain, and each call was in the ledger before it.
     let chain = bench.store.verify_audit(&tenant()).await.unwrap();
     assert_eq!(chain, ChainState::Whole { entries: 4 });
+    bench.each_effect_has_its_attempt_and_its_entry().await;
     assert_eq!(bench.count("select count(*) from effect.attempt where ended_at is null").await, 0);
+    assert_eq!(bench.count("select count(*) from effect.budget where remaining between 0 and 1").await, 1);
     writer.stop().await;
 }
 
@@ -95,6 +97,25 @@ async fn i06_an_answer_that_was_lost_after_the_effect_is_done_once() {
     assert_ne!(one, two);
     let made = bench.twin.twin.world().log.after(0).filter(|change| change.operation == "groups.create").count();
     assert_eq!(made, 2, "two groups, whatever was answered");
+    bench.each_effect_has_its_attempt_and_its_entry().await;
+    writer.stop().await;
+}
+
+#[tokio::test]
+async fn i09_a_membership_whose_answer_was_lost_is_told_with_the_attempt_that_did_it() {
+    let bench = Bench::start().await.with_relay().await;
+    let writer = bench.writer();
+    let group = bench.group("eng").await;
+    let lost = FaultKind::Fail { status: 502, after: true, plain: true };
+    bench.twin.twin.engine.faults.inject(Fault { times: Some(2), ..Fault::new("atlassian.org", "*", lost) });
+    let accounts: Vec<String> = (0..3).map(|n| bench.account(n)).collect();
+    let changes: Vec<_> = accounts.iter().map(|account| (account.as_str(), EdgeOp::Add)).collect();
+    let fill = bench.edges(Lane::Normal, &group, 1, &changes);
+    bench.send(std::slice::from_ref(&fill)).await;
+    let outcome = bench.outcomes(std::slice::from_ref(&fill)).await.remove(&fill.id).unwrap();
+    assert_eq!(bench.members("eng").len(), 3, "{outcome:?}");
+    assert_eq!(bench.count("select count(*) from effect.attempt where disposition = 'unknown'").await, 2);
+    bench.each_effect_has_its_attempt_and_its_entry().await;
     writer.stop().await;
 }
 

@@ -54,6 +54,7 @@ async fn i08_a_writer_that_vanished_is_replaced_and_nothing_is_done_twice() {
     let outcome = bench.outcomes(std::slice::from_ref(&fill)).await.remove(&fill.id).unwrap();
     assert!(outcome.edges.iter().all(|edge| edge.result.holds()), "{outcome:?}");
     assert_eq!((bench.members("eng").len(), bench.effects()), (20, 20));
+    bench.each_effect_has_its_attempt_and_its_entry().await;
     assert_eq!(bench.count("select count(*) from effect.attempt where ended_at is null").await, 0);
     second.stop().await;
 }

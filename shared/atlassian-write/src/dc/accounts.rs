@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use atlassian::dc::{account as account_id, key, user_name};
-use model::{AccountChange, AccountId, Disposition, Lane, Rejection, Time};
-use outbound::{Method, Request};
+use model::{AccountChange, AccountId, Disposition, Lane, Rejection};
+use outbound::{Method, Request, Turn};
 use serde_json::{Map, Value, json};
 
 use super::{DcWriter, Product, Write, bitbucket, leads};
@@ -23,30 +23,29 @@ type Attributes = BTreeMap<String, String>;
 
 pub(super) async fn change(
     writer: &DcWriter,
-    lane: Lane,
-    turn_by: Time,
+    turn: &Turn,
     account: Option<&AccountId>,
     change: &AccountChange,
 ) -> Answered {
     let account = match (change, account) {
-        (AccountChange::Create { attributes }, _) => return create(writer, lane, turn_by, attributes).await,
+        (AccountChange::Create { attributes }, _) => return create(writer, turn, attributes).await,
         (_, None) => return unknown("the account is not known yet"),
         (_, Some(account)) => account,
     };
     let name = user_name(account);
     match change {
         AccountChange::Create { .. } => not_here("an account is created without one"),
-        AccountChange::Update { attributes } => update(writer, lane, turn_by, account, attributes).await,
-        AccountChange::Deactivate => set_active(writer, lane, turn_by, name, false).await,
-        AccountChange::Restore => set_active(writer, lane, turn_by, name, true).await,
+        AccountChange::Update { attributes } => update(writer, turn, account, attributes).await,
+        AccountChange::Deactivate => set_active(writer, turn, name, false).await,
+        AccountChange::Restore => set_active(writer, turn, name, true).await,
         AccountChange::HandOver { project, component } => {
             if writer.product == Product::Jira {
                 let to = (project.as_deref(), component.as_deref());
-                if let Err(refused) = leads::replace(writer, lane, turn_by, name, to).await {
+                if let Err(refused) = leads::replace(writer, turn, name, to).await {
                     return refused;
                 }
             }
-            set_active(writer, lane, turn_by, name, false).await
+            set_active(writer, turn, name, false).await
         }
     }
 }
@@ -92,17 +91,17 @@ fn creation(product: Product, attributes: &Attributes, password: &str) -> Write 
     }
 }
 
-async fn create(writer: &DcWriter, lane: Lane, turn_by: Time, attributes: &Attributes) -> Answered {
+async fn create(writer: &DcWriter, turn: &Turn, attributes: &Attributes) -> Answered {
     let name = of(attributes, "userName");
     let write = creation(writer.product, attributes, &(writer.password)());
-    let (mut answered, made) = writer.send(lane, turn_by, write).await;
+    let (mut answered, made) = writer.send(turn, write).await;
     if answered.disposition == Disposition::Done {
         let key = [text(&made, "/key"), text(&made, "/userKey")].into_iter().find(|key| !key.is_empty());
         let written = Some(text(&made, "/name")).filter(|made| !made.is_empty()).unwrap_or(name);
         answered.account = key.and_then(|key| account_id(key, written));
         if answered.account.is_none() {
             // Made, and the answer does not say under which key.
-            answered.account = user(writer, lane, name).await.ok().flatten().and_then(|user| id_of(&user));
+            answered.account = user(writer, turn.lane(), name).await.ok().flatten().and_then(|user| id_of(&user));
         }
     }
     answered
@@ -125,13 +124,7 @@ fn fields(product: Product, attributes: &Attributes) -> Map<String, Value> {
     all.filter_map(|(field, path)| Some((field.to_owned(), json!(attributes.get(path)?)))).collect()
 }
 
-async fn update(
-    writer: &DcWriter,
-    lane: Lane,
-    turn_by: Time,
-    account: &AccountId,
-    attributes: &Attributes,
-) -> Answered {
+async fn update(writer: &DcWriter, turn: &Turn, account: &AccountId, attributes: &Attributes) -> Answered {
     let before = user_name(account);
     let after = Some(of(attributes, "userName")).filter(|after| !after.is_empty() && *after != before);
     let named = after.unwrap_or(before);
@@ -141,7 +134,7 @@ async fn update(
         }
         if let Some(request) = rename(writer.product, before, after) {
             let names = vec![before.to_owned(), after.to_owned()];
-            let renamed = writer.send(lane, turn_by, Write { request, judge: dc::user, names }).await.0;
+            let renamed = writer.send(turn, Write { request, judge: dc::user, names }).await.0;
             if !renamed.holds() {
                 return renamed;
             }
@@ -161,13 +154,13 @@ async fn update(
             fields.insert("name".to_owned(), json!(named));
             Request::new(Method::PUT, BITBUCKET, &[]).json(Value::Object(fields))
         }
-        Product::Crowd => match whole(writer, lane, named, &fields).await {
+        Product::Crowd => match whole(writer, turn.lane(), named, &fields).await {
             Ok(request) => request,
             Err(failed) => return failed,
         },
     };
     let names = vec![before.to_owned(), of(attributes, "emails[primary].value").to_owned()];
-    let mut answered = writer.send(lane, turn_by, Write { request, judge: dc::user, names }).await.0;
+    let mut answered = writer.send(turn, Write { request, judge: dc::user, names }).await.0;
     if answered.holds() {
         answered.account = account_id(key(account), named);
     }
@@ -201,7 +194,7 @@ async fn whole(writer: &DcWriter, lane: Lane, name: &str, fields: &Map<String, V
     Ok(request.json(Value::Object(body)))
 }
 
-async fn set_active(writer: &DcWriter, lane: Lane, turn_by: Time, name: &str, active: bool) -> Answered {
+async fn set_active(writer: &DcWriter, turn: &Turn, name: &str, active: bool) -> Answered {
     let names = vec![name.to_owned()];
     let request = match writer.product {
         Product::Jira => Request::new(Method::PUT, JIRA, &[]).query("username", name).json(json!({ "active": active })),
@@ -213,13 +206,13 @@ async fn set_active(writer: &DcWriter, lane: Lane, turn_by: Time, name: &str, ac
         Product::Bitbucket => return not_here("Bitbucket deactivates nobody: who is in no group takes no seat"),
         Product::Crowd => {
             let fields = Map::from_iter([("active".to_owned(), json!(active))]);
-            match whole(writer, lane, name, &fields).await {
+            match whole(writer, turn.lane(), name, &fields).await {
                 Ok(request) => request,
                 Err(failed) => return failed,
             }
         }
     };
-    writer.send(lane, turn_by, Write { request, judge: dc::user, names }).await.0
+    writer.send(turn, Write { request, judge: dc::user, names }).await.0
 }
 
 /// The user of that name, in the product's own shape.

@@ -2,8 +2,8 @@
 //! is not found again.
 
 use atlassian::dc::{components_led, projects_led};
-use model::{Disposition, Lane, Time};
-use outbound::{Method, Request};
+use model::{Disposition, Lane};
+use outbound::{Method, Request, Turn};
 use serde_json::{Value, json};
 
 use super::{DcWriter, Write};
@@ -19,27 +19,26 @@ const PAGES_MAX: usize = 10_000;
 /// to be read.
 pub(super) async fn replace(
     writer: &DcWriter,
-    lane: Lane,
-    turn_by: Time,
+    turn: &Turn,
     name: &str,
     (project, component): (Option<&str>, Option<&str>),
 ) -> Result<(), Answered> {
     let led = |lead: &str| names([name, lead]);
     if let Some(lead) = project {
-        let request = Request::get(PROJECTS, &[]).query("expand", "lead").lane(lane);
+        let request = Request::get(PROJECTS, &[]).query("expand", "lead").lane(turn.lane());
         let all = look(&writer.client, &request).await?.unwrap_or_default();
         let keys = projects_led(&all, name).ok_or_else(|| unreadable(PROJECTS))?;
         for key in keys {
             let request = Request::new(Method::PUT, "/rest/api/2/project/{projectIdOrKey}", &[&key]);
             let request = request.json(json!({ "lead": lead }));
-            done(writer.send(lane, turn_by, Write { request, judge: dc::lead, names: led(lead) }).await.0)?;
+            done(writer.send(turn, Write { request, judge: dc::lead, names: led(lead) }).await.0)?;
         }
     }
     if let Some(lead) = component {
-        for id in components(writer, lane, name).await? {
+        for id in components(writer, turn.lane(), name).await? {
             let request = Request::new(Method::PUT, "/rest/api/2/component/{id}", &[&id]);
             let request = request.json(json!({ "leadUserName": lead }));
-            done(writer.send(lane, turn_by, Write { request, judge: dc::lead, names: led(lead) }).await.0)?;
+            done(writer.send(turn, Write { request, judge: dc::lead, names: led(lead) }).await.0)?;
         }
     }
     Ok(())

@@ -14,8 +14,8 @@ mod leads;
 use std::ops::Range;
 
 use atlassian::dc::user_name;
-use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Time};
-use outbound::{Client, Request};
+use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane};
+use outbound::{Client, Request, Turn};
 use serde_json::Value;
 
 use crate::target::{list, look, not_here, text};
@@ -85,13 +85,7 @@ impl DcWriter {
     }
 
     /// Changes memberships of one group: one, or several additions where the product takes them.
-    pub async fn change_members(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        group: &GroupId,
-        edges: &[(AccountId, EdgeOp)],
-    ) -> Answered {
+    pub async fn change_members(&self, turn: &Turn, group: &GroupId, edges: &[(AccountId, EdgeOp)]) -> Answered {
         let write = match (self.product, edges) {
             (Product::Bitbucket, [(account, EdgeOp::Remove)]) => bitbucket::remove(group, user_name(account)),
             (Product::Bitbucket, edges) if edges.iter().all(|(_, op)| *op == EdgeOp::Add) => {
@@ -102,18 +96,18 @@ impl DcWriter {
             (Product::Crowd, [(account, op)]) => crowd::member(group, user_name(account), *op),
             _ => return not_here("this API changes one membership a call"),
         };
-        self.send(lane, turn_by, write).await.0
+        self.send(turn, write).await.0
     }
 
     /// Creates a group, whose id is its name.
-    pub async fn create_group(&self, lane: Lane, turn_by: Time, name: &str, description: &str) -> Answered {
+    pub async fn create_group(&self, turn: &Turn, name: &str, description: &str) -> Answered {
         let write = match self.product {
             Product::Jira => jira::create_group(name),
             Product::Confluence => confluence::create_group(name),
             Product::Bitbucket => bitbucket::create_group(name),
             Product::Crowd => crowd::create_group(name, description),
         };
-        let (mut answered, made) = self.send(lane, turn_by, write).await;
+        let (mut answered, made) = self.send(turn, write).await;
         if answered.disposition == Disposition::Done {
             // The product may have folded or trimmed what it was given.
             let named = Some(text(&made, "/name")).filter(|made| !made.is_empty()).unwrap_or(name);
@@ -123,14 +117,14 @@ impl DcWriter {
     }
 
     /// Deletes a group.
-    pub async fn delete_group(&self, lane: Lane, turn_by: Time, group: &GroupId) -> Answered {
+    pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         let write = match self.product {
             Product::Jira => jira::delete_group(group),
             Product::Confluence => confluence::delete_group(group),
             Product::Bitbucket => bitbucket::delete_group(group),
             Product::Crowd => crowd::delete_group(group),
         };
-        self.send(lane, turn_by, write).await.0
+        self.send(turn, write).await.0
     }
 
     /// The group with this name, in any letter case, under the name that it has.
@@ -179,14 +173,8 @@ impl DcWriter {
     }
 
     /// Changes one account.
-    pub async fn change_account(
-        &self,
-        lane: Lane,
-        turn_by: Time,
-        account: Option<&AccountId>,
-        change: &AccountChange,
-    ) -> Answered {
-        accounts::change(self, lane, turn_by, account, change).await
+    pub async fn change_account(&self, turn: &Turn, account: Option<&AccountId>, change: &AccountChange) -> Answered {
+        accounts::change(self, turn, account, change).await
     }
 
     /// What an unclear change of an account left behind: the account as it should be, named; `None`: it is not so.
@@ -203,9 +191,9 @@ impl DcWriter {
     }
 
     /// Sends one change, and gives what became of it and the body of a success.
-    async fn send(&self, lane: Lane, turn_by: Time, write: Write) -> (Answered, Value) {
+    async fn send(&self, turn: &Turn, write: Write) -> (Answered, Value) {
         // What a form could send is refused without it (§1.1).
-        let request = write.request.header("x-atlassian-token", "no-check").lane(lane).turn_by(turn_by);
+        let request = write.request.header("x-atlassian-token", "no-check").turn(turn);
         match self.client.send(&request).await {
             Ok(answer) => {
                 let mut answered = Answered::of(&self.client, &answer, write.judge);

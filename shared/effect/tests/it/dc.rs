@@ -296,6 +296,7 @@ async fn i06_an_account_whose_making_was_cut_off_is_found() {
             "{made:?}"
         );
         assert_eq!((made.result, world.effects("user.create")), (StepResult::AlreadySo, 1), "{instance}");
+        world.every_effect_was_admitted();
     }
 }
 
@@ -328,6 +329,7 @@ async fn who_leads_projects_hands_over_before_being_deactivated() {
     assert_eq!((done, user(&world, "jira", "bob").2), (StepResult::Done, false));
     let one = ("ann".to_owned(), vec![None, Some("cat".to_owned())]);
     assert_eq!(leads(&world), [one.clone(), one]);
+    world.every_effect_was_admitted();
 }
 
 #[tokio::test]

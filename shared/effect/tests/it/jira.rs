@@ -46,4 +46,5 @@ async fn i06_a_group_whose_creation_was_cut_off_is_found() {
     let made = run(&jira, &world.create("eng")).await.outcome;
     assert!(made.result.holds() && made.group.is_some(), "{made:?}");
     assert_eq!(world.effects("group.create"), 1);
+    world.every_effect_was_admitted();
 }

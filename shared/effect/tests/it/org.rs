@@ -46,6 +46,7 @@ async fn i06_a_group_whose_creation_was_cut_off_is_found_and_not_made_twice() {
     let made = run(&org, &world.create("ops")).await.outcome;
     assert!(made.result.holds() && made.group.is_some(), "{made:?}");
     assert_eq!(world.effects("groups.create"), 2);
+    world.every_effect_was_admitted();
 }
 
 #[tokio::test]
@@ -77,6 +78,7 @@ async fn i06_a_membership_whose_answer_was_lost_is_repeated_and_counts_once() {
         assert!(outcome.edges[0].result.holds(), "{outcome:?}");
     }
     assert_eq!(world.members("eng"), [email(0), email(1), email(2)]);
+    world.every_effect_was_admitted();
 }
 
 #[tokio::test]

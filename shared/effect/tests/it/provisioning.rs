@@ -76,6 +76,7 @@ async fn i06_an_account_whose_creation_was_cut_off_is_found_by_its_external_id()
         create(&world, n).await;
     }
     assert_eq!(world.effects("Users.create"), 2, "each record once");
+    world.every_effect_was_admitted();
 }
 
 #[tokio::test]
@@ -130,6 +131,7 @@ async fn members_go_in_batches_and_one_bad_id_costs_only_itself() {
     assert_eq!(rejected, ["no-such-record", "another-one"], "{:?}", mixed.outcome);
     assert_eq!(mixed.outcome.edges.iter().filter(|edge| edge.result.holds()).count(), 58);
     assert_eq!(world.members("synced").len(), 128);
+    world.every_effect_was_admitted();
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ use model::{
     TenantId, Time,
 };
 use outbound::{Budget, Client, ClientConfig, Clock, Credential};
-use secrecy::SecretString;
 use twin::engine::{
     credentials::Secret,
     fault::{Fault, FaultKind},
@@ -54,6 +53,12 @@ impl Ledger for Memory {
     async fn answered(&self, _: &Call, _: &Answered) -> Result<(), LedgerError> {
         Ok(())
     }
+}
+
+/// What attempts are called: one after the other.
+fn next_id() -> uuid::Uuid {
+    static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    uuid::Uuid::from_u128(u128::from(LAST.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) + 1)
 }
 
 pub(crate) struct World {
@@ -112,23 +117,23 @@ impl World {
     fn runner(&self, target: Target) -> Runner<Memory> {
         let patience =
             Patience { wait: Span::from_millis(20), wait_max: Span::from_millis(200), ..Patience::default() };
-        Runner::new(target, Arc::clone(&self.ledger), patience, |wait| wait)
+        Runner::new(target, Arc::clone(&self.ledger), patience, |wait| wait, next_id)
     }
 
     pub(crate) fn org(&self) -> Runner<Memory> {
-        let key = Credential::Bearer(SecretString::from("twin-org-key"));
+        let key = Credential::Bearer("twin-org-key".into());
         let client = Self::client(&self.twin.atlassian_url(), key);
         self.runner(Target::Org(OrgWriter::new(client, ORGANIZATION, DIRECTORY)))
     }
 
     pub(crate) fn scim(&self) -> Runner<Memory> {
-        let key = Credential::Bearer(SecretString::from("twin-scim-key"));
+        let key = Credential::Bearer("twin-scim-key".into());
         let client = Self::client(&self.twin.atlassian_url(), key);
         self.runner(Target::Scim(ScimWriter::new(client, SCIM_DIRECTORY)))
     }
 
     pub(crate) fn jira(&self) -> Runner<Memory> {
-        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: SecretString::from("own-token") };
+        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: "own-token".into() };
         let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
         self.runner(Target::Jira(JiraWriter::new(Self::client(&base, token))))
     }
@@ -137,10 +142,9 @@ impl World {
     pub(crate) fn dc(&self, product: DcProduct, instance: &str, secret: Option<&str>) -> Runner<Memory> {
         let kind = if product == DcProduct::Crowd { "application" } else { "token" };
         let secret = secret.map_or_else(|| format!("twin-{instance}-{kind}"), str::to_owned);
-        let secret = SecretString::from(secret);
         let credential = match product {
-            DcProduct::Crowd => Credential::Basic { user: "rollcall".to_owned(), secret },
-            _ => Credential::Bearer(secret),
+            DcProduct::Crowd => Credential::Basic { user: "rollcall".to_owned(), secret: secret.into() },
+            _ => Credential::Bearer(secret.into()),
         };
         let base = format!("{}/dc/{instance}", self.twin.atlassian_url());
         let client = Self::client_with(&base, credential, outbound::data_center_sense);
@@ -154,7 +158,7 @@ impl World {
     }
 
     pub(crate) fn confluence(&self) -> Runner<Memory> {
-        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: SecretString::from("own-token") };
+        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: "own-token".into() };
         let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
         self.runner(Target::Confluence(ConfluenceWriter::new(Self::client(&base, token))))
     }
@@ -170,7 +174,7 @@ impl World {
 
     /// The customers of the site's desk, or its organizations of customers.
     pub(crate) fn customers(&self, kind: ListKind) -> Runner<Memory> {
-        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: SecretString::from("own-token") };
+        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: "own-token".into() };
         let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
         self.runner(Target::Customers(CustomersWriter::new(Self::client(&base, token), kind)))
     }
@@ -252,6 +256,26 @@ impl World {
     pub(crate) fn calls(&self, family: &str, operation: &str) -> u64 {
         let (families, _) = self.twin.twin.engine.counters.all();
         families.get(family).and_then(|all| all.get(operation)).map_or(0, |figures| figures.calls)
+    }
+
+    /// I6: every change of the world came by a request that names an attempt, which the ledger had admitted for it.
+    pub(crate) fn every_effect_was_admitted(&self) {
+        let admitted: BTreeMap<_, _> =
+            self.ledger.admitted.lock().unwrap().iter().map(|call| (call.id, call.clone())).collect();
+        let world = self.twin.twin.world();
+        let ours: Vec<_> = world.log.after(0).filter(|change| change.family.starts_with("atlassian")).collect();
+        assert!(!ours.is_empty(), "nothing has changed");
+        for change in ours {
+            let call = outbound::attempt_of(&change.request_id).and_then(|attempt| admitted.get(&attempt));
+            assert!(call.is_some(), "no attempt was admitted for {change:?}");
+            let call = call.unwrap();
+            if let (What::Edges { edges, .. }, Some((_, account))) = (&call.what, change.key.split_once("/member/")) {
+                // A provisioning directory has ids of its own.
+                let named = |edge: &AccountId| edge.as_str().rsplit('/').next() == account.rsplit('/').next();
+                let its_own = change.family == "atlassian.scim";
+                assert!(its_own || edges.iter().any(|(edge, ..)| named(edge)), "{change:?} is not of {call:?}");
+            }
+        }
     }
 
     pub(crate) fn now() -> Time {

@@ -4,6 +4,7 @@
 //! the commands with their messages, and how far it has read. A crash before the commit changes nothing; after it,
 //! everything is there.
 
+mod asked;
 mod memory;
 mod news;
 mod read;
@@ -12,6 +13,7 @@ mod statements;
 mod turn;
 mod verdicts;
 
+pub use asked::{SyncAsked, SyncTaken};
 pub(crate) use memory::open_command;
 pub use news::{Awaited, News};
 pub use read::{CaseRow, PlanSummary, SyncStateRow};

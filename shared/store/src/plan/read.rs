@@ -1,6 +1,6 @@
 //! What is shown of plans and cases, and the policies that they were made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Case, CommandId, Digest, DirectoryId, Outcome, Plan, Step, TenantId, Time};
 
@@ -160,6 +160,23 @@ impl Store {
         Ok(Some((super::memory::open_command(row)?, outcome)))
     }
 
+    /// Which of these commands have an attempt that nobody knows the end of: what they were to make may be theirs, however
+    /// it was found.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unclear(&self, commands: &[CommandId]) -> Result<BTreeSet<CommandId>, StoreError> {
+        if commands.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let client = self.client().await?;
+        let ids: Vec<uuid::Uuid> = commands.iter().map(|id| id.0).collect();
+        let select = "select distinct command from effect.attempt
+                       where command = any($1) and (ended_at is null or disposition = 'unknown')";
+        let rows = sql::query_on(&client, select, &[&ids]).await?;
+        rows.iter().map(|row| Ok(CommandId(row.try_get(0)?))).collect()
+    }
+
     /// What is known of each directory's being in sync.
     ///
     /// # Errors
@@ -205,6 +222,18 @@ impl Store {
                        where tenant = $1 and state = 'loaded' order by loaded_at desc limit 1";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
         rows.first().map(policy_row).transpose()
+    }
+
+    /// The hash of the policy that was loaded last: the one in force. `None`: no reconciler has loaded any yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn policy_in_force(&self, tenant: &TenantId) -> Result<Option<Digest>, StoreError> {
+        let client = self.client().await?;
+        let select =
+            "select hash from plan.policy where tenant = $1 and state = 'loaded' order by loaded_at desc limit 1";
+        let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
+        rows.first().map(|row| row.digest("plan.policy", 0)).transpose()
     }
 
     /// One policy by its hash: the one that a plan was made from.

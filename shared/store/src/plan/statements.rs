@@ -423,4 +423,11 @@ fn marks<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
             values![tenant.as_str(), directories, bodies, turn.at.0],
         );
     }
+    if let Some(taken) = turn.sync_taken {
+        batch.add(
+            "insert into plan.sync_taken (tenant, request, until_at) values ($1, $2, $3)
+             on conflict (tenant) do update set request = excluded.request, until_at = excluded.until_at",
+            values![tenant.as_str(), sql::big(taken.request), taken.until.0],
+        );
+    }
 }

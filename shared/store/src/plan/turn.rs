@@ -73,6 +73,8 @@ pub struct Turn {
     pub moot_letters: Vec<u64>,
     /// What is known of each directory's being in sync, as JSON.
     pub sync_states: Vec<(DirectoryId, String)>,
+    /// A request to synchronize that is taken up; `None`: as before.
+    pub sync_taken: Option<super::SyncTaken>,
     /// Further messages: requests to verify.
     pub messages: Vec<OutboxMessage>,
     /// What is worth proving.

@@ -9,6 +9,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("watcher", "plan.need", "S"),
     ("watcher", "plan.progress", "S"),
     ("watcher", "plan.pin", "S"),
+    ("watcher", "plan.policy", "S"),
     ("reconciler", "directory.*", "S"),
     ("reconciler", "plan.*", "SIUD"),
     ("reconciler", "effect.*", "S"),
