@@ -16,6 +16,10 @@ use crate::{
 const GOOGLE: &str = "google.directory";
 /// Reads of one thing: what was lost is looked for by itself, and so is what was just made.
 const POINT_READS: [&str; 5] = ["users.get", "groups.get", "members.get", "members.hasMember", "groups.count"];
+/// Fewer calls than these are counted and not divided.
+const FEW: u64 = 10;
+/// Runs that a first import may take.
+const RUNS_MAX: usize = 3;
 /// What is asked of a Crowd of a hundred thousand memberships.
 const CROWD_READS: f64 = 20.0;
 
@@ -37,9 +41,18 @@ async fn measure_one(report: &mut Report, connector: &Connector) -> Result<()> {
     let (people, groups) = listed(&outside, connector);
     let sizes = connector.sizes(people, groups, filled);
     let google = google(&outside);
-    apply(&outside, connector).await?;
-    let added = outside.effects(0).iter().filter(|(_, key, there)| key.contains("/member/") && *there).count() as u64;
-    ensure!(added == sizes.filled.iter().sum::<u64>(), "{}: {added} memberships were made", connector.name);
+    let wanted = sizes.filled.iter().sum::<u64>();
+    let mut added = 0;
+    // Who gets an account in one run is let into groups by the next one: its reads count too.
+    for _ in 0..RUNS_MAX {
+        apply(&outside, connector).await?;
+        let effects = outside.effects(0);
+        added = effects.iter().filter(|(_, key, there)| key.contains("/member/") && *there).count() as u64;
+        if added >= wanted {
+            break;
+        }
+    }
+    ensure!(added == wanted, "{}: {added} memberships were made, not {wanted}", connector.name);
     compare(report, "first-import", &outside, connector, connector.first_import(&sizes));
     if connector.name == "organization" {
         against(report, "google-first-import", &calls(&outside, &[GOOGLE]), google);
@@ -125,7 +138,12 @@ fn against(report: &mut Report, what: &str, calls: &BTreeMap<String, (u64, u64)>
     if points > 0 {
         report.note(&format!("{what}-point-reads"), figure(points), "calls, apart");
     }
-    report.at_most(&format!("{what}-ratio"), figure(made) / figure(least.max(1)), 1.10, "× the least possible");
+    // One call to try the credentials is no share of two or three: larger worlds of the same connector tell.
+    if least >= FEW {
+        report.at_most(&format!("{what}-ratio"), figure(made) / figure(least), 1.10, "× the least possible");
+    } else {
+        report.at_most(&format!("{what}-more"), figure(made.saturating_sub(least)), 1.0, "calls more than the least");
+    }
 }
 
 fn is_point(operation: &str) -> bool {

@@ -196,6 +196,8 @@ impl Connector {
                     emails.iter().map(|email| json!({ "email": email, "site": "own" })).collect();
                 let sites = json!([{ "name": "own", "cloud_id": "cloud-own" }]);
                 beginning.edits.push(json!({ "op": "load", "sites": sites, "accounts": accounts }));
+                // Every site has its own groups.
+                beginning.edits.push(json!({ "op": "group", "site": "own", "name": "site-admins" }));
                 beginning.sites.push("own".to_owned());
             }
             "service-desk" => beginning

@@ -70,7 +70,12 @@ pub(crate) async fn measure(report: &mut Report, lines: Option<usize>) -> Result
         match (name, whole) {
             ("open", _) => report.at_most(&held, figure(ran.held), 0.0, "cases held"),
             (_, true) => {
-                report.at_least(&held, figure(ran.held), figure(*HELD.start()), "cases held, none applied before its approval");
+                report.at_least(
+                    &held,
+                    figure(ran.held),
+                    figure(*HELD.start()),
+                    "cases held, none applied before its approval",
+                );
                 ensure!(ran.held <= *HELD.end(), "{} cases were held, more than the guards ask for", ran.held);
             }
             (_, false) => report.note(&held, figure(ran.held), "cases held, none applied before its approval"),
