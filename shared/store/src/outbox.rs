@@ -238,7 +238,8 @@ impl Store {
             "update {} o set published_at = clock_timestamp() from (select {AT_LEISURE}) as commit where id = any($1)",
             schema.table()
         );
-        sql::execute_on(&client, &sql, &[&ids]).await?;
+        // Planned each time, as where they are claimed in order.
+        client.execute_typed(&sql, &[(&ids, Type::INT8_ARRAY)]).await?;
         Ok(())
     }
 
