@@ -3,12 +3,12 @@
 //! For every way down to a person the *first* fact that is gone matters: when all of those are proven gone, no way is
 //! left. So a nested group that was taken out of another is one question, however many people it held.
 
-use model::{Answer, Fact, GroupId, Span, Time, WaitWhy};
+use model::{Answer, DirectoryId, Fact, GroupId, Span, Time, WaitWhy};
 use policy::{Nested, Policy};
 
 use crate::{
     flatten::{Graph, Opening, Walk, contributes},
-    mirror::{GroupSlot, Mirror},
+    mirror::{GroupSlot, Mirror, ScopeRead},
     state::{Claim, TargetGroup},
 };
 
@@ -168,6 +168,22 @@ fn everybody_below(mirror: &Mirror, slot: u32, opening: Opening<'_>, walk: &mut 
     people.sort_unstable();
     people.dedup();
     People::Many(people)
+}
+
+/// A source of this target of which nothing was ever read whole: nobody knows which groups it fills, and with whom. While
+/// there is one, no absence at the target is proven by the others.
+pub(crate) fn unseen(policy: &Policy, mirrors: &[Mirror], target: &DirectoryId) -> Option<WaitWhy> {
+    let never = |source: &DirectoryId, list: fn(&Mirror) -> &ScopeRead| {
+        let mirror = mirrors.iter().find(|mirror| mirror.directory() == source);
+        mirror.is_none_or(|mirror| list(mirror).complete_began_at.is_none())
+    };
+    let by_groups = policy.rules.iter().filter(|rule| rule.to.contains(target)).map(|rule| &rule.from);
+    let by_people = policy.provisions.iter().filter(|entry| {
+        entry.to == *target && !(entry.default_groups.new.is_empty() && entry.default_groups.all.is_empty())
+    });
+    let of_groups = by_groups.filter(|source| never(source, Mirror::groups_read));
+    let of_people = by_people.map(|entry| &entry.from).filter(|source| never(source, Mirror::users_read));
+    of_groups.chain(of_people).min().map(|source| WaitWhy::CompleteRead { directory: source.clone(), group: None })
 }
 
 /// What keeps the source from proving any absence for this group, if anything does: a read that is missing, partial,

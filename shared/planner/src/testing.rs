@@ -87,7 +87,7 @@ to = "cloud"
 }
 
 impl Side {
-    fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self {
             id: dir(id),
             users: BTreeMap::new(),

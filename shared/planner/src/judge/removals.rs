@@ -24,7 +24,8 @@ struct Sorted {
 impl Judge<'_> {
     /// What keeps the source from proving an absence for this group.
     pub(crate) fn gap(&mut self, group: &TargetGroup) -> Option<WaitWhy> {
-        lost::gap(self.policy, self.mirrors, group, self.now, self.walk)
+        lost::unseen(self.policy, self.mirrors, &self.target.id)
+            .or_else(|| lost::gap(self.policy, self.mirrors, group, self.now, self.walk))
     }
 
     /// Who is to go. `complete`: the last read of the group's members at the target was.

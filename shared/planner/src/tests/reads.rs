@@ -4,7 +4,7 @@
 
 use model::{MemberKind, Span, WaitWhy};
 
-use crate::testing::{World, acc, cases, dir, edges, grp};
+use crate::testing::{Side, World, acc, cases, dir, edges, grp};
 
 fn waits(decision: &crate::Decision) -> Vec<WaitWhy> {
     let targets = decision.plan.body.targets.iter();
@@ -43,6 +43,37 @@ fn i02_while_one_group_below_is_read_partly_nobody_goes_from_the_groups_above() 
     assert_eq!(edges(&decision), ["-ops a-eve"], "ops is whole; all holds eng, which is not");
     let wait = WaitWhy::CompleteRead { directory: dir("workspace"), group: Some(grp("eng")) };
     assert!(waits(&decision).contains(&wait), "{:#?}", waits(&decision));
+}
+
+#[test]
+fn i02_while_another_source_was_never_read_nobody_goes_from_what_it_may_fill() {
+    let partner = r#"
+[directory.partner]
+kind = "google-workspace"
+customer = "my_customer"
+service_account = "file:partner.json"
+subject = "rollcall@partner.com"
+[[sync]]
+name = "partners"
+from = "partner"
+groups = ["*"]
+to = "cloud"
+rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]
+"#;
+    let mut world = World::converged("", partner);
+    world.leave("ops", "eve");
+    world.tick(600);
+    world.sweep_source();
+    world.sweep_target();
+    let decision = world.decide_informed();
+    assert!(edges(&decision).is_empty(), "eve may be in by a group of the partner's: {:?}", edges(&decision));
+    let wait = WaitWhy::CompleteRead { directory: dir("partner"), group: None };
+    assert!(waits(&decision).contains(&wait), "{:#?}", waits(&decision));
+    // It turns out to have no groups at all.
+    let mut read = Side::new("partner");
+    let delta = read.observe(&read.reading(world.now));
+    world.planner.apply(&delta);
+    assert_eq!(edges(&world.decide_informed()), ["-all a-eve", "-ops a-eve"]);
 }
 
 #[test]
