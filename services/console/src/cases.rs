@@ -14,6 +14,7 @@ use store::show::Proposal;
 use crate::body::{self, Body};
 use crate::failure::Failure;
 use crate::gate::{Asked, Parts1};
+use crate::review;
 use crate::state::Api;
 use crate::tokens::Person;
 
@@ -346,7 +347,18 @@ async fn decide(
     let proposer = beside.proposer(&row.target, &row.case);
     tracing::info!(event.name = if approved { "rollcall.plan.approved" } else { "rollcall.plan.rejected" },
         rollcall.org = %tenant, rollcall.site = %row.target, rollcall.plan.id = row.plan, "a case is decided");
-    record(api, tenant, person, row.case.digest, proposer, approved, reason).await
+    let result = record(api, tenant, person, row.case.digest, proposer, approved, reason).await?;
+    match &row.case.kind {
+        // The digest changes with every member that comes or goes, and who keeps the target's group means the group.
+        CaseKind::Conflict { group, .. } if !approved && review::is_conflict(&row.case) => {
+            let decider = api.decider(person, reason);
+            let kept = [(row.target.clone(), group.clone())];
+            api.store().decide_conflicts(tenant, &kept, "keep-apart", None, &decider).await?;
+            let why = "the target keeps its group, whatever changes; `rollcall approve TARGET/GROUP` takes it back";
+            Ok(ops::VerdictResult { why: why.to_owned(), ..result })
+        }
+        _ => Ok(result),
+    }
 }
 
 /// Whether a text is this digest, or enough of its first digits.

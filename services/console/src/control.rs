@@ -18,6 +18,9 @@ use crate::state::Api;
 /// How long the reconciler may take to say that it lets things go. The request is a row: it is taken up anyway.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
+/// The same when somebody signs in, who waits for a page to open.
+const HEARD_AT_SIGN_IN: Duration = Duration::from_millis(500);
+
 /// `POST /sync`: a wish is written for each directory, and the request for whoever decides; then the services are woken
 /// with `control.<tenant>.sync`. What was accepted is not lost, whether anybody hears it or not. The address stays in the
 /// row and off the bus.
@@ -29,12 +32,51 @@ pub(crate) async fn sync(
     let policy = api.policy(&asked.tenant).await?;
     let place = place(request.person.as_deref())?;
     let directories = directories(&policy, request.directory.as_deref())?;
+    let wished = wish(&api, &asked, directories, &place, "control").await?;
+    ask(&api, &asked, api.now(), &wished, request.person.is_some()).await?;
+    let heard = api.inner.bus.ask(&asked.tenant, "sync", wished.join(" ").into_bytes(), HEARD_WITHIN).await;
+    let what = if request.person.is_some() { "that one place" } else { "everything" };
+    let message = match (wished.as_slice(), heard) {
+        ([], _) => "no watcher has read anything yet: its first sweep reads everything".to_owned(),
+        (names, Ok(_)) => format!("{} now: {what}", names.join(", ")),
+        (names, Err(_)) => format!("{}: {what}, as soon as the services run; none answered", names.join(", ")),
+    };
+    Ok(Json(ops::Accepted { message }))
+}
+
+/// `POST /hints/sign-in`: somebody signed in somewhere, so what they may do should be right now. A hint: its content is
+/// no fact, it only says where to look. The same words whoever it is, so that a hook learns nothing about anybody.
+pub(crate) async fn signed_in(
+    State(api): State<Api>,
+    asked: Asked,
+    Body(hint): Body<ops::SyncRequest>,
+) -> Result<Json<ops::Accepted>, Failure> {
+    let policy = api.policy(&asked.tenant).await?;
+    let email = Email::new(hint.person.as_deref().unwrap_or_default().trim())
+        .map_err(|_| Failure::usage("person is the address of who signed in"))?;
+    let wished = wish(&api, &asked, directories(&policy, None)?, &format!("email/{}", email.key()), "sign-in").await?;
+    // Nobody waits for the watchers: somebody waits at a sign-in page. The wish is a row, and they look by themselves.
+    let wake = api.inner.bus.ask(&asked.tenant, "sync", wished.join(" ").into_bytes(), HEARD_AT_SIGN_IN).await;
+    if let Err(error) = wake {
+        tracing::debug!(event.name = "rollcall.console.wake", %error, "no watcher heard of a sign-in yet");
+    }
+    Ok(Json(ops::Accepted { message: "heard".to_owned() }))
+}
+
+/// Writes that this place is to be read, in each of these directories that a watcher has met. Gives which.
+async fn wish(
+    api: &Api,
+    asked: &Asked,
+    directories: Vec<DirectoryId>,
+    place: &str,
+    asked_by: &str,
+) -> Result<Vec<String>, Failure> {
     let now = api.now();
     let wish = Wish {
         id: 0,
-        place,
+        place: place.to_owned(),
         asked_at: now,
-        asked_by: "control".to_owned(),
+        asked_by: asked_by.to_owned(),
         traceparent: runtime::trace::current_traceparent(),
         due_at: now,
     };
@@ -46,15 +88,7 @@ pub(crate) async fn sync(
             wished.push(directory.to_string());
         }
     }
-    ask(&api, &asked, now, &wished, request.person.is_some()).await?;
-    let heard = api.inner.bus.ask(&asked.tenant, "sync", wished.join(" ").into_bytes(), HEARD_WITHIN).await;
-    let what = if request.person.is_some() { "that one place" } else { "everything" };
-    let message = match (wished.as_slice(), heard) {
-        ([], _) => "no watcher has read anything yet: its first sweep reads everything".to_owned(),
-        (names, Ok(_)) => format!("{} now: {what}", names.join(", ")),
-        (names, Err(_)) => format!("{}: {what}, as soon as the services run; none answered", names.join(", ")),
-    };
-    Ok(Json(ops::Accepted { message }))
+    Ok(wished)
 }
 
 /// Writes the request down. The address of whom is asked about goes neither into its row nor into the chain.

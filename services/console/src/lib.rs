@@ -1,7 +1,7 @@
 //! Operators' API: JSON over HTTP with the messages of `proto/rollcall/ops/v1`.
 //!
 //! # Who may ask
-//! A bearer token names a person and a role; the token file holds their SHA-256 only ([`Tokens`]). Roles rise: `viewer` looks,
+//! A bearer token names a person and a role; the token file holds their SHA-256 only ([`Tokens`]). Roles rise: `hook` tells of sign-ins, `viewer` looks,
 //! `operator` redrives, asks for reads, pauses and sets groups aside, `approver` approves, rejects, adopts and discards,
 //! `admin` may everything. The file is read again every two seconds.
 //!
@@ -15,11 +15,13 @@
 //! | `GET cases?state=held`, `GET cases/{digest}` | viewer | `CaseList`, `CaseDetail` |
 //! | `POST cases/{digest}/approve`, `…/reject` (`Because`) | approver | `VerdictResult` |
 //! | `POST cases/verdict` (`Verdict`) | approver | `VerdictAnswer`, a line per digest |
+//! | `GET conflicts?target`, `GET conflicts/{target}/{group}` | viewer | `ConflictList`, `ConflictDetail`; who looked at whom is in the chain |
 //! | `POST conflicts/{target}/{group}`, `POST conflicts/decision` (`ConflictDecision`) | operator; approver to adopt or add where the policy wants conflicts approved | `Accepted` |
 //! | `GET dead-letters?state&target&class`, `GET dead-letters/{id}` | viewer | `DeadLetterList`, `DeadLetterDetail` |
 //! | `POST dead-letters/redrive` (`DeadLetterAction`), `POST dead-letters/{id}/redrive` (`Because`) | operator | `DeadLetterActionAnswer` |
 //! | `POST dead-letters/discard`, `POST dead-letters/{id}/discard` | approver | `DeadLetterActionAnswer` |
 //! | `GET explain?person&group&target` | viewer | `ExplanationList`; who looked at whom is in the chain |
+//! | `POST hints/sign-in` (`SyncRequest`) | hook | `Accepted`: that person is read now, on both sides |
 //! | `POST sync` (`SyncRequest`) | operator | `Accepted` |
 //! | `POST pause`, `POST resume` (`PauseRequest`) | operator | `Accepted` |
 //!
@@ -50,6 +52,7 @@ mod gate;
 mod letters;
 mod memory;
 mod plans;
+mod review;
 mod routes;
 mod state;
 mod status;

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::gate::{admit, require};
 use crate::state::Api;
 use crate::tokens::Role;
-use crate::{cases, conflicts, control, explain, letters, plans, status};
+use crate::{cases, conflicts, control, explain, letters, plans, review, status};
 
 /// What every path begins with.
 pub const PREFIX: &str = "/api/v1";
@@ -44,6 +44,8 @@ pub fn routes() -> Vec<Route> {
         act("/cases/verdict", Role::Approver, post(cases::verdict)),
         act("/cases/{digest}/approve", Role::Approver, post(cases::approve)),
         act("/cases/{digest}/reject", Role::Approver, post(cases::reject)),
+        look("/conflicts", get(review::list)),
+        look("/conflicts/{target}/{group}", get(review::show)),
         act("/conflicts/decision", Role::Operator, post(conflicts::decide_many)),
         act("/conflicts/{target}/{group}", Role::Operator, post(conflicts::decide_one)),
         look("/dead-letters", get(letters::list)),
@@ -53,6 +55,7 @@ pub fn routes() -> Vec<Route> {
         act("/dead-letters/{id}/redrive", Role::Operator, post(letters::redrive_one)),
         act("/dead-letters/{id}/discard", Role::Approver, post(letters::discard_one)),
         look("/explain", get(explain::explain)),
+        act("/hints/sign-in", Role::Hook, post(control::signed_in)),
         act("/sync", Role::Operator, post(control::sync)),
         act("/pause", Role::Operator, post(control::pause)),
         act("/resume", Role::Operator, post(control::resume)),

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use contract::ops;
 use model::{DirectoryId, Span, TenantId, Time};
-use policy::Policy;
+use policy::{Policy, Schedule};
 use serde::Deserialize;
 use store::directory::DirectoryVersion;
 use store::plan::{CaseRow, CaseState, Verdicts};
@@ -16,6 +16,7 @@ use store::{Lease, Schema};
 use crate::cases::Beside;
 use crate::failure::Failure;
 use crate::gate::{Asker, TenantQuery};
+use crate::review;
 use crate::state::Api;
 
 const IN_SYNC: &str = "in-sync";
@@ -33,6 +34,8 @@ struct Stored {
     drifted: serde_json::Value,
     why_not: serde_json::Value,
     as_of: serde_json::Value,
+    wanted: Option<String>,
+    observed: Option<String>,
 }
 
 /// Everything that a tenant's status is made of.
@@ -121,6 +124,14 @@ impl Facts {
             as_of: self.now.to_string(),
             directories: named.into_iter().map(|directory| self.directory(tenant, policy, directory)).collect(),
             held: self.held.len() as u64,
+            conflicts: self.held.iter().filter(|row| review::is_conflict(&row.case)).count() as u64,
+            schedule: match &policy.schedule {
+                Schedule::Continuous => "continuous".to_owned(),
+                Schedule::Manual => "manual".to_owned(),
+                Schedule::Cron(cron) => format!("cron {cron}"),
+            },
+            last_sync_at: self.last_sync(policy).map(|at| at.to_string()),
+            next_sync_at: self.next_sync(policy).map(|at| at.to_string()),
             dead_letters: self.verdicts.letters.len() as u64,
             in_sync: sync == IN_SYNC,
             why_not,
@@ -139,6 +150,23 @@ impl Facts {
         }
     }
 
+    /// The oldest of the last complete reads of what the rules name; `None` while one is missing.
+    fn last_sync(&self, policy: &Policy) -> Option<Time> {
+        let reads = used(policy).into_iter().map(|id| self.reads.get(id).and_then(|reads| reads.complete_began_at));
+        reads.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+
+    /// When all is read and decided next by itself: at the strike, or with the next read of what the rules name.
+    fn next_sync(&self, policy: &Policy) -> Option<Time> {
+        match &policy.schedule {
+            Schedule::Manual => None,
+            Schedule::Cron(cron) => cron.next(self.now),
+            Schedule::Continuous => {
+                used(policy).into_iter().filter_map(|id| self.reads.get(id).and_then(|reads| reads.next_at)).min()
+            }
+        }
+    }
+
     fn directory(&self, tenant: &TenantId, policy: &Policy, directory: &DirectoryId) -> ops::DirectoryStatus {
         let version = self.versions.get(directory);
         let reads = self.reads.get(directory);
@@ -154,6 +182,7 @@ impl Facts {
             memberships: reads.map_or(0, |reads| reads.memberships),
             holder: self.holder(&format!("watcher/{tenant}/{directory}")),
             age_seconds: read_at.map(|at| at.until(self.now).to_std().as_secs()),
+            next_read_at: reads.and_then(|reads| reads.next_at).map(|at| at.to_string()),
         }
     }
 
@@ -188,6 +217,11 @@ impl Facts {
                 })
                 .collect(),
             held,
+            // What is not known is not shown as if it were: both digests, or none.
+            wanted_digest: stored.and_then(|stored| stored.wanted.clone()),
+            observed_digest: stored.and_then(|stored| stored.observed.clone()),
+            conflicts: self.held.iter().filter(|row| &row.target == target && review::is_conflict(&row.case)).count()
+                as u64,
         }
     }
 
@@ -236,6 +270,13 @@ impl Facts {
         }
         if equal { (IN_SYNC, Vec::new()) } else { (DRIFTED, differs) }
     }
+}
+
+/// The directories that a rule names.
+fn used(policy: &Policy) -> BTreeSet<&DirectoryId> {
+    let rules = policy.rules.iter().flat_map(|rule| rule.to.iter().chain([&rule.from]));
+    let people = policy.provisions.iter().flat_map(|entry| [&entry.from, &entry.to]);
+    rules.chain(people).collect()
 }
 
 /// The worst first.

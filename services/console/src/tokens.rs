@@ -13,6 +13,8 @@ use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
+    /// Tells that somebody signed in, and nothing else: what a hook of a sign-in page holds.
+    Hook,
     /// Looks.
     Viewer,
     /// Redrives, asks for reads, pauses, sets groups aside.
@@ -25,11 +27,12 @@ pub enum Role {
 
 impl Role {
     /// All roles, the least first.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Approver, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Hook, Self::Viewer, Self::Operator, Self::Approver, Self::Admin];
 
     /// The name in the token file.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Hook => "hook",
             Self::Viewer => "viewer",
             Self::Operator => "operator",
             Self::Approver => "approver",
@@ -213,6 +216,6 @@ mod tests {
     #[test]
     fn roles_rise() {
         assert!(Role::ALL.is_sorted());
-        assert!(Role::Viewer < Role::Operator && Role::Approver < Role::Admin);
+        assert!(Role::Hook < Role::Viewer && Role::Viewer < Role::Operator && Role::Approver < Role::Admin);
     }
 }

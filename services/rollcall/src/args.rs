@@ -41,8 +41,8 @@ pub enum Verb {
     Twin(TwinArgs),
     /// What the running services do: freshness, drift, queues, held cases, dead letters.
     Status(StatusArgs),
-    /// What is held for a person.
-    Review(ServerArgs),
+    /// What is held for a person, and which groups were there before us.
+    Review(ReviewArgs),
     /// Release a held case. Binds to its digest.
     Approve(VerdictArgs),
     /// Turn a held case down.
@@ -58,6 +58,10 @@ pub enum Verb {
     Import(ImportArgs),
     /// Read a person, a group or everything again, now.
     Sync(SyncArgs),
+    /// Stop sending to a target, or to all. Reading and planning go on; nobody loses anything.
+    Pause(PauseArgs),
+    /// Send again after a pause.
+    Resume(PauseArgs),
     /// Bring the database's schema up to date. `up` does it by itself.
     Migrate(MigrateArgs),
     /// Are the policy, the credentials and the servers in order?
@@ -246,11 +250,46 @@ pub struct StatusArgs {
     pub check: bool,
 }
 
+/// `review`.
+#[derive(Debug, Args)]
+pub struct ReviewArgs {
+    /// One group that was there before us, as TARGET/GROUP: who would be removed and added.
+    #[arg(value_name = "TARGET/GROUP")]
+    pub group: Option<String>,
+    /// The groups that were there before us, with the products that they give.
+    #[arg(long, conflicts_with = "group")]
+    pub conflicts: bool,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// `pause` and `resume`.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// The target; all of them when none is named.
+    pub target: Option<String>,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
 /// `approve` and `reject`.
 #[derive(Debug, Args)]
 pub struct VerdictArgs {
-    /// The digest of the case, as `review` shows it, or its first twelve digits or more.
-    pub case: String,
+    /// Cases: digests as `review` shows them, or their first twelve digits or more; or TARGET/GROUP for a group that was
+    /// there before us.
+    #[arg(value_name = "CASE", required_unless_present = "conflicts")]
+    pub cases: Vec<String>,
+    /// All groups that were there before us and wait for a decision, however many.
+    #[arg(long, conflicts_with = "cases")]
+    pub conflicts: bool,
+    /// With --conflicts: only those of this target.
+    #[arg(long, value_name = "DIRECTORY", requires = "conflicts")]
+    pub target: Option<String>,
     /// Why.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,

@@ -62,6 +62,8 @@ async fn asynchronous(verb: Verb, quiet: bool) -> Result<Exit, Fault> {
         Verb::DeadLetters(args) => server::dead_letters(&args).await,
         Verb::Redrive(args) => server::redrive(&args).await,
         Verb::Sync(args) => server::sync(&args).await,
+        Verb::Pause(args) => server::pause(&args).await,
+        Verb::Resume(args) => server::resume(&args).await,
         // These need no runtime and were done before.
         Verb::Policy(_) | Verb::Completions { .. } | Verb::Man => Ok(Exit::Done),
     }

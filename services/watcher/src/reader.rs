@@ -241,7 +241,7 @@ fn data_center(
     options: &ReaderOptions,
 ) -> Result<DcConfig, Fault> {
     let (url, credential) = match &directory.settings {
-        Settings::DataCenter { url, token, .. } => (url.as_str(), Credential::Bearer(secret(token)?)),
+        Settings::DataCenter { url, token } => (url.as_str(), Credential::Bearer(secret(token)?)),
         Settings::Crowd { url, application, password } => {
             (url.as_str(), Credential::Basic { user: application.clone(), secret: secret(password)? })
         }

@@ -182,7 +182,9 @@ impl Sweeper {
         }
         let blind = !listed && (about_us || self.failures >= BLIND_AFTER || self.listed_at.is_none());
         let blind_since = if listed { None } else { self.post.blind_since().or(blind.then_some(now)) };
+        self.partial = if whole { 0 } else { self.partial.saturating_add(1) };
         let note = serde_json::json!({
+            "next": self.due(now, false).0,
             "last": result.as_ref().unwrap_or_else(|error| error),
             "at": now.to_string(),
             "whole": whole,
@@ -194,7 +196,6 @@ impl Sweeper {
             tracing::warn!(%error, "cannot write how the directory is, writing it with the next sweep");
         }
         self.post.measure(self.listed_at, now);
-        self.partial = if whole { 0 } else { self.partial.saturating_add(1) };
         result
     }
 }

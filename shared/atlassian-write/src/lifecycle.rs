@@ -18,6 +18,7 @@ use crate::{
 const GET_USER: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}";
 const SEARCH: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/search";
 const SUSPEND: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/suspend";
+const REMOVE: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}";
 const RESTORE: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/restore";
 const INVITE: &str = "/admin/v2/orgs/{orgId}/users/invite";
 const DISABLE: &str = "/users/{account_id}/manage/lifecycle/disable";
@@ -45,17 +46,44 @@ enum Call {
     Disable,
     Enable,
     Suspend,
+    Remove,
     Restore,
+}
+
+/// How somebody is to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// In, and able to sign in.
+    In,
+    /// Unable to get in, in whichever way suits the account.
+    Out,
+    /// Without access to this organization, whatever else the account may do.
+    Suspended,
+    /// Not in the organization at all.
+    Gone,
+}
+
+impl Wanted {
+    const fn by(change: &AccountChange) -> Option<Self> {
+        match change {
+            AccountChange::Deactivate => Some(Self::Out),
+            AccountChange::Suspend => Some(Self::Suspended),
+            AccountChange::Remove => Some(Self::Gone),
+            AccountChange::Restore => Some(Self::In),
+            _ => None,
+        }
+    }
 }
 
 impl Standing {
     /// The call that brings somebody nearer to what is wanted; `None`: it is so.
-    const fn next(self, wanted_in: bool) -> Option<Call> {
-        match (wanted_in, self.managed, self.enabled, self.admitted) {
-            (false, true, true, _) => Some(Call::Disable),
-            (false, false, true, true) => Some(Call::Suspend),
-            (true, true, false, _) => Some(Call::Enable),
-            (true, _, true, false) => Some(Call::Restore),
+    const fn next(self, wanted: Wanted) -> Option<Call> {
+        match (wanted, self.managed, self.enabled, self.admitted) {
+            (Wanted::Gone, ..) => Some(Call::Remove),
+            (Wanted::Suspended, _, _, true) | (Wanted::Out, false, true, true) => Some(Call::Suspend),
+            (Wanted::Out, true, true, _) => Some(Call::Disable),
+            (Wanted::In, true, false, _) => Some(Call::Enable),
+            (Wanted::In, _, true, false) => Some(Call::Restore),
             // An account that is disabled and not managed here is nobody's to enable.
             _ => None,
         }
@@ -65,38 +93,38 @@ impl Standing {
 impl OrgWriter {
     /// Invites somebody, keeps somebody out, or lets somebody in again.
     pub async fn change_account(&self, turn: &Turn, account: Option<&AccountId>, change: &AccountChange) -> Answered {
-        let (wanted_in, account) = match (change, account) {
+        let (wanted, account) = match (change, account) {
             (AccountChange::Create { attributes }, _) => {
                 let Some(email) = attributes.get(EMAIL) else { return not_here("an invitation has an address") };
                 return self.invite(turn, email).await;
             }
-            (AccountChange::Deactivate, Some(account)) => (false, account),
-            (AccountChange::Restore, Some(account)) => (true, account),
-            (AccountChange::Deactivate | AccountChange::Restore | AccountChange::Update { .. }, None) => {
+            (AccountChange::HandOver { .. }, _) => return not_here("an organization has no leads to hand over"),
+            (_, None) => {
                 return not_here("the account is not known yet").with(Disposition::Reject(Rejection::UnknownUser));
             }
             (AccountChange::Update { attributes }, Some(account)) => {
                 return self.update(turn, account, attributes).await;
             }
-            _ => return not_here("an organization has no leads to hand over"),
+            (change, Some(account)) => (Wanted::by(change).unwrap_or(Wanted::In), account),
         };
         let standing = match self.standing(turn.lane(), account).await {
             Ok(Some(standing)) => standing,
             // Who is not there is not in.
-            Ok(None) if !wanted_in => return not_here("").with(Disposition::AlreadySo),
+            Ok(None) if wanted != Wanted::In => return not_here("").with(Disposition::AlreadySo),
             Ok(None) => {
                 return not_here("nobody of that id is in the organization")
                     .with(Disposition::Reject(Rejection::UnknownUser));
             }
             Err(failed) => return failed,
         };
-        let Some(call) = standing.next(wanted_in) else { return not_here("").with(Disposition::AlreadySo) };
+        let Some(call) = standing.next(wanted) else { return not_here("").with(Disposition::AlreadySo) };
         let (org, directory) = self.place();
         let place = [org, directory, account.as_str()];
         let request = match call {
             Call::Disable => Request::post(DISABLE, &[account.as_str()]).json(json!({})),
             Call::Enable => Request::post(ENABLE, &[account.as_str()]).json(json!({})),
             Call::Suspend => Request::new(Method::POST, SUSPEND, &place),
+            Call::Remove => Request::new(Method::DELETE, REMOVE, &place),
             Call::Restore => Request::new(Method::POST, RESTORE, &place),
         };
         let judge =
@@ -106,6 +134,10 @@ impl OrgWriter {
             Err(error) => return Answered::failed(&error),
         };
         let enabled_only = call == Call::Enable && !standing.admitted;
+        // Who was gone a moment ago is gone.
+        if call == Call::Remove && answered.disposition == Disposition::Reject(Rejection::UnknownUser) {
+            return answered.with(Disposition::AlreadySo);
+        }
         // Enabled, and still suspended: the second half is another attempt.
         if enabled_only && answered.holds() { answered.with(Disposition::Retry { after: None }) } else { answered }
     }
@@ -172,12 +204,14 @@ impl OrgWriter {
                 Some(email) => self.invited(lane, email).await?,
                 None => None,
             },
-            (AccountChange::Deactivate | AccountChange::Restore, Some(account)) => {
-                let wanted_in = matches!(change, AccountChange::Restore);
-                let standing = self.standing(lane, account).await?;
-                let so = standing.map_or(!wanted_in, |standing| standing.next(wanted_in).is_none());
-                so.then(|| account.clone())
-            }
+            (change, Some(account)) => match Wanted::by(change) {
+                Some(wanted) => {
+                    let standing = self.standing(lane, account).await?;
+                    let so = standing.map_or(wanted != Wanted::In, |standing| standing.next(wanted).is_none());
+                    so.then(|| account.clone())
+                }
+                None => None,
+            },
             _ => None,
         };
         Ok(found.map(|account| Answered { account: Some(account), ..not_here("").with(Disposition::AlreadySo) }))
@@ -241,20 +275,24 @@ mod tests {
     fn every_standing_has_one_next_call_and_comes_to_an_end() {
         let of = |managed, enabled, admitted| Standing { managed, enabled, admitted };
         let rows = [
-            (of(true, true, true), false, Some(Call::Disable)),
-            (of(true, false, true), false, None),
-            (of(false, true, true), false, Some(Call::Suspend)),
-            (of(false, true, false), false, None),
-            (of(false, false, true), false, None),
-            (of(true, false, true), true, Some(Call::Enable)),
-            (of(true, false, false), true, Some(Call::Enable)),
-            (of(true, true, false), true, Some(Call::Restore)),
-            (of(false, true, false), true, Some(Call::Restore)),
-            (of(false, true, true), true, None),
-            (of(false, false, false), true, None),
+            (of(true, true, true), Wanted::Out, Some(Call::Disable)),
+            (of(true, false, true), Wanted::Out, None),
+            (of(false, true, true), Wanted::Out, Some(Call::Suspend)),
+            (of(false, true, false), Wanted::Out, None),
+            (of(false, false, true), Wanted::Out, None),
+            (of(true, false, true), Wanted::In, Some(Call::Enable)),
+            (of(true, false, false), Wanted::In, Some(Call::Enable)),
+            (of(true, true, false), Wanted::In, Some(Call::Restore)),
+            (of(false, true, false), Wanted::In, Some(Call::Restore)),
+            (of(false, true, true), Wanted::In, None),
+            (of(false, false, false), Wanted::In, None),
+            (of(true, true, true), Wanted::Suspended, Some(Call::Suspend)),
+            (of(true, false, true), Wanted::Suspended, Some(Call::Suspend)),
+            (of(false, true, false), Wanted::Suspended, None),
+            (of(true, true, false), Wanted::Gone, Some(Call::Remove)),
         ];
-        for (standing, wanted_in, expected) in rows {
-            assert_eq!(standing.next(wanted_in), expected, "{standing:?} {wanted_in}");
+        for (standing, wanted, expected) in rows {
+            assert_eq!(standing.next(wanted), expected, "{standing:?} {wanted:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Answered, Look, classify,
-    target::{list, look, text},
+    target::{list, look, not_here, text},
 };
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -101,6 +101,9 @@ impl ScimWriter {
             (AccountChange::Update { attributes }, Some(account)) => {
                 let operations: Vec<Value> = attributes.iter().map(|(path, value)| replaced(path, value)).collect();
                 self.patch_user(account, &operations)
+            }
+            (AccountChange::Suspend | AccountChange::Remove, Some(_)) => {
+                return not_here("only an organization suspends or removes people");
             }
             // Nobody leads anything here.
             (AccountChange::Deactivate | AccountChange::HandOver { .. }, Some(account)) => {

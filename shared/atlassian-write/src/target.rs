@@ -163,7 +163,7 @@ impl Target {
         match (change, account) {
             (AccountChange::Create { .. }, _) => writer.find_account(lane, person).await,
             // Setting the same attributes again is setting them.
-            (AccountChange::Update { .. }, _) | (_, None) => Ok(None),
+            (AccountChange::Update { .. } | AccountChange::Suspend | AccountChange::Remove, _) | (_, None) => Ok(None),
             (AccountChange::Deactivate | AccountChange::Restore | AccountChange::HandOver { .. }, Some(account)) => {
                 let wanted = matches!(change, AccountChange::Restore);
                 let found = writer.is_active(lane, account).await?;

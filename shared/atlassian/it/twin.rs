@@ -207,12 +207,14 @@ async fn an_organization_is_read_with_the_least_calls() {
     let users = reading.users.seen.len().div_ceil(100) as u64;
     let calls = stage.count("atlassian.org");
     assert_eq!(calls["users.search"], users + 3 + 1, "{calls:?}");
-    // The listing, and one search each for what makes administrators and what gives products.
-    assert_eq!((calls["groups.search"], calls.values().sum::<u64>()), (3, users + 3 + 1 + 3 + 1), "{calls:?}");
+    // The listing, one search each for what makes administrators and what gives products; since some groups do, the
+    // list of products, and one search for the only one there is.
+    assert_eq!((calls["groups.search"], calls["workspaces.query"]), (4, 1), "{calls:?}");
+    assert_eq!(calls.values().sum::<u64>(), users + 3 + 1 + 4 + 1 + 1, "{calls:?}");
     stage.running.twin.engine.counters.clear();
     reader.sweep(&scope, &Silent).await.unwrap();
     let again = stage.count("atlassian.org");
-    assert_eq!(again.values().sum::<u64>(), users + 3 + 1 + 3, "the directory is looked for once: {again:?}");
+    assert_eq!(again.values().sum::<u64>(), users + 3 + 1 + 4 + 1, "the directory is looked for once: {again:?}");
 
     assert_eq!(eng.description, "Engineers");
     assert_eq!((eng.ownership, eng.grants_admin, eng.default_access), (Ownership::Local, false, false));
@@ -220,6 +222,10 @@ async fn an_organization_is_read_with_the_least_calls() {
     assert!(!named(&reading, "jira-admins-acme").grants_admin && named(&reading, "jira-admins-acme").roles_known);
     assert!(named(&reading, "helpers").grants_admin);
     assert!(named(&reading, "jira-users-acme").default_access);
+    assert!(named(&reading, "eng").gives.is_empty());
+    let given = named(&reading, "jira-users-acme").gives.clone();
+    assert!(given.len() == 1 && given[0].product.starts_with("jira"), "{given:?}");
+    assert!(given[0].site.starts_with("https://"), "{given:?}");
     assert!(!named(&reading, "everybody").default_access, "that it is a default one, only a site tells");
     assert_eq!(named(&reading, "from-idp").ownership, Ownership::IdentityProvider);
     assert_eq!(addressed(&reading, &person(1)).state, UserState::Deactivated);

@@ -1,12 +1,12 @@
 //! Groups and users of a Jira Cloud site, API v3 (reference/atlassian-cloud.md §4).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    AccountId, Answer as FactAnswer, Disposition, Email, Fact, Group, GroupId, Lane, MembersRead, Reading, Span, User,
-    UserState,
+    AccountId, Answer as FactAnswer, Disposition, Email, Fact, Group, GroupId, Lane, MembersRead, ProductAccess,
+    Reading, Span, User, UserState,
 };
 use outbound::{
     Allowance, Answer, Budget, Client, ClientConfig, Clock, Credential, Limit, Progress, ReadDirectory, ReadError,
@@ -59,6 +59,8 @@ pub struct JiraConfig {
 #[derive(Clone, Debug)]
 pub struct JiraReader {
     client: Client,
+    /// Where the site is called.
+    address: String,
     parallel: usize,
 }
 
@@ -110,7 +112,7 @@ impl JiraReader {
             message: error.to_string(),
             code: "configuration".to_owned(),
         })?;
-        Ok(Self { client, parallel: config.parallel.max(1) })
+        Ok(Self { client, address: config.base_url, parallel: config.parallel.max(1) })
     }
 
     /// What the calls spend from.
@@ -177,7 +179,7 @@ impl JiraReader {
     /// When the site does not tell: what it does not tell is not "none".
     pub(crate) async fn defaults(&self, lane: Lane) -> Result<Defaults, ReadError> {
         let roles: Vec<Value> = self.read(&Request::get(ROLES, &[]).lane(lane)).await?;
-        Ok(Defaults::of(&roles))
+        Ok(Defaults::of(&roles, &self.address))
     }
 
     /// The groups of an account; `None`: there is no such account.
@@ -369,22 +371,35 @@ fn group(row: Value, defaults: &Defaults) -> Option<Group> {
     let row: WireGroup = serde_json::from_value(row).ok()?;
     let default_access =
         defaults.ids.contains(&row.group_id) || defaults.names.contains(&row.name) || says_default_access(&row.name);
-    Some(Group { default_access, ..Group::new(row.group_id, row.name) })
+    let gives = defaults.products.get(&row.name).into_iter().flatten().cloned().collect();
+    Some(Group { default_access, gives, ..Group::new(row.group_id, row.name) })
 }
 
-/// Groups that give a product of a site by default: by id, and by name where the site tells names only.
+/// Groups that give a product of a site by default: by id, and by name where the site tells names only. And which
+/// products each group gives, by its name.
 #[derive(Debug, Default)]
 pub(crate) struct Defaults {
     pub(crate) ids: BTreeSet<GroupId>,
     names: BTreeSet<String>,
+    products: BTreeMap<String, BTreeSet<ProductAccess>>,
 }
 
 impl Defaults {
-    fn of(roles: &[Value]) -> Self {
+    fn of(roles: &[Value], site: &str) -> Self {
         let listed = |field: &'static str| {
             roles.iter().filter_map(move |role| role.get(field).and_then(Value::as_array)).flatten()
         };
+        let mut products: BTreeMap<String, BTreeSet<ProductAccess>> = BTreeMap::new();
+        for role in roles {
+            let product = role.get("key").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let access = ProductAccess { product, site: site.to_owned() };
+            let groups = role.get("groups").and_then(Value::as_array).into_iter().flatten();
+            for name in groups.filter_map(Value::as_str) {
+                products.entry(name.to_owned()).or_default().insert(access.clone());
+            }
+        }
         Self {
+            products,
             ids: listed("defaultGroupsDetails")
                 .filter_map(|group| GroupId::new(group.get("groupId")?.as_str()?).ok())
                 .collect(),

@@ -17,13 +17,14 @@ use serde_json::{Value, json};
 use crate::error::{is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
 use crate::jira::JiraReader;
-use crate::roles::{ADMINISTRATE, GIVE_PRODUCTS, Roles};
+use crate::roles::Roles;
+
+mod given;
 
 const SEARCH_USERS: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/search";
 const SEARCH_GROUPS: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/search";
 const GET_USER: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}";
 const GET_GROUP: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}";
-const GROUP_ROLES: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}/role-assignments";
 const DIRECTORIES: &str = "/admin/v2/orgs/{orgId}/directories";
 
 /// Largest page of a search.
@@ -257,44 +258,6 @@ impl OrgReader {
         }
         self.checked.store(true, Ordering::Relaxed);
         Ok(())
-    }
-
-    /// What all groups give. A search that is refused or breaks off leaves it to names; a site that does not tell, too.
-    async fn roles(&self, progress: &dyn Progress) -> Roles {
-        let by_role = |roles: &[&str]| {
-            let query = json!({"roleIds": roles, "limit": PAGE});
-            self.search(SEARCH_GROUPS, query, Lane::Bulk, |row| group(row).map(|group| group.id), |_| ())
-        };
-        let (administrate, give) = tokio::join!(by_role(&ADMINISTRATE), by_role(&GIVE_PRODUCTS));
-        for error in [&administrate.error, &give.error].into_iter().flatten() {
-            progress.trouble(error);
-        }
-        let mut roles = Roles {
-            known: administrate.complete && give.complete,
-            administrate: administrate.rows.into_iter().collect(),
-            give_products: give.rows.into_iter().collect(),
-            ..Roles::default()
-        };
-        for site in &self.sites {
-            match site.defaults(Lane::Bulk).await {
-                Ok(told) => roles.defaults.extend(told.ids),
-                Err(error) => progress.trouble(&error),
-            }
-        }
-        roles
-    }
-
-    /// What one group gives. What a site says of it, a pass over everything finds.
-    async fn roles_of(&self, id: &GroupId, lane: Lane) -> Result<Roles, ReadError> {
-        let request = Request::get(GROUP_ROLES, &[&self.org, &self.directory, id.as_str()]).lane(lane);
-        let answer = self.client.read(&request).await?;
-        if !is_good(&answer) {
-            let error = read_error(GROUP_ROLES, &answer);
-            return if error.may_pass() || error.is_about_us() { Err(error) } else { Ok(Roles::default()) };
-        }
-        let body: Value = answer.json().map_err(|text| shape(GROUP_ROLES, &text))?;
-        let rows = body.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        Ok(Roles::of_one(id, rows))
     }
 
     async fn is_member(&self, group: &GroupId, user: &AccountId) -> Result<bool, ReadError> {

@@ -8,7 +8,8 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use model::{Span, Time};
 use outbound::{
-    Body, Budget, Client, ClientConfig, Clock, Credential, Request, Secret, TokenError, TokenFuture, TokenSource,
+    Body, Budget, CallErrorKind, Client, ClientConfig, Clock, Credential, Request, Secret, TokenError, TokenFuture,
+    TokenSource,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -116,8 +117,14 @@ struct Signing {
 }
 
 fn key_of(secret: &Secret) -> Result<ServiceAccountKey, TokenError> {
-    serde_json::from_str(secret.value().expose_secret())
-        .map_err(|_| refused("the service account's key file is not one: download a JSON key of the service account"))
+    let key: ServiceAccountKey = serde_json::from_str(secret.value().expose_secret()).map_err(|_| {
+        refused("the service account's key file is not one: download a JSON key of the service account")
+    })?;
+    // What is sent there is signed with the key: whoever reads it on its way is us for an hour.
+    if !outbound::is_safe_address(&key.token_uri) {
+        return Err(refused("the key file's token_uri is neither https nor on this machine: download the key again"));
+    }
+    Ok(key)
 }
 
 impl ServiceAccount {
@@ -263,7 +270,10 @@ impl RefreshToken {
             ("refresh_token", self.consent.value()),
         ];
         let request = Request::post("/token", &[]).body(Body::Form(form));
-        let answer = self.client.read(&request).await.map_err(|error| TokenError::Unreachable(error.to_string()))?;
+        let answer = self.client.read(&request).await.map_err(|error| match error.kind {
+            CallErrorKind::Untrusted => TokenError::Untrusted(error.to_string()),
+            _ => TokenError::Unreachable(error.to_string()),
+        })?;
         if answer.is_success() {
             let granted: Granted = answer.json().map_err(TokenError::Unreachable)?;
             let token = SecretString::from(granted.access_token);
@@ -314,6 +324,9 @@ fn explain(error: &yup_oauth2::Error) -> TokenError {
         Error::JSONError(_) | Error::MissingAccessToken => {
             TokenError::Unreachable("the token endpoint answered without a token".to_owned())
         }
-        _ => TokenError::Unreachable("the token endpoint cannot be reached".to_owned()),
+        other => match outbound::untrusted(other) {
+            Some(why) => TokenError::Untrusted(format!("the token endpoint is not trusted: {why}")),
+            None => TokenError::Unreachable("the token endpoint cannot be reached".to_owned()),
+        },
     }
 }

@@ -62,7 +62,7 @@ impl GoogleReader {
         let replaced = Replaced::default();
         let source = config.auth.source(config.endpoint.as_deref(), config.clock.clone(), &replaced);
         let source = source.map_err(|error| match error {
-            TokenError::Refused(text) | TokenError::Unreachable(text) => halt(&text),
+            TokenError::Refused(text) | TokenError::Untrusted(text) | TokenError::Unreachable(text) => halt(&text),
         })?;
         let base = config.endpoint.as_deref().unwrap_or(API_BASE);
         let credential = Credential::Tokens(source);

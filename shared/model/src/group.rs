@@ -31,9 +31,21 @@ pub struct Group {
     /// Whether the roles that it gives were read: then its name says nothing about them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub roles_known: bool,
+    /// The products that it gives, as far as they were read, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gives: Vec<ProductAccess>,
     /// It belongs to somebody else and cannot be read: it contributes nobody, and is listed as such.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opaque: bool,
+}
+
+/// A product on a site that being in a group gives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProductAccess {
+    /// The product's key, such as `jira-software`.
+    pub product: String,
+    /// The address of the site; empty where it was not told.
+    pub site: String,
 }
 
 /// Who may change a group.
@@ -164,6 +176,7 @@ impl Group {
             default_access: false,
             grants_admin: false,
             roles_known: false,
+            gives: Vec::new(),
             opaque: false,
         }
     }

@@ -33,7 +33,7 @@ pub use delta::{Delta, GroupRow, MemberRow, ReadRow, ReadScope, UserRow};
 pub use directory::{DirectoryKind, Side};
 pub use email::{Email, EmailDoubt, EmailError};
 pub use fact::{Answer, Corroboration, Fact};
-pub use group::{Group, Member, MemberKind, Ownership, Role};
+pub use group::{Group, Member, MemberKind, Ownership, ProductAccess, Role};
 pub use id::{AccountId, CommandId, DirectoryId, GroupId, IdError, RuleId, TenantId};
 pub use outcome::{Disposition, EdgeOutcome, Outcome, Rejection, StepResult};
 pub use plan::{

@@ -108,6 +108,10 @@ pub enum AccountChange {
     },
     /// Take away every sign-in; keep the account and its links.
     Deactivate,
+    /// Take away the access to this directory; the account keeps its groups and may sign in elsewhere.
+    Suspend,
+    /// Take the account out of this directory, with everything that it has there. It comes back by being made again.
+    Remove,
     /// Give the sign-in back.
     Restore,
     /// Make others the lead of what the account leads, then take away its sign-in: Jira Data Center deactivates nobody
@@ -130,6 +134,8 @@ impl AccountChange {
             Self::Create { .. } => "create",
             Self::Update { .. } => "update",
             Self::Deactivate => "deactivate",
+            Self::Suspend => "suspend",
+            Self::Remove => "remove",
             Self::Restore => "restore",
             Self::HandOver { .. } => "hand-over",
         }
@@ -137,7 +143,7 @@ impl AccountChange {
 
     /// Whether it takes the sign-in away.
     pub const fn revokes(&self) -> bool {
-        matches!(self, Self::Deactivate | Self::HandOver { .. })
+        matches!(self, Self::Deactivate | Self::Suspend | Self::Remove | Self::HandOver { .. })
     }
 }
 

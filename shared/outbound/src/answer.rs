@@ -61,6 +61,8 @@ pub enum CallErrorKind {
     NoTurn,
     /// It left, and no usable answer came back: it may have happened.
     Unknown,
+    /// It never left: the certificate of the other end is not to be trusted. It certainly did not happen.
+    Untrusted,
     /// There is no token: the credentials are refused.
     Credentials,
     /// The request itself cannot be made.
@@ -74,7 +76,7 @@ impl CallError {
             CallErrorKind::NotSent => Disposition::Retry { after: None },
             CallErrorKind::NoTurn => Disposition::Throttled { after: None },
             CallErrorKind::Unknown => Disposition::Unknown,
-            CallErrorKind::Credentials => Disposition::Halt,
+            CallErrorKind::Credentials | CallErrorKind::Untrusted => Disposition::Halt,
             CallErrorKind::Impossible => Disposition::Reject(model::Rejection::Validation),
         }
     }

@@ -19,6 +19,7 @@ use crate::credential::{Credential, TokenError};
 use crate::pacer::End;
 use crate::request::{Body, Request};
 use crate::retry::{Allowed, RetryPolicy};
+use crate::trust;
 
 /// Longest wait for a connection. Within [`ClientConfig::timeout`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -265,6 +266,7 @@ impl Client {
         let failed = |kind, message: String| CallError { call: format!("{request:?}"), kind, message };
         self.inner.config.credential.header(refresh).await.map_err(|error| match error {
             TokenError::Refused(text) => failed(CallErrorKind::Credentials, text),
+            TokenError::Untrusted(text) => failed(CallErrorKind::Untrusted, text),
             TokenError::Unreachable(text) => failed(CallErrorKind::NotSent, text),
         })
     }
@@ -330,6 +332,8 @@ impl Client {
         let server = &self.inner.server;
         let (kind, message) = if error.is_builder() {
             (CallErrorKind::Impossible, "the request cannot be made".to_owned())
+        } else if let Some(why) = trust::untrusted(error) {
+            (CallErrorKind::Untrusted, format!("{server} is not trusted: {why}"))
         } else if error.is_connect() {
             (CallErrorKind::NotSent, format!("cannot connect to {server}: check the address, the network and TLS"))
         } else if error.is_timeout() {
@@ -360,7 +364,7 @@ pub fn is_loopback(url: &Url) -> bool {
 
 fn http_client(config: &ClientConfig, loopback: bool) -> Result<reqwest::Client, ClientError> {
     let library = |error: &dyn fmt::Display| ClientError::Library(error.to_string());
-    let tls = tls_config()?;
+    let tls = trust::tls_config()?;
     let mut headers = HeaderMap::new();
     // Google compresses only for those who have "gzip" in their name (reference/google.md §1.1).
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("rollcall/", env!("CARGO_PKG_VERSION"), " (gzip)")));
@@ -380,20 +384,6 @@ fn http_client(config: &ClientConfig, loopback: bool) -> Result<reqwest::Client,
     builder.build().map_err(|error| library(&error.without_url()))
 }
 
-/// TLS as all our connections to vendors speak it: rustls on ring, with the roots that Mozilla trusts, whatever the
-/// machine has installed.
-///
-/// # Errors
-/// When the TLS library refuses its own defaults.
-pub fn tls_config() -> Result<rustls::ClientConfig, ClientError> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError::Library(error.to_string()))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
 const fn accept(body: &Body) -> &'static str {
     match body {
         Body::Scim(_) => "application/scim+json, application/json",
@@ -404,6 +394,7 @@ const fn accept(body: &Body) -> &'static str {
 const fn kind_name(kind: CallErrorKind) -> &'static str {
     match kind {
         CallErrorKind::NotSent => "not_sent",
+        CallErrorKind::Untrusted => "untrusted",
         CallErrorKind::NoTurn => "no_turn",
         CallErrorKind::Unknown => "no_answer",
         CallErrorKind::Credentials => "credentials",

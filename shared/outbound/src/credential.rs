@@ -43,6 +43,9 @@ pub enum TokenError {
     /// The vendor refuses us; asking again will not help. Says what to do.
     #[error("{0}")]
     Refused(String),
+    /// The token endpoint shows a certificate that is not to be trusted.
+    #[error("{0}")]
+    Untrusted(String),
     /// The token endpoint cannot be reached or is in trouble.
     #[error("{0}")]
     Unreachable(String),

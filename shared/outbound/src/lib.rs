@@ -23,11 +23,12 @@ mod pacer;
 mod read;
 mod request;
 mod retry;
+mod trust;
 mod turn;
 
 pub use answer::{Answer, CallError, CallErrorKind, RETRY_AFTER_MAX, Sense, data_center_sense, default_sense};
 pub use budget::{Budget, Counts, Permit};
-pub use client::{Client, ClientConfig, ClientError, is_loopback, tls_config};
+pub use client::{Client, ClientConfig, ClientError, is_loopback};
 pub use credential::{Credential, TokenError, TokenFuture, TokenSource};
 pub use pacer::{Allowance, End, Limit, Pacer, PacerConfig, Poll};
 pub use read::{Progress, ReadDirectory, ReadError, Scope, Silent, Stage, read_error};
@@ -36,6 +37,7 @@ pub use reqwest::Method;
 pub use retry::RetryPolicy;
 pub use runtime::Clock;
 pub use runtime::secret::Secret;
+pub use trust::{is_safe_address, tls_config, untrusted};
 pub use turn::{Turn, attempt_of};
 
 use model::Time;

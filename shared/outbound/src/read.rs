@@ -103,6 +103,9 @@ pub struct ReadError {
 }
 
 impl ReadError {
+    /// The code of an error that comes from a certificate that is not to be trusted.
+    pub const UNTRUSTED: &'static str = "untrusted-certificate";
+
     /// Whether the credentials are at fault: nothing that this pass did not see may be believed gone.
     pub const fn is_about_us(&self) -> bool {
         matches!(self.disposition, Disposition::Halt)
@@ -129,9 +132,13 @@ impl From<CallError> for ReadError {
     fn from(error: CallError) -> Self {
         let disposition = match error.kind {
             CallErrorKind::NotSent | CallErrorKind::Unknown => Disposition::Retry { after: None },
-            CallErrorKind::NoTurn | CallErrorKind::Credentials | CallErrorKind::Impossible => error.disposition(),
+            CallErrorKind::NoTurn
+            | CallErrorKind::Untrusted
+            | CallErrorKind::Credentials
+            | CallErrorKind::Impossible => error.disposition(),
         };
-        Self { disposition, message: error.to_string(), code: String::new() }
+        let code = if error.kind == CallErrorKind::Untrusted { Self::UNTRUSTED } else { "" };
+        Self { disposition, message: error.to_string(), code: code.to_owned() }
     }
 }
 

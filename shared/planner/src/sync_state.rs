@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Canonical, Digest, DirectoryId, Time, WaitWhy, members_digest};
+use model::{Canonical, Digest, DirectoryId, RefusalWhy, Step, Time, WaitWhy, members_digest};
 use serde::Serialize;
 
 use crate::{
@@ -112,6 +112,8 @@ impl Planner {
         if plan.is_none_or(|plan| plan.cases.is_empty()) {
             drifted.retain(|name| !adopted(name));
         }
+        let kept: BTreeSet<&str> = plan.into_iter().flat_map(kept_apart).collect();
+        drifted.retain(|name| !kept.contains(name.as_str()));
         let (as_of, unread) = self.as_of(target);
         let mut why_not = BTreeSet::new();
         let mut note = |applies: bool, why| {
@@ -178,6 +180,14 @@ impl Planner {
         }
         (oldest.filter(|_| !unread), unread)
     }
+}
+
+/// Groups that somebody, or the policy, decided to leave to the target: nobody wants them to be otherwise.
+fn kept_apart(plan: &model::TargetPlan) -> impl Iterator<Item = &str> {
+    plan.refusals.iter().filter_map(|refusal| match (&refusal.step, refusal.why) {
+        (Step::CreateGroup { name, .. }, RefusalWhy::Skipped) => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 /// Works out the digests of groups that changed since they were last worked out.

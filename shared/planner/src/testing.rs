@@ -389,6 +389,11 @@ impl World {
                 user.attributes.extend(known.map(|(path, value)| (path.clone(), value.clone())));
             }
             AccountChange::Deactivate | AccountChange::HandOver { .. } => user.state = UserState::Deactivated,
+            AccountChange::Suspend => user.state = UserState::Suspended,
+            AccountChange::Remove => {
+                self.target.users.remove(&id);
+                return;
+            }
             AccountChange::Restore => user.state = UserState::Active,
         }
         self.target.users.insert(id, user);

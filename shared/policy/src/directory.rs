@@ -96,8 +96,6 @@ pub enum Settings {
         url: String,
         /// Personal access token.
         token: SecretRef,
-        /// Where users are made, when there are several directories.
-        user_directory: Option<String>,
     },
     /// `crowd`.
     Crowd {

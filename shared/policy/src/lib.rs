@@ -29,7 +29,9 @@ pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use directory::{Customers, Directory, GoogleAuth, Push, SecretRef, Settings, below_endpoint};
 pub use filter::PersonFilter;
 pub use matcher::{GroupMatcher, NameMatcher, OrgUnitMatcher, PatternError, Rewrite};
-pub use people::{DefaultGroups, Joining, LeadFallback, LeaveAction, MatchBy, OnLeave, Outsiders, People, Provision};
+pub use people::{
+    DefaultGroups, Joining, LeadFallback, LeaveAction, MatchBy, OnLeave, Outsiders, People, Provision, Who,
+};
 pub use policy::{Policy, policy_shrink};
 pub use rule::{DriftMode, External, MembersMode, Nested, OnConflict, OnSourceDeleted, SyncRule};
 pub use schedule::{Cron, CronError, Schedule};

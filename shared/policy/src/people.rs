@@ -51,6 +51,8 @@ pub struct Provision {
     pub org_units: OrgUnitMatcher,
     /// Only these people.
     pub people: PersonFilter,
+    /// All of them get accounts, or those in groups that a rule takes to this target.
+    pub who: Who,
     /// What becomes of people outside of the tenant's own domains.
     pub external: Outsiders,
     /// Target attribute → path at the source.
@@ -61,6 +63,21 @@ pub struct Provision {
     pub default_groups: DefaultGroups,
     /// Who takes over what a leaver led (Data Center).
     pub lead_fallback: LeadFallback,
+}
+
+/// For whom an entry makes accounts. Accounts that exist are kept up to date and taken away all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Who {
+    /// For everybody of the entry.
+    #[default]
+    All,
+    /// For those of them who are wanted in a group that a rule fills at this target.
+    Members,
+}
+
+impl Who {
+    /// All of them with their names in the policy file.
+    pub const ALL: [(&'static str, Self); 2] = [("all", Self::All), ("members", Self::Members)];
 }
 
 /// What becomes of the account of somebody who leaves.
@@ -81,6 +98,10 @@ pub struct OnLeave {
 pub enum LeaveAction {
     /// Take every sign-in away; keep the account.
     Deactivate,
+    /// Take the access to this directory away; the account keeps its groups and what it has elsewhere.
+    Suspend,
+    /// Take the account out of this directory.
+    Remove,
     /// Leave the account as it is; only the memberships go.
     Keep,
 }
@@ -167,7 +188,8 @@ impl Outsiders {
 
 impl LeaveAction {
     /// All of them with their names in the policy file.
-    pub const ALL: [(&'static str, Self); 2] = [("deactivate", Self::Deactivate), ("keep", Self::Keep)];
+    pub const ALL: [(&'static str, Self); 4] =
+        [("deactivate", Self::Deactivate), ("suspend", Self::Suspend), ("remove", Self::Remove), ("keep", Self::Keep)];
 }
 
 /// Deactivated at once.

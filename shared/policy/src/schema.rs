@@ -9,7 +9,8 @@ mod guard;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ApprovalFor, DriftMode, External, LeaveAction, MatchBy, MembersMode, Nested, OnConflict, OnSourceDeleted, Outsiders,
+    ApprovalFor, DriftMode, External, LeaveAction, MatchBy, MembersMode, Nested, OnConflict, OnSourceDeleted,
+    Outsiders, Who,
 };
 
 /// The schema, in JSON Schema 2020-12.
@@ -85,6 +86,10 @@ fn provision() -> Value {
             ("people", some_or_one("Only people with these addresses: globs, or regular expressions after re:.")),
             ("except_people", texts_or_one("Not these people.")),
             ("where", wherever()),
+            (
+                "who",
+                choice(&Who::ALL, "all", "For whom accounts are made: all, or who is in a group that a rule takes."),
+            ),
             ("external", choice(&Outsiders::ALL, "match", "What becomes of people outside of our domains.")),
             ("attributes", map(path, "Target attribute = path at the source.")),
             ("on_leave", on_leave),

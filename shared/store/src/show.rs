@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{Digest, DirectoryId, Fault, TenantId, Time};
+use model::{AccountId, Digest, DirectoryId, Fault, Group, GroupId, TenantId, Time, User};
 
+use crate::directory::DirectoryKey;
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, sql};
 
@@ -20,6 +21,8 @@ pub struct DirectoryReads {
     pub groups: u64,
     /// How many memberships, over all groups that are there.
     pub memberships: u64,
+    /// When the watcher means to read everything next, as it said after the last time.
+    pub next_at: Option<Time>,
 }
 
 /// The open commands of a target's lane.
@@ -95,7 +98,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn directory_reads(&self, tenant: &TenantId) -> Result<Vec<DirectoryReads>, StoreError> {
         let client = self.client().await?;
-        let select = "select d.directory, min(r.complete_began_at),
+        let select = "select d.directory, min(r.complete_began_at), d.health,
                              coalesce(sum(r.rows_now) filter (where r.kind = 0), 0)::bigint,
                              coalesce(sum(r.rows_now) filter (where r.kind = 1), 0)::bigint,
                              coalesce(sum(r.rows_now) filter (where r.kind = 2), 0)::bigint
@@ -104,19 +107,46 @@ impl Store {
                             r.kind <> 2 or not exists (select from directory.group_row g
                                                         where g.dir = r.dir and g.id = r.group_id
                                                           and g.gone_at is not null))
-                       where d.tenant = $1 group by d.directory order by d.directory";
+                       where d.tenant = $1 group by d.directory, d.health order by d.directory";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
         rows.iter()
             .map(|row| {
                 Ok(DirectoryReads {
                     directory: row.directory("directory.directory", 0)?,
                     complete_began_at: row.try_get::<_, Option<i64>>(1)?.map(Time),
-                    users: row.number(2)?,
-                    groups: row.number(3)?,
-                    memberships: row.number(4)?,
+                    next_at: row.try_get::<_, Option<&str>>(2)?.and_then(next_at),
+                    users: row.number(3)?,
+                    groups: row.number(4)?,
+                    memberships: row.number(5)?,
                 })
             })
             .collect()
+    }
+
+    /// Groups of a directory by id, each with how many members its last complete read found.
+    ///
+    /// # Errors
+    /// When the database does not answer or holds a row that cannot be read.
+    pub async fn group_rows(&self, directory: &DirectoryKey, ids: &[GroupId]) -> Result<Vec<(Group, u64)>, StoreError> {
+        let client = self.client().await?;
+        let ids: Vec<&str> = ids.iter().map(GroupId::as_str).collect();
+        let select = "select g.body, coalesce(r.rows_now, 0)::bigint from directory.group_row g
+                        left join directory.scope_read r on r.dir = g.dir and r.kind = 2 and r.group_id = g.id
+                       where g.dir = $1 and g.id = any($2) order by g.id";
+        let rows = sql::query_on(&client, select, &[&directory.key, &ids]).await?;
+        rows.iter().map(|row| Ok((row.json("directory.group_row", 0)?, row.number(1)?))).collect()
+    }
+
+    /// Users of a directory by id.
+    ///
+    /// # Errors
+    /// When the database does not answer or holds a row that cannot be read.
+    pub async fn user_rows(&self, directory: &DirectoryKey, ids: &[AccountId]) -> Result<Vec<User>, StoreError> {
+        let client = self.client().await?;
+        let ids: Vec<&str> = ids.iter().map(AccountId::as_str).collect();
+        let select = "select body from directory.user_row where dir = $1 and id = any($2) order by id";
+        let rows = sql::query_on(&client, select, &[&directory.key, &ids]).await?;
+        rows.iter().map(|row| row.json("directory.user_row", 0)).collect()
     }
 
     /// Open commands of a tenant by target and lane.
@@ -226,4 +256,9 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// What a watcher's note says about the next time.
+fn next_at(note: &str) -> Option<Time> {
+    serde_json::from_str::<serde_json::Value>(note).ok()?.get("next")?.as_i64().map(Time)
 }

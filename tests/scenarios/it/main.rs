@@ -20,6 +20,7 @@ mod replay;
 mod secrets;
 mod server;
 mod story;
+mod tenants;
 mod unread;
 
 use std::time::Duration;

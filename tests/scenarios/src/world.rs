@@ -1,6 +1,7 @@
 //! A deployment: NATS, PostgreSQL and our services as processes of their own.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -20,6 +21,8 @@ pub struct Options {
     pub durable: bool,
     /// What is there before anybody looks.
     pub beginning: Beginning,
+    /// Policy files of further tenants of the same installation.
+    pub tenants: Vec<PathBuf>,
     /// Further arguments of the watcher.
     pub watcher: Vec<String>,
     /// Further arguments of the reconciler.
@@ -35,6 +38,7 @@ impl Default for Options {
         Self {
             durable: false,
             beginning: Beginning::default(),
+            tenants: Vec::new(),
             watcher: list(&["--read-limit=workspace=100000/1,cloud=100000/1", "--read-timeout=5"]),
             reconciler: list(&["--lease=3", "--tick=1", "--republish=5"]),
             writer: list(&["--limit=cloud=100000/1", "--call-timeout=2"]),
@@ -106,11 +110,12 @@ impl World {
             *listen = format!("--listen=127.0.0.1:{port}");
         }
         let [watching, reconciling, writing, consoling] = listens;
-        let shared = [
+        let mut shared = vec![
             format!("--nats={}", nats.url()),
             format!("--database={database}"),
             format!("--policy={}", outside.policy().display()),
         ];
+        shared.extend(options.tenants.iter().map(|policy| format!("--policy={}", policy.display())));
         let spawn = |binary: &str, listen: String, more: &[String]| {
             let arguments: Vec<String> = shared.iter().cloned().chain([listen]).chain(more.iter().cloned()).collect();
             Service::spawn_with(binary, arguments, [("ROLLCALL_LOG", LOG)])
@@ -130,6 +135,15 @@ impl World {
         };
         world.until_ready().await?;
         Ok(world)
+    }
+
+    /// Runs a verb of the command line that asks the operators' API, as Kim.
+    ///
+    /// # Errors
+    /// As [`Outside::rollcall`].
+    pub async fn ask(&self, arguments: &[&str]) -> Result<crate::Said> {
+        let arguments = [arguments, &["--server", self.api.as_str(), "--token-file", "token"]].concat();
+        self.rollcall(&arguments).await
     }
 
     /// Waits until all services say that they are ready.

@@ -43,6 +43,7 @@ pub struct World {
 pub struct Directory {
     people: BTreeMap<(DirectoryId, String), String>,
     groups: BTreeMap<(DirectoryId, String), String>,
+    gives: BTreeMap<(DirectoryId, String), Vec<String>>,
     /// Where rules and entries begin in the policy file.
     lines: BTreeMap<RuleId, usize>,
 }
@@ -54,6 +55,10 @@ impl Names for Directory {
 
     fn group(&self, directory: &DirectoryId, id: &str) -> String {
         self.groups.get(&(directory.clone(), id.to_owned())).cloned().unwrap_or_else(|| id.to_owned())
+    }
+
+    fn gives(&self, directory: &DirectoryId, group: &str) -> Vec<String> {
+        self.gives.get(&(directory.clone(), group.to_owned())).cloned().unwrap_or_default()
     }
 
     fn line(&self, rule: &RuleId) -> Option<usize> {
@@ -179,7 +184,14 @@ impl World {
         }
         for row in &whole.groups {
             let name = row.group.email.as_ref().map_or(row.group.name.as_str(), |email| email.as_written());
-            self.directory_names.groups.insert((id.clone(), row.group.id.to_string()), name.to_owned());
+            let key = (id.clone(), row.group.id.to_string());
+            self.directory_names.groups.insert(key.clone(), name.to_owned());
+            let words = row.group.gives.iter().map(|access| format!("{} ({})", access.product, access.site));
+            let by_default = row.group.default_access.then(|| "a product by default".to_owned());
+            let words: Vec<String> = words.chain(by_default).collect();
+            if !words.is_empty() {
+                self.directory_names.gives.insert(key, words);
+            }
         }
         self.read_at.insert(id.clone(), reading.began_at);
         self.planner.apply(&whole);
@@ -262,6 +274,10 @@ pub fn connect(policy: &Policy, directory: &policy::Directory, base: &Path) -> R
 
 /// A read error as the operator's fault: credentials 1, everything that may pass 75.
 pub fn unreadable(directory: &DirectoryId, error: &ReadError) -> Fault {
+    if error.code == ReadError::UNTRUSTED {
+        return Fault::new("E0141", Exit::Error, format!("{directory} is not to be trusted: {error}"))
+            .help("correct the address or the certificate; nothing was sent, and there is no way around it");
+    }
     if error.is_about_us() {
         return Fault::new("E0118", Exit::Error, format!("the credentials of {directory} are refused: {error}"))
             .help("renew them, or give them the scopes that `rollcall doctor` names; nothing was written there");

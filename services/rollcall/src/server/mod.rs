@@ -2,6 +2,7 @@
 
 mod apply;
 mod client;
+mod conflicts;
 mod explain;
 mod letters;
 mod plan;
@@ -22,7 +23,7 @@ pub use letters::{dead_letters, redrive};
 pub use plan::plan;
 pub use review::review;
 pub use status::status;
-pub use sync::sync;
+pub use sync::{pause, resume, sync};
 pub use verdict::{approve, reject};
 
 /// Prints a list: a table for people, one document, or a document for each line.

@@ -4,18 +4,33 @@ use contract::ops;
 use runtime::{Exit, Fault};
 
 use super::client::Client;
-use super::{about, short};
-use crate::args::ServerArgs;
+use super::{about, conflicts, short};
+use crate::args::ReviewArgs;
 use crate::show::{counted, table::table};
 
 /// Shows what is held for a person.
 ///
 /// # Errors
 /// When the operators' API cannot be asked.
-pub async fn review(args: &ServerArgs) -> Result<Exit, Fault> {
-    let client = Client::new(&args.server, args.token_file.as_deref())?;
+pub async fn review(args: &ReviewArgs) -> Result<Exit, Fault> {
+    let (server, output) = (&args.server, args.server.output);
+    let client = Client::new(&server.server, server.token_file.as_deref())?;
+    if let Some(name) = &args.group {
+        let (target, group) = name.split_once('/').ok_or_else(|| {
+            Fault::new("E0319", Exit::Usage, "a group that was there before us is named as TARGET/GROUP")
+                .help("`rollcall review --conflicts` lists them")
+        })?;
+        let detail = conflicts::one(&client, target, group).await?;
+        super::print_one(output, "rollcall.conflict/1", &detail, || conflicts::detail(&detail));
+        return Ok(Exit::Done);
+    }
+    if args.conflicts {
+        let all = conflicts::all(&client).await?;
+        super::print(output, "rollcall.conflicts/1", "conflicts", &all, || conflicts::list(&all));
+        return Ok(Exit::Done);
+    }
     let list: ops::CaseList = client.get(&["cases"], &[("state", "held")]).await?;
-    super::print(args.output, "rollcall.cases/1", "cases", &list.cases, || text(&list.cases));
+    super::print(output, "rollcall.cases/1", "cases", &list.cases, || text(&list.cases));
     Ok(Exit::Done)
 }
 
@@ -45,6 +60,11 @@ fn text(cases: &[ops::CaseSummary]) -> String {
         counted(removals, "removal", "removals"),
         counted(additions, "addition", "additions"),
     )]);
+    let conflicts = cases.iter().filter(|case| case.kind == "conflict").count() as u64;
+    if conflicts > 0 {
+        let groups = counted(conflicts, "group was", "groups were");
+        text.extend([format!("{groups} there before us: rollcall review --conflicts\n")]);
+    }
     text
 }
 

@@ -44,11 +44,12 @@ fn tenant(status: &ops::Status) -> String {
             each.users.to_string(),
             each.groups.to_string(),
             each.memberships.to_string(),
+            each.next_read_at.clone().unwrap_or_else(|| "-".to_owned()),
             each.version.to_string(),
             if each.holder.is_some() { "yes" } else { "NOBODY" }.to_owned(),
         ]
     });
-    let headings = ["DIRECTORY", "STATE", "READ", "USERS", "GROUPS", "MEMBERSHIPS", "VERSION", "WATCHED"];
+    let headings = ["DIRECTORY", "STATE", "READ", "USERS", "GROUPS", "MEMBERSHIPS", "NEXT READ", "VERSION", "WATCHED"];
     text.push_str(&table(&headings, directories));
     let targets = status.targets.iter().map(|each| {
         let open: u64 = each.open_commands.values().sum();
@@ -63,19 +64,23 @@ fn tenant(status: &ops::Status) -> String {
             each.dead_letters.to_string(),
             each.budget_remaining.map_or_else(|| "-".to_owned(), |left| format!("{:.0} %", left * 100.0)),
             each.as_of.clone().unwrap_or_else(|| "-".to_owned()),
+            proof(each),
         ]
     });
     text.push('\n');
-    text.push_str(&table(
-        &["TARGET", "STATE", "DRIFTED", "OPEN", "OLDEST", "HELD", "LETTERS", "BUDGET", "AS OF"],
-        targets,
-    ));
+    let headings = ["TARGET", "STATE", "DRIFTED", "OPEN", "OLDEST", "HELD", "LETTERS", "BUDGET", "AS OF", "DIGESTS"];
+    text.push_str(&table(&headings, targets));
+    text.push_str(&times(status));
     for outbox in status.outboxes.iter().filter(|outbox| outbox.unpublished > 0) {
         let (count, oldest) = (counted(outbox.unpublished, "message", "messages"), seconds(outbox.oldest_seconds));
         text.extend([format!("{}: {count} not published, the oldest for {oldest}\n", outbox.outbox)]);
     }
     if status.held > 0 {
         text.extend([format!("{} held: `rollcall review`\n", counted(status.held, "case", "cases"))]);
+    }
+    if status.conflicts > 0 {
+        let groups = counted(status.conflicts, "group was", "groups were");
+        text.extend([format!("{groups} there before us: `rollcall review --conflicts`\n")]);
     }
     if status.dead_letters > 0 {
         let letters = counted(status.dead_letters, "dead letter", "dead letters");
@@ -85,6 +90,31 @@ fn tenant(status: &ops::Status) -> String {
         text.extend([format!("not in sync: {why}\n")]);
     }
     text
+}
+
+/// What is wanted and what is observed, by their digests: equal only where both are known and nothing speaks against it.
+fn proof(target: &ops::TargetStatus) -> String {
+    match (&target.wanted_digest, &target.observed_digest) {
+        (Some(wanted), Some(observed)) if target.in_sync && wanted == observed => {
+            format!("{} on both sides", super::short(wanted))
+        }
+        (Some(wanted), Some(observed)) => {
+            format!("wanted {}, observed {}", super::short(wanted), super::short(observed))
+        }
+        _ => "not known".to_owned(),
+    }
+}
+
+/// When the last sync was, and when the next one comes by itself.
+fn times(status: &ops::Status) -> String {
+    let or = |time: &Option<String>, none: &str| time.clone().unwrap_or_else(|| none.to_owned());
+    let next = if status.schedule == "manual" { "when somebody asks (rollcall sync)" } else { "not known" };
+    format!(
+        "last sync {}; next {} ({}); now: rollcall sync\n",
+        or(&status.last_sync_at, "never"),
+        or(&status.next_sync_at, next),
+        if status.schedule.is_empty() { "schedule not known" } else { &status.schedule },
+    )
 }
 
 fn words(sync: &str) -> &'static str {

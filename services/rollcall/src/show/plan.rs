@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use model::{
-    AccountChange, Canonical as _, Case, CaseKind, DirectoryId, EdgeOp, Plan, Reason, Refusal, RefusalWhy, RuleId,
-    Step, TargetPlan, Wait, WaitWhy,
+    AccountChange, Canonical as _, Case, CaseKind, DirectoryId, EdgeOp, GuardName, Plan, Reason, Refusal, RefusalWhy,
+    RuleId, Step, TargetPlan, Wait, WaitWhy,
 };
 use serde_json::{Value, json};
 
@@ -19,6 +19,10 @@ pub trait Names {
     fn person(&self, directory: &DirectoryId, id: &str) -> String;
     /// The name or address of a group; the id when there is none.
     fn group(&self, directory: &DirectoryId, id: &str) -> String;
+    /// The products that a group gives, with their sites, where they were read.
+    fn gives(&self, _directory: &DirectoryId, _group: &str) -> Vec<String> {
+        Vec::new()
+    }
     /// The line of the policy file where a rule begins, where the file is at hand.
     fn line(&self, _rule: &RuleId) -> Option<usize> {
         None
@@ -40,6 +44,8 @@ pub struct Totals {
     pub delete: u64,
     /// Cases that wait for a person.
     pub held: u64,
+    /// Groups that were there before us and wait for a decision.
+    pub conflicts: u64,
     /// Cases that wait for source facts to be read by themselves.
     pub unproven: u64,
     /// Refused steps.
@@ -58,6 +64,7 @@ impl Totals {
         }
         for (_, case) in plan.cases() {
             totals.held += u64::from(!case.held.is_empty());
+            totals.conflicts += u64::from(case.held.iter().any(|held| held.guard == GuardName::Conflict));
             totals.unproven += u64::from(case.held.is_empty() && !case.needs.is_empty());
             for step in &case.steps {
                 match step {
@@ -110,6 +117,7 @@ pub fn summary(plan: &Plan) -> String {
     let mut line = format!("Plan: {}.", parts.join(", "));
     let aside = [
         (totals.held, "case held", "cases held"),
+        (totals.conflicts, "group in conflict", "groups in conflict"),
         (totals.unproven, "case waits for proof", "cases wait for proof"),
         (totals.refused, "step refused", "steps refused"),
         (totals.waiting, "wait", "waits"),
@@ -139,6 +147,12 @@ fn write_case(out: &mut String, target: &TargetPlan, case: &Case, names: &dyn Na
         counted(count(case.steps.len()), "step", "steps"),
         case.digest.short()
     );
+    if let CaseKind::Conflict { group, .. } = &case.kind {
+        let gives = names.gives(&target.target, group.as_str());
+        let gives = if gives.is_empty() { "no product that was read".to_owned() } else { gives.join(", ") };
+        let (adds, removes) = (case.count(EdgeOp::Add), case.count(EdgeOp::Remove));
+        let _infallible = writeln!(out, "    gives {gives}; {removes} would be removed, {adds} added");
+    }
     let shown = if full { case.steps.len() } else { STEPS_SHOWN };
     for step in case.steps.iter().take(shown) {
         let _infallible = writeln!(out, "    {}", line(step, &target.target, names));
@@ -282,7 +296,10 @@ pub fn line(step: &Step, target: &DirectoryId, names: &dyn Names) -> String {
             let sign = match change {
                 AccountChange::Create { .. } | AccountChange::Restore => '+',
                 AccountChange::Update { .. } => '~',
-                AccountChange::Deactivate | AccountChange::HandOver { .. } => '-',
+                AccountChange::Deactivate
+                | AccountChange::Suspend
+                | AccountChange::Remove
+                | AccountChange::HandOver { .. } => '-',
             };
             let who = account.as_ref().map(|id| names.person(target, id.as_str()));
             let who = who.or_else(|| person.as_ref().map(ToString::to_string)).unwrap_or_default();

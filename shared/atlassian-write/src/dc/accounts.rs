@@ -37,6 +37,7 @@ pub(super) async fn change(
         AccountChange::Create { .. } => not_here("an account is created without one"),
         AccountChange::Update { attributes } => update(writer, turn, account, attributes).await,
         AccountChange::Deactivate => set_active(writer, turn, name, false).await,
+        AccountChange::Suspend | AccountChange::Remove => not_here("only an organization suspends or removes people"),
         AccountChange::Restore => set_active(writer, turn, name, true).await,
         AccountChange::HandOver { project, component } => {
             if writer.product == Product::Jira {
@@ -252,7 +253,7 @@ pub(super) async fn find(
             Ok(found.filter(|user| is_same_person(user, attributes)).map(|user| there(&user)))
         }
         // Setting the same attributes again is setting them.
-        (AccountChange::Update { .. }, _) | (_, None) => Ok(None),
+        (AccountChange::Update { .. } | AccountChange::Suspend | AccountChange::Remove, _) | (_, None) => Ok(None),
         (AccountChange::Deactivate | AccountChange::Restore | AccountChange::HandOver { .. }, Some(account)) => {
             let wanted = matches!(change, AccountChange::Restore);
             let found = user(writer, lane, user_name(account)).await?;

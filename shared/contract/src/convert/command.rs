@@ -127,6 +127,8 @@ impl From<&AccountChange> for wire::AccountChange {
             AccountChange::Update { attributes } => (AccountVerb::Update, attributes.clone()),
             AccountChange::Deactivate => (AccountVerb::Deactivate, std::collections::BTreeMap::new()),
             AccountChange::Restore => (AccountVerb::Restore, std::collections::BTreeMap::new()),
+            AccountChange::Suspend => (AccountVerb::Suspend, std::collections::BTreeMap::new()),
+            AccountChange::Remove => (AccountVerb::Remove, std::collections::BTreeMap::new()),
             AccountChange::HandOver { project, component } => {
                 let leads = [(LEAD_PROJECT, project), (LEAD_COMPONENT, component)];
                 let named = leads.into_iter().filter_map(|(key, name)| Some((key.to_owned(), name.clone()?)));
@@ -147,6 +149,8 @@ impl TryFrom<wire::AccountChange> for AccountChange {
             Ok(AccountVerb::Update) => Ok(Self::Update { attributes: change.attributes }),
             Ok(AccountVerb::Deactivate) => Ok(Self::Deactivate),
             Ok(AccountVerb::Restore) => Ok(Self::Restore),
+            Ok(AccountVerb::Suspend) => Ok(Self::Suspend),
+            Ok(AccountVerb::Remove) => Ok(Self::Remove),
             Ok(AccountVerb::HandOver) => Ok(Self::HandOver {
                 project: change.attributes.remove(LEAD_PROJECT),
                 component: change.attributes.remove(LEAD_COMPONENT),

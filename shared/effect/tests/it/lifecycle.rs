@@ -59,6 +59,32 @@ async fn p4_03_who_leaves_is_kept_out_and_who_comes_back_is_let_in() {
     }
 }
 
+/// Whoever the policy suspends or removes loses this organization alone, managed or not; each step repeats to nothing.
+#[tokio::test]
+async fn p4_03_access_to_an_organization_is_suspended_or_ended() {
+    let world = World::start().await;
+    world.edit(json!({ "op": "account", "email": OUTSIDER }));
+    // A removal is queued there; here it is done by the next call.
+    world.twin.twin.world().atlassian.switches.user_removal_delay_ms = 0;
+    let org = world.org();
+    for address in [email(0), OUTSIDER.to_owned()] {
+        let id = world.id_of(&address);
+        let (out, back) = (AccountChange::Suspend, AccountChange::Restore);
+        let (out, back) = (world.change(Some(&id), out), world.change(Some(&id), back));
+        assert_eq!(run(&org, &out).await.outcome.result, StepResult::Done, "{address}");
+        assert_eq!(world.standing(&address), ("active".to_owned(), "suspended".to_owned()));
+        assert_eq!(run(&org, &out).await.outcome.result, StepResult::AlreadySo, "{address}");
+        assert_eq!(run(&org, &back).await.outcome.result, StepResult::Done, "{address}");
+        let gone = world.change(Some(&id), AccountChange::Remove);
+        assert_eq!(run(&org, &gone).await.outcome.result, StepResult::Done, "{address}");
+        assert_eq!(world.standing(&address), ("active".to_owned(), "none".to_owned()));
+        assert_eq!(run(&org, &gone).await.outcome.result, StepResult::AlreadySo, "{address}");
+        // And comes back as the same account.
+        let invited = run(&org, &world.change(None, create(&address))).await.outcome;
+        assert_eq!((invited.result, invited.account.map(|id| id.to_string())), (StepResult::Done, Some(id)));
+    }
+}
+
 #[tokio::test]
 async fn somebody_disabled_and_suspended_is_let_in_by_two_calls() {
     let world = World::start().await;

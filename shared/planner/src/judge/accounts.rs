@@ -6,7 +6,7 @@ use model::{
     AccountChange, AccountId, CaseKind, DirectoryKind, GuardName, Lane, Reason, RefusalWhy, Standing, Step, User,
     UserState, Wait, WaitWhy,
 };
-use policy::{LeaveAction, Outsiders, Policy, Provision};
+use policy::{LeaveAction, Outsiders, Policy, Provision, Who};
 
 use super::{Draft, Judge, cause::Cause};
 use crate::{
@@ -66,13 +66,25 @@ fn task(
         }
         Found::Account(account) => {
             let can = policy.directories.get(&provision.to).is_none_or(|directory| directory.kind.deactivates());
-            (can && on_leave(provision, row) == LeaveAction::Deactivate).then_some(Task::Deactivate(account))
+            let ends = match on_leave(provision, row) {
+                LeaveAction::Keep => false,
+                LeaveAction::Deactivate => can,
+                // Whom the organization does not list has no access to it that could be taken away.
+                LeaveAction::Suspend | LeaveAction::Remove => accounts.live(account).is_some(),
+            };
+            ends.then_some(Task::Deactivate(account))
         }
         Found::Unusable(account) => {
             let account_row = accounts.person(account)?.row.as_ref()?;
             let out = matches!(account_row.user.state, UserState::Deactivated | UserState::Suspended);
-            let restorable = account_row.gone_at.is_none() && out;
-            (stays && restorable).then_some(Task::Restore(account))
+            if account_row.gone_at.is_some() {
+                // An organization lets in again whom we took out of it, by inviting the same account.
+                let again =
+                    stays && provision.create && kind_of(policy, provision) == Some(DirectoryKind::AtlassianOrg);
+                let attributes = attributes(policy, provision, &row.user);
+                return (again && row.user.email.is_some()).then_some(Task::Create(attributes));
+            }
+            (stays && out).then_some(Task::Restore(account))
         }
     }
 }
@@ -208,7 +220,16 @@ impl Judge<'_> {
         };
         let Some(id) = mirror.person(person).map(|person| person.id.clone()) else { return };
         let Some(task) = task(self.policy, provision, mirror, self.accounts, place, person) else { return };
+        // What somebody else took away is not ours to give back.
         let key = (self.target.id.clone(), provision.from.clone(), id.clone());
+        let was_there = matches!(place.found, Found::Unusable(_));
+        if was_there && matches!(task, Task::Create(_)) && !self.memory.leaving.contains_key(&key) {
+            return;
+        }
+        let only_members = provision.who == Who::Members && matches!(task, Task::Create(_));
+        if only_members && !self.out.members.contains(&(source, person)) {
+            return;
+        }
         if self.memory.accounts_open.contains(&key) {
             return;
         }
@@ -279,10 +300,12 @@ impl Judge<'_> {
         let Some(person_id) = mirror.person(person).map(|person| person.id.clone()) else { return };
         // Who works and is within some scope, though not this entry's, keeps the account: by another entry.
         let Some(Cause::Leaver { reason, fact, .. }) = self.leaver(source, person) else { return };
+        let row = mirror.person(person).and_then(|person| person.row.as_ref());
+        let way = row.map_or(LeaveAction::Deactivate, |row| on_leave(provision, row));
         let step = Step::Account {
             account: Some(id),
             person: Some(person_id.clone()),
-            change: self.farewell(provision, account),
+            change: self.farewell(provision, account, way),
             reason,
         };
         if let Some(why) = self.spared_why(account) {
@@ -304,7 +327,12 @@ impl Judge<'_> {
 
     /// How a sign-in is taken away here. Who is the fallback cannot take over what they lead themselves: then nobody is
     /// named, and the target says what is still led.
-    fn farewell(&self, provision: &Provision, account: u32) -> AccountChange {
+    fn farewell(&self, provision: &Provision, account: u32, way: LeaveAction) -> AccountChange {
+        match way {
+            LeaveAction::Suspend => return AccountChange::Suspend,
+            LeaveAction::Remove => return AccountChange::Remove,
+            LeaveAction::Deactivate | LeaveAction::Keep => {}
+        }
         let fallback = &provision.lead_fallback;
         let named = fallback.project.is_some() || fallback.component.is_some();
         if kind_of(self.policy, provision) != Some(DirectoryKind::JiraDc) || !named {

@@ -55,6 +55,8 @@ pub(crate) struct Out {
     pub(crate) links: BTreeSet<Link>,
     /// How many groups each waiting person waits for: (source, person).
     pub(crate) waiting: BTreeMap<(usize, u32), u64>,
+    /// Persons without an account who are wanted in a group that a rule takes: (source, person).
+    pub(crate) members: BTreeSet<(usize, u32)>,
     pub(crate) sources: BTreeMap<(DirectoryId, String), (DirectoryId, GroupId)>,
     /// What stays held though its guard may not find it again: carried over, and new.
     pub(crate) plan_holds: BTreeSet<PlanHold>,

@@ -16,8 +16,13 @@ impl Judge<'_> {
 
     /// Persons who are wanted in a group and have no usable account; and nested groups that nobody can read.
     pub(crate) fn note_waiting(&mut self, group: &TargetGroup) {
+        // The default groups of an entry make nobody a member of something.
+        let by_rule = group.live_claims().any(|claim| !claim.is_of_people());
         for waiting in &group.waiting {
             *self.out.waiting.entry(*waiting).or_default() += 1;
+            if by_rule {
+                self.out.members.insert(*waiting);
+            }
         }
         for (source, slot) in &group.opaque {
             let id = self.mirrors.get(*source).and_then(|mirror| mirror.group_at(*slot)).map(|group| group.id.clone());

@@ -13,8 +13,8 @@ use super::{
     value::slug,
 };
 use crate::{
-    Customers, DefaultGroups, External, Guard, MembersMode, OnSourceDeleted, Outsiders, People, Provision, Settings,
-    SyncRule, diagnostic::Code,
+    Customers, DefaultGroups, External, Guard, LeaveAction, MembersMode, OnSourceDeleted, Outsiders, People, Provision,
+    Settings, SyncRule, diagnostic::Code,
 };
 
 /// The directories of the file, as rules see them.
@@ -178,6 +178,8 @@ pub(crate) fn provisions(
             let message = format!("\"{to}\" would get its people from itself");
             ctx.report(Code::OntoItself, &said.span, message, "name another directory");
         }
+        let kind = to.as_ref().and_then(|to| known.kinds.get(to).copied().flatten());
+        ways_to_leave(ctx, &written, kind);
         let line = ctx.line_of(written.span.start);
         for name in written.default_groups.new.iter().chain(&written.default_groups.all) {
             let to = to.clone().into_iter();
@@ -193,6 +195,7 @@ pub(crate) fn provisions(
             update: written.update,
             org_units: written.org_units,
             people: written.people,
+            who: written.who,
             external: written.external,
             attributes: written.attributes,
             on_leave: written.on_leave,
@@ -207,6 +210,17 @@ pub(crate) fn provisions(
     (checked.into_iter().collect(), defaults)
 }
 
+/// Only an organization tells the access to it from the account.
+fn ways_to_leave(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: Option<DirectoryKind>) {
+    let ways = [entry.on_leave.suspended, entry.on_leave.archived, entry.on_leave.deleted];
+    let of_organization = ways.iter().any(|way| matches!(way, LeaveAction::Suspend | LeaveAction::Remove));
+    if of_organization && kind.is_some_and(|kind| kind != DirectoryKind::AtlassianOrg) {
+        let message = "only an organization (kind = \"atlassian-org\") can suspend or remove people";
+        let help = "write \"deactivate\" or \"keep\", or name the organization as `to`";
+        ctx.report(Code::NoEffect, &entry.on_leave_span, message, help);
+    }
+}
+
 /// What one entry says of itself.
 fn within_provision(ctx: &mut Context<'_>, people: &People, entry: &WrittenProvision) {
     if entry.external != Outsiders::Create && entry.external_span != entry.span && people.domains.is_empty() {
@@ -218,6 +232,25 @@ fn within_provision(ctx: &mut Context<'_>, people: &People, entry: &WrittenProvi
         let message = "nobody gets into the groups of `new`: this entry makes no accounts";
         let help = "write create = true, or name the groups under `all`";
         ctx.report(Code::NoEffect, &name.span, message, help);
+    }
+}
+
+/// Entries that make accounts for members alone: of some group that a rule fills at the same target.
+pub(crate) fn members_of_something(
+    ctx: &mut Context<'_>,
+    entries: Option<&[Provision]>,
+    rules: &[Checked],
+    spans: &[Option<std::ops::Range<usize>>],
+) {
+    for (entry, span) in entries.unwrap_or_default().iter().zip(spans) {
+        let Some(span) = span else { continue };
+        let fills = |rule: &crate::SyncRule| rule.from == entry.from && rule.to.contains(&entry.to);
+        if !rules.iter().filter_map(|checked| checked.rule.as_ref()).any(fills) {
+            let message =
+                format!("`who` is \"members\" and no rule from \"{}\" fills a group of \"{}\"", entry.from, entry.to);
+            let help = "add a [[sync]] rule between the two, or leave `who` out to make accounts for all of them";
+            ctx.report(Code::NoEffect, span, message, help);
+        }
     }
 }
 

@@ -106,8 +106,8 @@ fn settings(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -
         Kind::JiraDc | Kind::ConfluenceDc | Kind::BitbucketDc => {
             let url = section.need_address(ctx, "url", Shape::Path, "add the address of the instance");
             let token = section.secret(ctx, "token");
-            let user_directory = section.text(ctx, "user_directory").map(|text| text.value);
-            Some(Settings::DataCenter { url: url?, token: token?, user_directory })
+            no_choice_of_directory(ctx, section);
+            Some(Settings::DataCenter { url: url?, token: token? })
         }
         Kind::Crowd => {
             let url = section.need_address(ctx, "url", Shape::Path, "add the address of the server");
@@ -115,6 +115,18 @@ fn settings(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -
             let password = section.secret(ctx, "password");
             Some(Settings::Crowd { url: url?, application: application?.value, password: password? })
         }
+    }
+}
+
+/// Writes go to the first directory of an instance that may be written, and no call chooses another
+/// (reference/atlassian-dc.md §1.3): whoever names one would be let down.
+fn no_choice_of_directory(ctx: &mut Context<'_>, section: &Section<'_>) {
+    if section.wrongly_has("user_directory") {
+        section.get("user_directory");
+        let message = "`user_directory` has no effect: no call of this product chooses among its user directories";
+        let help = "remove it, and have the instance's administrators put the directory first; or name the Crowd that the \
+                    directory comes from as a directory of its own, kind = \"crowd\"";
+        ctx.report(Code::NoEffect, &section.key_span("user_directory"), message, help);
     }
 }
 

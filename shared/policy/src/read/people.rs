@@ -11,7 +11,7 @@ use super::{
     value::patterns_or_units,
 };
 use crate::{
-    LeadFallback, LeaveAction, MatchBy, OnLeave, OrgUnitMatcher, Outsiders, People, PersonFilter, diagnostic::Code,
+    LeadFallback, LeaveAction, MatchBy, OnLeave, OrgUnitMatcher, Outsiders, People, PersonFilter, Who, diagnostic::Code,
 };
 
 /// One `[[people.provision]]` entry as it is written.
@@ -24,10 +24,13 @@ pub(crate) struct WrittenProvision {
     pub(crate) update: bool,
     pub(crate) org_units: OrgUnitMatcher,
     pub(crate) people: PersonFilter,
+    pub(crate) who: Who,
+    pub(crate) who_span: Range<usize>,
     pub(crate) external: Outsiders,
     pub(crate) external_span: Range<usize>,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) on_leave: OnLeave,
+    pub(crate) on_leave_span: Range<usize>,
     pub(crate) default_groups: WrittenDefaults,
     pub(crate) lead_fallback: LeadFallback,
 }
@@ -108,10 +111,13 @@ fn provision(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenProvision {
         update: section.flag(ctx, "update").unwrap_or(true),
         org_units: org_units(ctx, &section),
         people: section.people(ctx),
+        who: section.choice(ctx, "who", &Who::ALL).unwrap_or_default(),
+        who_span: section.key_span("who"),
         external: section.choice(ctx, "external", &Outsiders::ALL).unwrap_or_default(),
         external_span: section.key_span("external"),
         attributes: attributes(ctx, &section),
         on_leave: on_leave(ctx, &section),
+        on_leave_span: section.key_span("on_leave"),
         default_groups: default_groups(ctx, &section),
         lead_fallback: lead_fallback(ctx, &section),
     };

@@ -13,7 +13,7 @@ use super::{
     sync,
     value::{report_name, within},
 };
-use crate::{Cron, Diagnostics, Policy, Schedule, diagnostic::Code};
+use crate::{Cron, Diagnostics, Policy, Schedule, Who, diagnostic::Code};
 
 /// Syntax errors beyond this many are consequences of the first ones.
 const MOST_SYNTAX_ERRORS: usize = 20;
@@ -85,8 +85,11 @@ impl Written {
         let views = checks::views(ctx, &self.directories);
         let known = checks::Known::new(&self.directories, &views);
         let (provision_ids, rule_ids) = checks::rule_ids(ctx, &provisions, &self.rules);
+        let of_members = |entry: &people::WrittenProvision| (entry.who == Who::Members).then(|| entry.who_span.clone());
+        let of_members: Vec<_> = provisions.iter().map(of_members).collect();
         let (provisions, defaults) = checks::provisions(ctx, &known, &people, provisions, provision_ids);
         let rules = checks::rules(ctx, &known, &people, &self.guard, self.rules, rule_ids);
+        checks::members_of_something(ctx, provisions.as_deref(), &rules, &of_members);
         claims::check(ctx, &known, &rules, &self.guard);
         claims::check_defaults(ctx, &known, &rules, &defaults, &self.guard);
         let adopt = checks::adopted(ctx, &known, self.adopt);

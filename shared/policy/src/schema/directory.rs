@@ -65,11 +65,7 @@ fn keys(kind: DirectoryKind) -> Keys {
             (keys, &["site", "email", "api_token"])
         }
         Kind::JiraDc | Kind::ConfluenceDc | Kind::BitbucketDc => (
-            vec![
-                ("url", url("Address of the instance.")),
-                ("token", secret("Personal access token.")),
-                ("user_directory", text("Where users are made, when there are several.")),
-            ],
+            vec![("url", url("Address of the instance.")), ("token", secret("Personal access token."))],
             &["url", "token"],
         ),
         Kind::Crowd => (

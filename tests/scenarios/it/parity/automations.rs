@@ -55,6 +55,46 @@ async fn p4_03_people_are_added_removed_suspended_and_restored() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p4_03_a_leaver_is_suspended_or_removed_from_the_organization_as_the_policy_says() -> Result<()> {
+    let company = Company::of(6).group("staff", 0..4);
+    let policy = |ways: &str| {
+        let entry = format!("[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\non_leave = {{ {ways} }}\n");
+        company.clone().with_sections(&format!("{WIDE}\n{entry}")).policy()
+    };
+    let ways = "suspended = \"suspend\", archived = \"keep\", deleted = \"remove\"";
+    let outside = Outside::start(&company.snapshot(), &policy(ways)).await?;
+    outside.twin.twin.world().atlassian.switches.user_removal_delay_ms = 0;
+    settle(&outside).await?;
+    let standing = |n: usize| {
+        let dump = outside.twin.twin.world().atlassian.dump();
+        dump["organizations"]["org-1"]["people"][Company::email(n)].as_str().map(str::to_owned)
+    };
+    let suspended = |on: bool| json!([{ "op": "user_suspended", "id": Company::id(1), "suspended": on }]);
+    outside.at_google(suspended(true))?;
+    outside.at_google(json!([{ "op": "user_archived", "id": Company::id(2), "archived": true },
+        { "op": "user_deleted", "id": Company::id(3) }]))?;
+    settle(&outside).await?;
+    assert_eq!(
+        (standing(1).as_deref(), standing(2).as_deref(), standing(3)),
+        (Some("suspended"), Some("active"), None)
+    );
+    assert_eq!(in_group(&outside, "staff"), people([0]));
+    outside.at_google(suspended(false))?;
+    settle(&outside).await?;
+    assert_eq!((standing(1).as_deref(), in_group(&outside, "staff")), (Some("active"), people([0, 1])));
+    // A provisioning directory knows no such thing, and a file that says so is refused.
+    let other = std::fs::read_to_string(outside.policy())?.replace(
+        "kind = \"atlassian-org\"\norg = \"org-1\"\ndirectory = \"dir-1\"\napi_key",
+        "kind = \"atlassian-scim\"\ndirectory_id = \"scim-1\"\ntoken",
+    );
+    outside.write_policy(&other)?;
+    let refused = outside.rollcall(&["policy", "check"]).await?;
+    assert_eq!(refused.code, 64, "{}", refused.err);
+    assert!(refused.err.contains("only an organization"), "{}", refused.err);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p4_04_a_draft_shows_what_would_happen_and_is_published_as_it_was_shown() -> Result<()> {
     let company = Company::of(6).group("staff", 0..4);
     let outside = Outside::start(&company.snapshot(), &company.policy()).await?;

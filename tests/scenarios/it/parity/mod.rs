@@ -6,7 +6,10 @@ mod cloud;
 mod data_center;
 mod groups;
 mod jira;
+mod provisioning;
 mod script;
+mod sign_in;
+mod trust;
 
 use std::collections::BTreeSet;
 
