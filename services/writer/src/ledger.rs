@@ -110,7 +110,6 @@ impl Ledger for PostgresLedger {
             target: self.target.clone(),
             request: request(&call.what),
             edges: edges(&call.what, |_| true),
-            objects: objects(&call.what, |_| true),
             began_at,
         };
         let (answer, admission) = oneshot::channel();
@@ -169,76 +168,52 @@ impl Gate {
     }
 
     async fn admit(&self, asks: &[Ask]) -> Result<Vec<Admission>, LedgerError> {
+        let failed = |error: StoreError| LedgerError(error.to_string());
         if !self.tenure.fits_a_call() {
             return Err(LedgerError("the lease of the target ends too soon for another call".to_owned()));
         }
-        // Nearly always nothing is outdated: one statement admits all of it.
-        let whole: Vec<NewAttempt> = asks.iter().map(|ask| ask.attempt.clone()).collect();
-        let begun = self.begin(&whole).await?;
-        let rest: Vec<&Ask> = asks.iter().filter(|ask| !begun.contains(&ask.attempt.id)).collect();
-        let parts = if rest.is_empty() { BTreeMap::new() } else { self.admit_parts(&rest).await? };
-        let admission = |ask: &Ask| match parts.get(&ask.attempt.id) {
-            Some(admission) => admission.clone(),
-            None => Admission { allowed: allowed(&ask.what, &BTreeMap::new()) },
-        };
-        Ok(asks.iter().map(admission).collect())
-    }
-
-    /// Admits what is not outdated of calls that are not admitted whole. What was settled meanwhile, or is not the
-    /// ledger's, is not admitted at all.
-    async fn admit_parts(&self, asks: &[&Ask]) -> Result<BTreeMap<Uuid, Admission>, LedgerError> {
-        let concerned: BTreeSet<String> =
-            asks.iter().flat_map(|ask| ask.attempt.objects.iter().map(|(object, _)| object.clone())).collect();
-        let concerned: Vec<String> = concerned.into_iter().collect();
+        let objects: BTreeSet<String> = asks.iter().flat_map(|ask| objects(&ask.what)).collect();
+        let objects: Vec<String> = objects.into_iter().collect();
         let (tenant, target) = (&self.place.tenant, &self.place.directory);
-        let present = self.store.generations(tenant, target, &concerned).await.map_err(failed)?;
-        let mut admissions: BTreeMap<Uuid, Admission> =
-            asks.iter().map(|ask| (ask.attempt.id, Admission { allowed: allowed(&ask.what, &present) })).collect();
+        let present = self.store.generations(tenant, target, &objects).await.map_err(failed)?;
+        let mut admissions: Vec<Admission> =
+            asks.iter().map(|ask| Admission { allowed: allowed(&ask.what, &present) }).collect();
         let attempts: Vec<NewAttempt> = asks
             .iter()
-            .filter_map(|ask| {
-                let admission = admissions.get(&ask.attempt.id).filter(|it| it.allowed.contains(&true))?;
-                let admitted = |place: usize| admission.allowed.get(place).copied().unwrap_or(false);
-                let (edges, objects) = (edges(&ask.what, admitted), objects(&ask.what, admitted));
-                Some(NewAttempt { edges, objects, ..ask.attempt.clone() })
+            .zip(&admissions)
+            .filter(|(_, admission)| admission.allowed.contains(&true))
+            .map(|(ask, admission)| NewAttempt {
+                edges: edges(&ask.what, |place| admission.allowed.get(place).copied().unwrap_or(false)),
+                ..ask.attempt.clone()
             })
             .collect();
-        let begun = if attempts.is_empty() { BTreeSet::new() } else { self.begin(&attempts).await? };
-        for (id, admission) in &mut admissions {
-            if !begun.contains(id) {
+        if attempts.is_empty() {
+            return Ok(admissions);
+        }
+        let begun = self.store.begin_attempts(self.tenure.lease(), tenant, &attempts).await;
+        if matches!(begun, Err(StoreError::LeaseLost { .. })) {
+            self.tenure.over().cancel();
+        }
+        let begun: BTreeSet<Uuid> = begun.map_err(failed)?.into_iter().collect();
+        for (ask, admission) in asks.iter().zip(&mut admissions) {
+            // Settled meanwhile, or not the ledger's: it must not be made.
+            if !begun.contains(&ask.attempt.id) {
                 admission.allowed.fill(false);
             }
         }
         Ok(admissions)
     }
-
-    /// Commits attempts. Gives those that may be made.
-    async fn begin(&self, attempts: &[NewAttempt]) -> Result<BTreeSet<Uuid>, LedgerError> {
-        let begun = self.store.begin_attempts(self.tenure.lease(), &self.place.tenant, attempts).await;
-        if matches!(begun, Err(StoreError::LeaseLost { .. })) {
-            self.tenure.over().cancel();
-        }
-        Ok(begun.map_err(failed)?.into_iter().collect())
-    }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
-fn failed(error: StoreError) -> LedgerError {
-    LedgerError(error.to_string())
-}
-
-/// The objects whose generations decide about the admitted parts of a call, each with the newest that it may have.
-fn objects(what: &What, admitted: impl Fn(usize) -> bool) -> Vec<(String, Generation)> {
+/// The objects whose generations decide about a call.
+fn objects(what: &What) -> Vec<String> {
     match what {
-        What::Edges { group, generation, edges } => {
-            let people = edges.iter().enumerate().filter(|(place, _)| admitted(*place));
-            std::iter::once((format!("group/{group}"), *generation))
-                .chain(people.map(|(_, (account, _, generation))| (format!("account/{account}"), *generation)))
-                .collect()
-        }
+        What::Edges { group, edges, .. } => std::iter::once(format!("group/{group}"))
+            .chain(edges.iter().map(|(account, ..)| format!("account/{account}")))
+            .collect(),
         What::CreateGroup { .. } => Vec::new(),
-        What::DeleteGroup { group, generation } => vec![(format!("group/{group}"), *generation)],
-        What::Account { person, generation, .. } => vec![(format!("person/{person}"), *generation)],
+        What::DeleteGroup { group, .. } => vec![format!("group/{group}")],
+        What::Account { person, .. } => vec![format!("person/{person}")],
     }
 }
 
@@ -330,7 +305,6 @@ mod tests {
     #[test]
     fn an_attempt_says_only_what_was_admitted() {
         assert_eq!(edges(&two_edges(), |place| place == 1), ["add/g/b"]);
-        let people = objects(&two_edges(), |place| place == 1);
-        assert_eq!(people, [("group/g".to_owned(), 5), ("account/b".to_owned(), 1)]);
+        assert_eq!(objects(&two_edges()), ["group/g", "account/a", "account/b"]);
     }
 }

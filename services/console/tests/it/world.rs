@@ -254,7 +254,6 @@ impl World {
             target: cloud(),
             request: "POST /v2/orgs/{org}/groups/{group}/memberships".to_owned(),
             edges: edges.clone(),
-            objects: Vec::new(),
             began_at: self.now(),
         };
         self.writer.begin_attempts(&self.writing, &tenant(), &[attempt]).await.unwrap();

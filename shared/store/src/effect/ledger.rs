@@ -29,8 +29,6 @@ pub struct NewAttempt {
     pub request: String,
     /// What it is to change: `add/<group>/<account>`, `create-group/<name>`, …
     pub edges: Vec<String>,
-    /// What the call rests on: objects of the target, each with the newest generation that it may have.
-    pub objects: Vec<(String, Generation)>,
     /// When.
     pub began_at: Time,
 }
@@ -124,17 +122,15 @@ impl Store {
         objects: &[String],
     ) -> Result<BTreeMap<String, Generation>, StoreError> {
         let client = self.client().await?;
-        // The limit makes it so that each is looked up by its key, however many objects the target has.
+        // A join, not `= any`: each is looked up by its key, however many objects the target has.
         let select = "select g.object, g.generation from unnest($3::text[]) as r (object)
-                       cross join lateral (select s.object, s.generation from plan.generation s
-                                            where s.tenant = $1 and s.target = $2 and s.object = r.object limit 1) g";
+                        join plan.generation g on g.tenant = $1 and g.target = $2 and g.object = r.object";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str(), &objects]).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, sql::Columns::number(row, 1)?))).collect()
     }
 
     /// Commits attempts before their calls. Returns the ids of those that may be made: an attempt whose command is
-    /// settled, unknown or has another digest, or that rests on an object of which there is a newer generation, is not
-    /// recorded and must not be made.
+    /// settled, unknown or has another digest is not recorded and must not be made.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when another writer has the target.
@@ -153,25 +149,17 @@ impl Store {
         // PostgreSQL has no arrays of arrays of unequal lengths: the lists travel as JSON.
         let edges: Vec<String> = attempts.iter().map(|a| sql::json_text(&a.edges)).collect();
         let began: Vec<i64> = attempts.iter().map(|a| a.began_at.0).collect();
-        let objects: Vec<String> = attempts.iter().map(|a| sql::json_text(&a.objects)).collect();
         // One statement, which is a transaction of its own: every call waits for it.
         let statement = format!(
             "with held as ({}), begun as (
                  insert into effect.attempt (id, command, tenant, target, epoch, request, edges, began_at)
                  select r.id, r.command, $4, r.target, $3, r.request,
                         array(select json_array_elements_text(r.edges::json)), r.began_at
-                   from unnest($5::uuid[], $6::uuid[], $7::bytea[], $8::text[], $9::text[], $10::text[], $11::bigint[],
-                               $12::text[])
-                        as r (id, command, digest, target, request, edges, began_at, objects)
+                   from unnest($5::uuid[], $6::uuid[], $7::bytea[], $8::text[], $9::text[], $10::text[], $11::bigint[])
+                        as r (id, command, digest, target, request, edges, began_at)
                    join plan.command c on c.id = r.command and c.digest = r.digest and c.tenant = $4
                                       and c.target = r.target and c.settled_at is null
                   where exists (select from held)
-                    and not exists (
-                        select from json_array_elements(r.objects::json) as o (pair)
-                         cross join lateral (select g.generation from plan.generation g
-                                              where g.tenant = $4 and g.target = r.target
-                                                and g.object = o.pair ->> 0 limit 1) as present
-                         where present.generation > (o.pair ->> 1)::bigint)
                  returning id)
              select exists (select from held), array(select id from begun)",
             lease::HOLD
@@ -191,7 +179,6 @@ impl Store {
                 &requests,
                 &edges,
                 &began,
-                &objects,
             ],
         )
         .await?;

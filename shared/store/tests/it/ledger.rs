@@ -18,7 +18,6 @@ fn attempt(command: &Command) -> NewAttempt {
         target: id("cloud"),
         request: "POST /v2/…/memberships".to_owned(),
         edges: vec!["add/g/a".to_owned(), "add/g/b".to_owned()],
-        objects: Vec::new(),
         began_at: Time(10),
     }
 }
@@ -179,16 +178,6 @@ async fn i07_a_writer_sees_the_newest_generation() {
     let asked = ["group/g".to_owned(), "account/a".to_owned(), "account/b".to_owned()];
     let found = ledger.world.writer.generations(&tenant(), &id("cloud"), &asked).await.unwrap();
     assert_eq!((found["group/g"], found["account/a"], found.get("account/b")), (3, 2, None));
-    let command = command("g", &["a"], Lane::Normal, 1);
-    ledger.issue(&command).await;
-    let rests_on = |group, person| NewAttempt {
-        objects: vec![("group/g".to_owned(), group), ("account/a".to_owned(), person), ("account/b".to_owned(), 0)],
-        ..attempt(&command)
-    };
-    let (outdated, revoked, whole) = (rests_on(2, 2), rests_on(3, 1), rests_on(3, 2));
-    let begun =
-        ledger.world.writer.begin_attempts(&ledger.writing, &tenant(), &[outdated, revoked, whole.clone()]).await;
-    assert_eq!(begun.unwrap(), [whole.id], "what rests on an older generation must not be called");
 }
 
 #[tokio::test]

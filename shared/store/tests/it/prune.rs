@@ -35,7 +35,6 @@ async fn closed_commands_go_with_their_tries_and_open_or_rejected_ones_stay() {
             target: id("cloud"),
             request: "POST /".to_owned(),
             edges: vec!["add/g/a".to_owned()],
-            objects: Vec::new(),
             began_at: Time(10),
         })
         .collect();
