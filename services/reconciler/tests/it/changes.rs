@@ -192,7 +192,6 @@ async fn i05_a_group_that_was_found_is_ours_only_after_an_attempt_whose_end_nobo
                 target: cloud(),
                 request: "create a group".to_owned(),
                 edges: vec!["create-group/eng".to_owned()],
-                objects: Vec::new(),
                 began_at: Time(1),
             };
             world.writer.begin_attempts(&world.writing, &tenant(), &[attempt]).await.unwrap();
