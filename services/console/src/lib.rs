@@ -180,7 +180,9 @@ fn policies(service: &ServiceOptions) -> Result<BTreeMap<model::TenantId, Arc<Po
                 .help("check the path and that this process may read it")
         })?;
         let policy = Policy::parse(&text).map_err(|problems| {
-            Fault::new("E0114", Exit::Usage, format!("the policy {} cannot be right:\n{problems}", path.display()))
+            let name = path.display().to_string();
+            let message = format!("the policy {name} cannot be right:\n{}", problems.render(&name));
+            Fault::new("E0114", Exit::Usage, message)
                 .help("correct what is named above, then run `rollcall policy check`")
         })?;
         policies.insert(policy.tenant.clone(), Arc::new(policy));

@@ -26,7 +26,8 @@ pub fn load(file: &PolicyFile) -> Result<Loaded, Fault> {
             .help("give the file with --config, or put it into the working directory as policy.toml")
     })?;
     let policy = Policy::parse(&text).map_err(|problems| {
-        show::note(problems.to_string().trim_end());
+        let name = file.path.display().to_string();
+        show::note(problems.render(&name).to_string().trim_end());
         let place = format!("the policy {} cannot be right; nothing was read or written", file.path.display());
         Fault::new("E0114", Exit::Usage, place).help("correct what is named above, then run `rollcall policy check`")
     })?;

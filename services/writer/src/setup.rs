@@ -43,6 +43,8 @@ pub fn places(file: &Path, clock: &Clock, options: &Options) -> Result<Vec<Place
             .help("check the path and that this process may read it")
     })?;
     let policy = Policy::parse(&text).map_err(|problems| {
+        let name = shown.to_string();
+        let problems = problems.render(&name);
         let message = format!("the policy {shown} cannot be right; nothing is written\n{problems}");
         Fault::new("E0114", Exit::Usage, message).help("correct what is named above, then run `rollcall policy check`")
     })?;

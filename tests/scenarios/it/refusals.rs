@@ -46,6 +46,10 @@ async fn a_wrong_key_is_shown_with_its_place_and_the_nearest_one() -> Result<()>
     let place = format!("{line}:1");
     refused(&outside, 64, &["membrs", "members", &place]).await?;
     check(&outside.rollcall(&["policy", "check"]).await?, 64, &["membrs", "members", &place]);
+    // The place bears the name of the file that was given, so that an editor finds it.
+    std::fs::rename(outside.policy(), outside.folder.path().join("company.toml"))?;
+    let said = outside.rollcall(&["policy", "check", "--config", "company.toml"]).await?;
+    check(&said, 64, &["membrs", &format!("--> company.toml:{place}")]);
     Ok(())
 }
 
@@ -132,10 +136,13 @@ async fn services_without_nats_or_postgres_end_with_75_and_with_a_wrong_policy_w
     }
     let mut wrong = company();
     wrong.rule = "membrs = \"exact\"\n".to_owned();
-    outside.write_policy(&wrong.policy())?;
+    let other = outside.folder.path().join("company.toml");
+    std::fs::write(&other, wrong.policy())?;
+    let policy = [format!("--policy={}", other.display())];
     for binary in SERVICES {
         let (code, said) = ends(binary, &nowhere, &database, &policy).await?;
-        assert!(code == 64 && said.contains("membrs"), "{binary}: {code} {said}");
+        let named = said.contains(&format!("--> {}:", other.display()));
+        assert!(code == 64 && said.contains("membrs") && named, "{binary}: {code} {said}");
     }
     assert_eq!(outside.sequence(), before);
     Ok(())
