@@ -63,6 +63,20 @@ impl Role {
             Self::Console => "rollcall_console",
         }
     }
+
+    /// How the statements of a connection are planned. The pipeline's look up a handful of rows by their keys, hundreds
+    /// of times a second. Left alone, PostgreSQL plans each of them anew each time, which takes longer than doing it; and
+    /// where it keeps a plan, one from when the tables were empty reads all of them for as long as it is kept. So these
+    /// are planned once, through the indexes. What handles many rows at once says so by itself ([`sql::MANY`]).
+    const fn planning(self) -> &'static str {
+        match self {
+            Self::Watcher | Self::Reconciler | Self::Writer => {
+                "set jit = off; set plan_cache_mode = force_generic_plan; set random_page_cost = 1.1;
+                 set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
+            }
+            Self::Console => "set jit = off",
+        }
+    }
 }
 
 /// A pool of connections that act as one role. Cheap to clone.
@@ -82,7 +96,7 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
 
 impl Store {
     /// Makes a pool of at most `size` connections and proves with one of them that the database answers. Each
-    /// connection does `SET ROLE` first, where a role is named.
+    /// connection does `SET ROLE` first, where a role is named, and plans as that role's statements need it.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`] when there is no answer; [`StoreError::Database`] when the URL cannot be read or the
@@ -99,7 +113,7 @@ impl Store {
         if let Some(role) = role {
             builder = builder.post_create(Hook::async_fn(move |client, _| {
                 Box::pin(async move {
-                    let sql = format!("set role {}", role.as_str());
+                    let sql = format!("set role {}; {}", role.as_str(), role.planning());
                     client.batch_execute(&sql).await.map_err(HookError::Backend)
                 })
             }));

@@ -11,7 +11,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use deadpool_postgres::Transaction;
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
     Lease, Store, StoreError, lease,
@@ -207,19 +207,8 @@ impl Store {
             table = schema.table()
         );
         let limit = i64::from(limit);
-        // Planned each time: a plan that was made while the table was empty would read all of it for ever.
-        let rows = client
-            .query_typed(
-                &sql,
-                &[
-                    (&held.name, Type::TEXT),
-                    (&held.holder, Type::TEXT),
-                    (&held.epoch, Type::INT8),
-                    (&topic, Type::TEXT),
-                    (&limit, Type::INT8),
-                ],
-            )
-            .await?;
+        let params: [&(dyn ToSql + Sync); 5] = [&held.name, &held.holder, &held.epoch, &topic, &limit];
+        let rows = sql::query_on(&client, &sql, &params).await?;
         lease::check(held, rows.first().map(|row| row.try_get(6)).transpose()?.unwrap_or(false))?;
         let waiting = rows.iter().filter(|row| row.try_get::<_, Option<i64>>(0).is_ok_and(|id| id.is_some()));
         waiting.map(envelope).collect()
@@ -238,8 +227,7 @@ impl Store {
             "update {} o set published_at = clock_timestamp() from (select {AT_LEISURE}) as commit where id = any($1)",
             schema.table()
         );
-        // Planned each time, as where they are claimed in order.
-        client.execute_typed(&sql, &[(&ids, Type::INT8_ARRAY)]).await?;
+        sql::execute_on(&client, &sql, &[&ids]).await?;
         Ok(())
     }
 

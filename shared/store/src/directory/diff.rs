@@ -174,9 +174,7 @@ impl Load {
         types: &[Type],
     ) -> Result<Self, StoreError> {
         temporary(tx, name, columns).await?;
-        // Right after a first load the tables' statistics still say that they are empty, and a nested loop over a few
-        // thousand rows at each side takes seconds where a hash takes milliseconds.
-        tx.batch_execute("set local enable_nestloop = off").await?;
+        tx.batch_execute(sql::MANY).await?;
         let sink = tx.copy_in(&format!("copy pg_temp.{name} from stdin (format binary)")).await?;
         Ok(Self { writer: Box::pin(BinaryCopyInWriter::new(sink, types)), name })
     }
