@@ -267,8 +267,11 @@ impl Session<'_> {
         }
         let began = runtime::clock::monotonic();
         let (outcomes, versions) = (woken.outcome_of(), woken.versions());
-        let told =
-            Told { outcomes: (!woken.looks_itself()).then_some(outcomes.as_slice()), versions: versions.as_slice() };
+        let told = Told {
+            outcomes: (!woken.looks_itself()).then_some(outcomes.as_slice()),
+            versions: versions.as_slice(),
+            trouble: woken.trouble(),
+        };
         let turned = turn::take(&self.shared.store, self.lease, &mut self.state, told, begun, now, due)
             .instrument(span.clone())
             .await;

@@ -12,7 +12,7 @@ use crate::{decide, dispatch, gate, mirror, settle, state::State};
 const OUTCOMES: u32 = 5_000;
 /// How often a commit that another transaction got in the way of is tried.
 const TRIES: u32 = 5;
-/// How long what people decided is not looked for again when an event alone wakes us.
+/// How long what people decided is not looked for again when events and outcomes wake us.
 const VERDICTS_GOOD_FOR: Span = Span::from_secs(1);
 /// A request to verify names at most so many facts; the watcher reads all of them from rows.
 const FACTS: usize = 200;
@@ -47,6 +47,8 @@ pub(crate) struct Told<'a> {
     pub(crate) outcomes: Option<&'a [CommandId]>,
     /// Directories of which a newer version was announced.
     pub(crate) versions: &'a [(DirectoryId, u64)],
+    /// An outcome tells of trouble.
+    pub(crate) trouble: bool,
 }
 
 /// Takes a turn. `begun`: what is to be committed with it anyway. `due`: the policy's schedule lets something new go now;
@@ -65,8 +67,9 @@ pub(crate) async fn take(
 ) -> Result<Turned, StoreError> {
     let mut turn = Turn { at: now, ..begun };
     let awaited = told.outcomes.map_or(Awaited::All(OUTCOMES), Awaited::Of);
-    // A letter comes with an outcome, and a person's decision with a request; else a look a second does.
-    let look = awaited != Awaited::Of(&[]) || now >= state.verdicts_read_at.plus(VERDICTS_GOOD_FOR);
+    // A letter comes with an outcome that tells of trouble, and a person's decision with a request, which looks for
+    // everything; else a look a second does.
+    let look = told.outcomes.is_none() || told.trouble || now >= state.verdicts_read_at.plus(VERDICTS_GOOD_FOR);
     // What was announced is there: its rows need not wait for the look.
     let (news, announced) = tokio::try_join!(
         store.news(&state.tenant, now, awaited, look),

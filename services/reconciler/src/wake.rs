@@ -5,12 +5,14 @@ use std::time::Duration;
 use bus::{Consumer, ControlRequest, Delivery, Intake};
 use contract::DirectoryEvent;
 use model::{CommandId, DirectoryId, Outcome, TenantId};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::Shared;
 
 /// How many deliveries one turn takes in.
 const MOST: usize = 2_048;
+/// Outcomes are gathered for so long: an event waits for one turn over many of them, not for one over each.
+const GATHER: Duration = Duration::from_millis(20);
 /// A consumer that cannot be opened is tried again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -37,6 +39,12 @@ impl Woken {
     /// The commands that outcomes came of.
     pub(crate) fn outcome_of(&self) -> Vec<CommandId> {
         self.outcomes.iter().map(|delivery| delivery.value().command).collect()
+    }
+
+    /// Whether an outcome tells of trouble: then there may be a letter that stands in the way.
+    pub(crate) fn trouble(&self) -> bool {
+        let well = |outcome: &Outcome| outcome.result.holds() && outcome.edges.iter().all(|edge| edge.result.holds());
+        !self.outcomes.iter().all(|delivery| well(delivery.value()))
     }
 
     /// The versions that events announced.
@@ -81,6 +89,9 @@ fn said(result: Result<(), bus::BusError>) {
 pub(crate) struct Alarm {
     events: Source<DirectoryEvent>,
     outcomes: Source<Outcome>,
+    /// Outcomes that came, and until when they are gathered.
+    gathered: Vec<Delivery<Outcome>>,
+    gather_until: Instant,
     requests: mpsc::Receiver<ControlRequest>,
     tick: tokio::time::Interval,
 }
@@ -137,28 +148,46 @@ impl Alarm {
         }
         let mut tick = tokio::time::interval(shared.options.tick);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Self { events, outcomes, requests, tick }
+        let gather_until = runtime::clock::monotonic().into();
+        Self { events, outcomes, gathered: Vec::new(), gather_until, requests, tick }
     }
 
-    /// Waits for something to do, and takes everything that waits with it.
+    /// Waits for something to do, and takes everything that waits with it, but for outcomes that are still gathered.
     pub(crate) async fn next(&mut self) -> Woken {
         let mut woken = Woken::default();
-        tokio::select! {
-            batch = self.events.next() => woken.events = batch,
-            batch = self.outcomes.next() => woken.outcomes = batch,
-            Some(request) = self.requests.recv() => woken.requests.push(request),
-            _ = self.tick.tick() => woken.tick = true,
+        while woken.events.is_empty() && woken.requests.is_empty() && !woken.tick && !self.has_gathered() {
+            tokio::select! {
+                batch = self.events.next() => woken.events = batch,
+                batch = self.outcomes.next() => self.gather(batch),
+                Some(request) = self.requests.recv() => woken.requests.push(request),
+                _ = self.tick.tick() => woken.tick = true,
+                () = tokio::time::sleep_until(self.gather_until), if !self.gathered.is_empty() => {}
+            }
         }
         if woken.events.is_empty() {
             woken.events = self.events.rest().await;
         }
-        if woken.outcomes.is_empty() {
-            woken.outcomes = self.outcomes.rest().await;
-        }
         while let Ok(request) = self.requests.try_recv() {
             woken.requests.push(request);
         }
+        if woken.tick || !woken.requests.is_empty() || self.has_gathered() {
+            woken.outcomes = std::mem::take(&mut self.gathered);
+            woken.outcomes.extend(self.outcomes.rest().await);
+        }
         woken
+    }
+
+    fn gather(&mut self, batch: Vec<Delivery<Outcome>>) {
+        if self.gathered.is_empty() {
+            self.gather_until = Instant::from(runtime::clock::monotonic()) + GATHER;
+        }
+        self.gathered.extend(batch);
+    }
+
+    /// Whether outcomes wait that are not to wait any longer.
+    fn has_gathered(&self) -> bool {
+        let long = || Instant::from(runtime::clock::monotonic()) >= self.gather_until;
+        !self.gathered.is_empty() && (self.gathered.len() >= MOST || long())
     }
 }
 

@@ -270,6 +270,23 @@ async fn both_sides_are_seen_and_only_what_a_rule_can_touch_is_walked() {
     end(watching).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn i04_nothing_is_known_of_a_directory_before_it_is_known_who_we_are() {
+    let world = World::new().await;
+    let faults = &world.twin.twin.engine.faults;
+    faults.inject(Fault::new("google.directory", "users.get", FaultKind::Unauthorized));
+    let watching = world.watch();
+    world.until("the first question fails", async || faults.all().iter().any(|fault| fault.hits > 0).then_some(())).await;
+    world.until("the source is blind", async || world.blind().await.then_some(())).await;
+    assert!(world.mirror("workspace").await.is_none_or(|mirror| mirror.users.is_empty() && mirror.groups.is_empty()));
+    faults.clear();
+    world.wish("workspace", "all").await;
+    world.swept().await;
+    let own = world.store.own_accounts(&tenant()).await.unwrap();
+    assert!(own.iter().any(|(at, _)| *at == id("workspace")), "{own:?}");
+    end(watching).await;
+}
+
 /// Failure 23: after a change of credentials the same alias means another company. Nothing of it is written.
 #[tokio::test(flavor = "multi_thread")]
 async fn i02_another_customer_by_the_same_name_is_refused_and_removes_nobody() {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::{Disposition, Reading, Span, Time};
+use model::{AccountId, Disposition, Reading, Span, Time};
 use outbound::{Clock, Progress, ReadDirectory as _, ReadError, Stage};
 use runtime::health::LoopHandle;
 use store::StoreError;
@@ -29,6 +29,8 @@ pub(crate) struct Sweeper {
     partial: u32,
     /// When the last sweep ended that had both lists.
     listed_at: Option<Time>,
+    /// The accounts that our credentials belong to, once the vendor has told them.
+    own: Option<Vec<AccountId>>,
     /// Whose members the last sweep walked.
     walked: Option<Touched>,
     policies: Policies,
@@ -46,7 +48,7 @@ impl Sweeper {
     pub(crate) fn new(post: Arc<Post>, clock: Clock, report: LoopHandle) -> Self {
         let mut policies = post.policies.clone();
         policies.mark_unchanged();
-        Self { post, clock, report, failures: 0, partial: 0, listed_at: None, walked: None, policies }
+        Self { post, clock, report, failures: 0, partial: 0, listed_at: None, own: None, walked: None, policies }
     }
 
     /// Sweeps until told to stop.
@@ -106,6 +108,14 @@ impl Sweeper {
     }
 
     async fn sweep(&mut self) -> Result<Swept, StoreError> {
+        // Before anything is known of a directory nothing can be decided about it, so nobody ever decides without this.
+        if self.own.is_none() {
+            match self.post.place.reader.who_am_i().await {
+                Ok(own) => self.own = Some(own),
+                Err(error) => return Ok(Swept::Nothing(error)),
+            }
+            self.know_ourselves().await?;
+        }
         let touched = self.post.touched().await?;
         let scope = touched.clone().scope();
         self.walked = Some(touched);
@@ -123,6 +133,7 @@ impl Sweeper {
             committed => committed?,
         };
         if self.listed_at.is_none() {
+            // The owner's accounts can be found now.
             self.know_ourselves().await?;
         }
         Ok(Swept::Seen(Box::new((reading, committed))))
@@ -130,17 +141,7 @@ impl Sweeper {
 
     /// Which accounts the credentials belong to: they are never touched.
     async fn know_ourselves(&self) -> Result<(), StoreError> {
-        let reader = &self.post.place.reader;
-        let mut own = match reader.who_am_i().await {
-            Ok(own) => own,
-            Err(error) => {
-                tracing::warn!(
-                    code = error.code.as_str(),
-                    "cannot ask who we are, asking with the next sweep: {error}"
-                );
-                return Ok(());
-            }
-        };
+        let mut own = self.own.clone().unwrap_or_default();
         if let Some(owner) = &self.post.directory().owner {
             own.extend(self.post.store.people_at(&self.post.key, owner).await?);
         }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use effect::{Admission, Answered, Call, Ledger, LedgerError, What};
@@ -61,15 +64,23 @@ pub(crate) struct Gate {
     store: Store,
     place: Place,
     tenure: Tenure,
+    paused: Arc<AtomicBool>,
 }
 
 impl PostgresLedger {
-    /// A ledger and the gate behind it, which must be run.
-    pub(crate) fn new(store: &Store, place: &Place, tenure: &Tenure, clock: &Clock) -> (Arc<Self>, Gate) {
+    /// A ledger and the gate behind it, which must be run. The gate is shut while the target is `paused`.
+    pub(crate) fn new(
+        store: &Store,
+        place: &Place,
+        tenure: &Tenure,
+        clock: &Clock,
+        paused: &Arc<AtomicBool>,
+    ) -> (Arc<Self>, Gate) {
         let (sender, asks) = mpsc::channel(BATCH);
         let ledger =
             Self { asks: sender, notes: Mutex::default(), target: place.directory.clone(), clock: clock.clone() };
-        let gate = Gate { asks, store: store.clone(), place: place.clone(), tenure: tenure.clone() };
+        let (place, tenure, paused) = (place.clone(), tenure.clone(), Arc::clone(paused));
+        let gate = Gate { asks, store: store.clone(), place, tenure, paused };
         (Arc::new(ledger), gate)
     }
 
@@ -171,6 +182,9 @@ impl Gate {
         let failed = |error: StoreError| LedgerError(error.to_string());
         if !self.tenure.fits_a_call() {
             return Err(LedgerError("the lease of the target ends too soon for another call".to_owned()));
+        }
+        if self.paused.load(Ordering::Relaxed) {
+            return Err(LedgerError("a person paused the target".to_owned()));
         }
         let objects: BTreeSet<String> = asks.iter().flat_map(|ask| objects(&ask.what)).collect();
         let objects: Vec<String> = objects.into_iter().collect();

@@ -1,6 +1,12 @@
 //! One target: waits for its lease, takes its commands, runs them, and starts over when the lease is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bus::{Backlog, Bus, Outlet};
 use effect::{Patience, Runner};
@@ -29,6 +35,8 @@ use crate::{
 const LOOK_FOR_LEASE: Duration = Duration::from_millis(500);
 /// How often we look into PostgreSQL for what the bus did not tell.
 const LOOK_BEHIND: Duration = Duration::from_secs(5);
+/// How often we ask, while there is work, whether a person paused the target.
+const LOOK_FOR_PAUSE: Duration = Duration::from_secs(1);
 /// How often we say what waits at the bus.
 const REPORT_EVERY: Duration = Duration::from_secs(15);
 /// How long a target rests after its credentials were refused, before one command is tried again.
@@ -84,7 +92,8 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
     if !unended.is_empty() {
         tracing::info!(count = unended.len(), "attempts of an earlier writer never ended; what they did is read first");
     }
-    let (ledger, gate) = PostgresLedger::new(&shared.store, place, tenure, &shared.clock);
+    let paused = Arc::new(AtomicBool::new(shared.store.is_paused(&place.tenant, &place.directory).await?));
+    let (ledger, gate) = PostgresLedger::new(&shared.store, place, tenure, &shared.clock, &paused);
     let gating = Helper::begin(shared, gate.run());
     let (settle, done) = mpsc::channel(1024);
     let hands = Arc::new(Hands::default());
@@ -110,6 +119,7 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
         queue: Queue::default(),
         refused: false,
         rests_until: None,
+        paused,
         behind: false,
         ran: 0,
     };
@@ -189,6 +199,8 @@ struct Round<'a> {
     refused: bool,
     /// When the rest is over.
     rests_until: Option<Instant>,
+    /// A person paused the target: calls in flight come to their ends, no other begins.
+    paused: Arc<AtomicBool>,
     /// There was more in PostgreSQL than we had room for.
     behind: bool,
     ran: u64,
@@ -199,6 +211,8 @@ impl Round<'_> {
         let [(_first, mut urgent), (_second, mut normal), (_third, mut bulk)] = intakes;
         let mut look = tokio::time::interval(LOOK_BEHIND);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut pause = tokio::time::interval(LOOK_FOR_PAUSE);
+        pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut report = tokio::time::interval(REPORT_EVERY);
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -217,6 +231,7 @@ impl Round<'_> {
                 () = self.tenure.over().cancelled() => return,
                 Some(ran) = self.desk.ended(), if self.desk.busy() > 0 => self.note(ran),
                 () = rest(self.rests_until), if self.rests_until.is_some() => self.rests_until = None,
+                _ = pause.tick(), if self.has_work() => self.look_for_pause().await,
                 Some(open) = urgent.recv(), if room_urgent => self.take(open),
                 Some(open) = normal.recv(), if room_normal => self.take(open),
                 Some(open) = bulk.recv(), if room_bulk => self.take(open),
@@ -228,7 +243,7 @@ impl Round<'_> {
 
     /// Begins what may begin.
     fn fill(&mut self) {
-        if self.rests_until.is_some() {
+        if self.is_paused() || self.rests_until.is_some() {
             return;
         }
         let most = if self.refused { 1 } else { self.place.concurrency };
@@ -281,6 +296,29 @@ impl Round<'_> {
             rollcall.site = self.place.directory.as_str(),
             "the target refuses our credentials: everything waits; renew them, they are read anew with the next try"
         );
+    }
+
+    /// Whether anything waits or runs. Without work a pause needs no look: the reconciler sends nothing to a paused target.
+    fn has_work(&self) -> bool {
+        self.is_paused() || self.desk.busy() > 0 || !self.queue.is_empty()
+    }
+
+    /// Heeds a pause and its end. What waited longer than a command may is then decided afresh.
+    async fn look_for_pause(&mut self) {
+        let (tenant, target) = (&self.place.tenant, &self.place.directory);
+        let paused = match self.shared.store.is_paused(tenant, target).await {
+            Ok(paused) => paused,
+            Err(error) => return tracing::debug!(%error, "cannot ask whether the target is paused, asking again"),
+        };
+        if paused != self.is_paused() {
+            let (org, site) = (tenant.as_str(), target.as_str());
+            tracing::info!(rollcall.org = org, rollcall.site = site, paused, "a person paused or resumed the target");
+            self.paused.store(paused, Ordering::Relaxed);
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
     }
 
     /// Takes up what stands in PostgreSQL and is in nobody's hands.

@@ -32,7 +32,7 @@ mod sql;
 
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use tokio_postgres::NoTls;
 
 pub use error::StoreError;
@@ -105,7 +105,9 @@ impl Store {
         let mut config: tokio_postgres::Config = url.parse()?;
         config.connect_timeout(WAIT_FOR_CONNECTION).application_name(role.map_or("rollcall", Role::as_str));
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-        let mut builder = Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).timeouts(Timeouts {
+        // The connection that came back last goes out first: its statements are prepared, and the server has them at hand.
+        let builder = Pool::builder(manager).max_size(size).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
+        let mut builder = builder.timeouts(Timeouts {
             wait: Some(WAIT_FOR_CONNECTION),
             create: Some(WAIT_FOR_CONNECTION),
             recycle: Some(WAIT_FOR_CONNECTION),

@@ -12,6 +12,7 @@ use model::{
 use runtime::Shutdown;
 use store::{
     Lease, Role, Store,
+    console::Decider,
     plan::{NewCommand, Turn},
 };
 use tokio_util::sync::CancellationToken;
@@ -177,6 +178,13 @@ impl Bench {
     pub(crate) async fn raise(&self, object: String, generation: u64) {
         let turn = Turn { at: now(), generations: vec![(cloud(), object, generation)], ..Turn::default() };
         self.store.commit_turn(&self.lease, &tenant(), &turn).await.unwrap();
+    }
+
+    /// A person pauses the target, or lets it go on.
+    pub(crate) async fn pause(&self, paused: bool) {
+        let console = Store::connect(&self.url, Some(Role::Console), 1).await.unwrap();
+        let decider = Decider { actor: "ana".to_owned(), reason: String::new(), at: now() };
+        console.set_pause(&tenant(), Some(&cloud()), paused, &decider).await.unwrap();
     }
 
     /// Waits for the outcomes of these commands.

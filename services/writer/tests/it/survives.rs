@@ -133,6 +133,34 @@ async fn refused_credentials_stop_the_target_and_keep_everything() {
 }
 
 #[tokio::test]
+async fn a_pause_stops_what_was_issued_already_and_its_end_lets_it_go_on() {
+    let bench = Bench::start().await.with_relay().await;
+    let writer = bench.writer();
+    let group = bench.group("eng").await;
+    // Slow enough that the pause comes into the middle.
+    let slow = FaultKind::Slow { ms: 1_000 };
+    bench.twin.twin.engine.faults.inject(Fault::new("atlassian.org", "*", slow));
+    let accounts: Vec<String> = (0..40).map(|n| bench.account(n)).collect();
+    let changes: Vec<_> = accounts.iter().map(|account| (account.as_str(), EdgeOp::Add)).collect();
+    let fill = bench.edges(Lane::Normal, &group, 1, &changes);
+    bench.send(std::slice::from_ref(&fill)).await;
+    let under_way = "select count(*) from effect.attempt where ended_at is null";
+    harness::eventually(SOON, "a call", async || Ok((bench.count(under_way).await > 0).then_some(()))).await.unwrap();
+    bench.pause(true).await;
+    harness::eventually(SOON, "no call under way", async || Ok((bench.count(under_way).await == 0).then_some(())))
+        .await
+        .unwrap();
+    assert!(bench.effects() < 40, "the rest is not sent: {}", bench.effects());
+    assert_eq!(bench.count("select count(*) from effect.outcome").await, 0, "and nothing was given up");
+    bench.twin.twin.engine.faults.clear();
+    bench.pause(false).await;
+    bench.outcomes(std::slice::from_ref(&fill)).await;
+    assert_eq!(bench.members("eng").len(), 40);
+    bench.each_effect_has_its_attempt_and_its_entry().await;
+    writer.stop().await;
+}
+
+#[tokio::test]
 async fn a_database_that_was_away_is_waited_for() {
     let mut bench = Bench::start().await.with_relay().await;
     let writer = bench.writer();

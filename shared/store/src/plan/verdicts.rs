@@ -85,6 +85,16 @@ impl Store {
     pub async fn load_verdicts(&self, tenant: &TenantId, now: Time) -> Result<Verdicts, StoreError> {
         verdicts(&self.client().await?, tenant, now).await
     }
+
+    /// Whether a target of a tenant is paused, by itself or with all.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_paused(&self, tenant: &TenantId, target: &DirectoryId) -> Result<bool, StoreError> {
+        let rows = sql::query_on(&self.client().await?, PAUSED, &[&tenant.as_str()]).await?;
+        let mut paused = rows.iter().map(|row| row.try_get::<_, &str>(0));
+        Ok(paused.any(|name| name.is_ok_and(|name| name == "*" || name == target.as_str())))
+    }
 }
 
 /// The statements of [`verdicts`].
