@@ -22,7 +22,11 @@ use crate::memory::memory;
 use crate::state::Api;
 
 /// The chain, from the source to the access.
-const LINKS: [&str; 5] = ["in-source", "in-scope", "matched", "in-target-group", "group-grants-product"];
+const LINKS: [&str; 6] = ["in-source", "in-scope", "matched", "in-target-group", "group-grants-product", "seat-free"];
+/// Places in it.
+const IN_GROUP: usize = 3;
+const GRANTS: usize = 4;
+const SEAT: usize = 5;
 
 /// `?person=&group=&target=`.
 #[derive(Debug, Deserialize)]
@@ -126,8 +130,13 @@ fn wire(person: &PersonExplained, group: &GroupExplained) -> ops::Explanation {
         .iter()
         .take(broken)
         .enumerate()
-        // What else a group gives is not read yet, so nothing is said about it.
-        .filter(|(at, _)| *at < 4 || group.gives_product)
+        // Who waits for a seat is in the group once there is one. Of a group that gives nothing, as far as it was read,
+        // and of seats that nobody waits for nothing is said.
+        .filter(|(at, _)| match *at {
+            IN_GROUP => broken != SEAT,
+            GRANTS => group.gives_product,
+            at => at < SEAT,
+        })
         .map(|(_, link)| ops::ExplanationLink { link: (*link).to_owned(), holds: true, why: holds(link, group) })
         .collect();
     let because = match (&missing, group.has_access) {
@@ -158,7 +167,7 @@ fn holds(link: &str, group: &GroupExplained) -> String {
         "in-scope" => format!("{} ways lead from a source group to the person", group.paths.len()),
         "matched" => group.account.as_ref().map_or_else(String::new, |account| format!("account {account}")),
         "in-target-group" => group.group.as_ref().map_or_else(String::new, |id| format!("group {id}")),
-        _ => "a default access group: it gives a product".to_owned(),
+        _ => "being in the group gives a product".to_owned(),
     }
 }
 
@@ -168,11 +177,12 @@ const fn place(missing: &Missing) -> usize {
         Missing::MayNotWork => 0,
         Missing::OutOfScope | Missing::NotInSourceGroup | Missing::NotTaken => 1,
         Missing::NoAccount | Missing::Doubt | Missing::AccountUnusable => 2,
+        Missing::Waits { why: WaitWhy::Seat } => SEAT,
         Missing::NoTargetGroup
         | Missing::Held { .. }
         | Missing::Waits { .. }
         | Missing::UnderWay
-        | Missing::Refused { .. } => 3,
+        | Missing::Refused { .. } => IN_GROUP,
     }
 }
 

@@ -107,9 +107,9 @@ fn outline(plan: &Plan) -> Plan {
         links: of.links.clone(),
         seats: of.seats.clone(),
     };
-    let PlanBody { schema, tenant, targets } = &plan.body;
+    let PlanBody { schema, tenant, targets, wider } = &plan.body;
     let targets = targets.iter().map(target).collect();
-    let body = PlanBody { schema: schema.clone(), tenant: tenant.clone(), targets };
+    let body = PlanBody { schema: schema.clone(), tenant: tenant.clone(), targets, wider: wider.clone() };
     Plan { number: None, made_at: plan.made_at, policy: plan.policy, calls: plan.calls.clone(), body }
 }
 

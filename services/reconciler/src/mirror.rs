@@ -8,6 +8,9 @@ use store::{Store, StoreError, directory::DirectoryVersion};
 
 use crate::state::{EdgeKey, State};
 
+/// So many members are held against digests at a time: some tens of milliseconds.
+const AT_A_TIME: u64 = 200_000;
+
 /// Reads the rows of directories of which a newer version than the mirror's was announced.
 pub(crate) async fn announced(
     store: &Store,
@@ -66,6 +69,13 @@ pub(crate) async fn advance(
 pub(crate) fn take(state: &mut State, delta: &Delta, turn: &mut Turn) {
     let lists = |scope: &ReadScope| matches!(scope, ReadScope::Users | ReadScope::Groups);
     state.swept |= delta.reads.iter().any(|read| lists(&read.scope) && read.complete);
+    let told = delta.reads.iter().filter(|read| read.digest.is_some());
+    let groups = told.filter_map(|read| match &read.scope {
+        ReadScope::Members(group) => Some(group.clone()),
+        ReadScope::Users | ReadScope::Groups => None,
+    });
+    let loaded = state.directories.contains_key(&delta.directory);
+    state.unproven.extend(groups.map(|group| ((delta.directory.clone(), group), loaded)));
     state.planner.apply(delta);
     if state.memory.confirmed.is_empty() {
         return;
@@ -84,6 +94,44 @@ pub(crate) fn take(state: &mut State, delta: &Delta, turn: &mut Turn) {
     }
 }
 
+/// How a mirror stands to what its watchers read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Whatever was looked at is equal.
+    Equal,
+    /// Rows differ that were loaded so: only another read can mend that.
+    Differs,
+    /// Rows differ that came one after the other: loading them anew mends it.
+    Drifted,
+}
+
+/// Holds groups that came in against the digests that their watchers gave, so many members at a time. Called when
+/// nobody waits for a decision.
+pub(crate) fn prove(state: &mut State) -> Proof {
+    let mut proof = Proof::Equal;
+    let mut looked_at = 0;
+    while looked_at < AT_A_TIME {
+        let Some(((directory, group), late)) = state.unproven.pop_first() else { break };
+        let read = ReadScope::Members(group.clone());
+        looked_at += state.planner.mirror(&directory).and_then(|mirror| mirror.read_of(&read)).map_or(0, |of| of.rows);
+        if state.planner.prove(&directory, &group) {
+            continue;
+        }
+        tracing::error!(
+            event.name = "rollcall.mirror.differs",
+            rollcall.org = state.tenant.as_str(),
+            rollcall.directory = directory.as_str(),
+            group = group.as_str(),
+            "the mirror does not hold what the watcher read; nobody is removed by it until it is read again"
+        );
+        proof = if late { Proof::Drifted } else { proof };
+        if proof == Proof::Equal {
+            proof = Proof::Differs;
+        }
+    }
+    proof
+}
+
 /// What is confirmed of one group.
 fn confirmed_of<'a>(
     state: &'a State,
@@ -94,4 +142,67 @@ fn confirmed_of<'a>(
     let least = AccountId::new(" ").ok().map(|least| (target.clone(), group.clone(), least));
     let entries = least.map(|least| state.memory.confirmed.range(least..));
     entries.into_iter().flatten().take_while(move |((at, of, _), _)| at == target && of == group)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::sync::Arc;
+
+    use model::{Member, MemberKind, MembersRead, Reading, Role, Snapshot, TenantId};
+    use policy::Policy;
+    use store::plan::MemoryRows;
+
+    use super::*;
+
+    const POLICY: &str = r#"
+tenant = "acme"
+[directory.workspace]
+kind = "google-workspace"
+service_account = "env:KEY"
+subject = "rollcall@acme.com"
+[directory.cloud]
+kind = "atlassian-org"
+org = "o"
+directory = "d"
+api_key = "env:KEY"
+[[sync]]
+from = "workspace"
+to = "cloud"
+groups = ["*"]
+"#;
+
+    /// What the source's watcher commits of one group with these members.
+    fn seen(snapshot: &mut Snapshot, members: &[&str]) -> Delta {
+        let mut reading = Reading::begun(Time::from_secs(1));
+        let member = |id: &&str| Member { kind: MemberKind::User(AccountId::new(*id).unwrap()), role: Role::Member };
+        let (group, seen) = (GroupId::new("g").unwrap(), members.iter().map(member).collect());
+        reading.members.push(MembersRead { group, seen, complete: true, began_at: Time::from_secs(1) });
+        snapshot.observe(&reading)
+    }
+
+    #[test]
+    fn what_came_in_is_held_against_the_watchers_digest() {
+        let workspace = DirectoryId::new("workspace").unwrap();
+        let mut snapshot = Snapshot::new(workspace.clone());
+        let rows = MemoryRows::default();
+        let tenant = TenantId::new("acme").unwrap();
+        let mut state = State::new(tenant, Arc::new(Policy::parse(POLICY).unwrap()), rows, Time::from_secs(9));
+        let mut turn = Turn::default();
+        take(&mut state, &seen(&mut snapshot, &["ann", "bob"]), &mut turn);
+        assert_eq!(state.unproven.len(), 1);
+        assert_eq!(prove(&mut state), Proof::Equal);
+        assert!(state.unproven.is_empty());
+        // A row that got lost.
+        let mut short = seen(&mut snapshot, &["ann", "bob", "cho"]);
+        short.members.clear();
+        take(&mut state, &short, &mut turn);
+        assert_eq!(prove(&mut state), Proof::Differs, "while it is loaded only another read mends it");
+        let mut again = seen(&mut snapshot, &["ann", "bob", "cho", "dan"]);
+        again.members.clear();
+        let group = GroupId::new("g").unwrap();
+        state.unproven.insert((workspace.clone(), group), true);
+        state.planner.apply(&again);
+        assert_eq!(prove(&mut state), Proof::Drifted, "after that the rows are loaded anew");
+    }
 }

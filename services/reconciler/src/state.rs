@@ -89,6 +89,8 @@ pub(crate) struct State {
     pub(crate) sync_said: BTreeMap<DirectoryId, String>,
     /// A complete read came in since the last decision.
     pub(crate) swept: bool,
+    /// Groups that came in and were not held against their watcher's digest yet, and whether they came after loading.
+    pub(crate) unproven: BTreeMap<(DirectoryId, GroupId), bool>,
 }
 
 impl State {
@@ -118,6 +120,7 @@ impl State {
             applied: Applied::default(),
             sync_said: BTreeMap::new(),
             swept: true,
+            unproven: BTreeMap::new(),
         };
         for open in rows.commands {
             state.opened(open.command, open.created_at);

@@ -112,6 +112,9 @@ async fn hold(
                 woken = alarm.next() => woken,
                 () = session.report_due() => {
                     session.report().await?;
+                    if session.has_drifted() {
+                        return Ok(());
+                    }
                     continue;
                 }
             }
@@ -147,6 +150,9 @@ async fn hold(
         }
         if tick {
             session.report().await?;
+            if session.has_drifted() {
+                return Ok(());
+            }
         } else if changed {
             session.unreported = true;
         }
@@ -289,6 +295,11 @@ impl Session<'_> {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep_until(self.reported_at + REPORT_AFTER).await;
+    }
+
+    /// Holds what came in against the watchers' digests. Says whether the mirrors have to be loaded anew.
+    fn has_drifted(&mut self) -> bool {
+        mirror::prove(&mut self.state) == mirror::Proof::Drifted
     }
 
     /// Says how things stand.

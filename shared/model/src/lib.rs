@@ -25,6 +25,7 @@ mod snapshot;
 mod step;
 mod time;
 mod user;
+mod wider;
 
 pub use canonical::{Canonical, Digest, DigestError, members_digest};
 pub use command::{Command, CommandBody, EdgeChange, Generation, Lane};
@@ -45,3 +46,4 @@ pub use snapshot::Snapshot;
 pub use step::{AccountChange, Edge, EdgeOp, Reason, Step};
 pub use time::{Span, Time};
 pub use user::{Standing, User, UserState};
+pub use wider::WiderGuard;

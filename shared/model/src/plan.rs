@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Canonical, Digest, DirectoryId, Edge, EdgeOp, Fact, GroupId, Lane, RuleId, Step, TenantId, Time,
+    WiderGuard,
 };
 
 /// A plan with what stands outside its canonical bytes.
@@ -32,6 +33,10 @@ pub struct PlanBody {
     pub tenant: TenantId,
     /// One entry for each target with something to say, in the order of their ids.
     pub targets: Vec<TargetPlan>,
+    /// Budgets of rules that allow more than those of the tenant, in the order of the policy file: whoever looks at a
+    /// plan sees by how much less it was guarded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wider: Vec<WiderGuard>,
 }
 
 impl Canonical for PlanBody {}

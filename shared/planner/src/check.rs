@@ -4,6 +4,8 @@
 //! this object be touched at all, is it the pinned one, is the change not there already, and does nothing go that is
 //! held? A plan that fails is not carried out.
 
+mod administrators;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
@@ -106,6 +108,12 @@ pub enum Violation {
         /// Which group.
         group: GroupId,
     },
+    /// Fewer administrators would be left than the policy asks for.
+    #[error("fewer administrators would be left at {target} than minimum_administrators")]
+    LastAdministrator {
+        /// Where.
+        target: DirectoryId,
+    },
 }
 
 /// Looks at every step of a plan again.
@@ -114,6 +122,7 @@ pub enum Violation {
 /// Everything that is wrong, sorted.
 pub fn check(plan: &Plan, planner: &Planner, memory: &Memory) -> Result<(), Vec<Violation>> {
     let mut found = BTreeSet::new();
+    administrators::look(plan, planner, memory, &mut found);
     for target in &plan.body.targets {
         let Some(mirror) = planner.mirror(&target.target) else { continue };
         let never = never(planner, mirror, memory);
@@ -144,11 +153,11 @@ fn ours<'a>(plan: &'a TargetPlan, memory: &'a Memory) -> BTreeSet<&'a GroupId> {
     pins.chain(links).filter(|group| named.contains(group)).collect()
 }
 
-/// The accounts that no step may name: our own, and those with an address of a protected person.
+/// The accounts that no step may name: our own, and those with an address of a protected person or of anybody whom the
+/// policy names as ours, at whichever directory.
 fn never(planner: &Planner, mirror: &Mirror, memory: &Memory) -> BTreeSet<AccountId> {
     let policy = planner.policy();
-    let owner = policy.directories.get(mirror.directory()).and_then(|directory| directory.owner.as_ref());
-    let addresses: Vec<&model::Email> = policy.guard.protected_people.iter().chain(owner).collect();
+    let addresses: Vec<&model::Email> = policy.guard.protected_people.iter().chain(policy.own_addresses()).collect();
     let mut never: BTreeSet<AccountId> = memory.own_accounts.get(mirror.directory()).cloned().unwrap_or_default();
     for row in addresses.into_iter().flat_map(|email| mirror.users_with(email)) {
         never.insert(row.user.id.clone());

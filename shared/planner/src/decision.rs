@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, DirectoryId, Fact, GroupId, Plan, PlanBody, Time};
+use model::{AccountId, DirectoryId, Fact, GroupId, Plan, PlanBody, Time, WiderGuard};
 
 use crate::{
     Memory, PlanHold, Planner, estimate,
     flatten::Walk,
-    judge::{Judge, Out},
+    judge::{
+        Judge, Out,
+        administrators::{Directories, Going},
+    },
 };
 
 /// What a decision came to.
@@ -55,6 +58,7 @@ impl Planner {
                     schema: "rollcall.plan/1".to_owned(),
                     tenant: self.policy.tenant.clone(),
                     targets: Vec::new(),
+                    wider: self.wider(),
                 },
             },
             needs: Vec::new(),
@@ -64,8 +68,10 @@ impl Planner {
         };
         let mut needs = BTreeSet::new();
         let mut walk = std::mem::take(&mut self.scratch.walk);
+        let directories = Directories { policy: &self.policy, mirrors: &self.mirrors, pairings: &self.pairings };
+        let mut going = Going::under_way(directories, memory);
         for at in 0..self.targets.len() {
-            let Some(judge) = self.judge(at, memory, now, occasion, &mut walk) else { continue };
+            let Some(judge) = self.judge(at, memory, (now, occasion), &mut walk, &mut going) else { continue };
             let (plan, out) = judge.run(&self.pending);
             targets.extend(plan);
             absorb(&mut decision, &mut needs, out);
@@ -79,6 +85,17 @@ impl Planner {
         decision
     }
 
+    /// Where rules have wider budgets than the tenant. A rule of several sources says it once.
+    fn wider(&self) -> Vec<WiderGuard> {
+        let mut wider: Vec<WiderGuard> = Vec::new();
+        for rule in &self.policy.rules {
+            let budgets = rule.wider.iter().map(|budget| WiderGuard { rule: rule.id.clone(), budget: budget.clone() });
+            let fresh: Vec<WiderGuard> = budgets.filter(|each| !wider.contains(each)).collect();
+            wider.extend(fresh);
+        }
+        wider
+    }
+
     /// What is held at targets that the policy does not name now: they may come back.
     fn holds_elsewhere(&self, memory: &Memory) -> BTreeSet<PlanHold> {
         let is_judged = |hold: &&PlanHold| self.targets.iter().any(|target| target.id == hold.target);
@@ -89,9 +106,9 @@ impl Planner {
         &'a self,
         at: usize,
         memory: &'a Memory,
-        now: Time,
-        occasion: Occasion,
+        (now, occasion): (Time, Occasion),
         walk: &'a mut Walk,
+        going: &'a mut Going,
     ) -> Option<Judge<'a>> {
         let target = self.targets.get(at)?;
         Some(Judge {
@@ -105,6 +122,7 @@ impl Planner {
             now,
             occasion,
             walk,
+            going,
             out: Out::default(),
         })
     }

@@ -117,7 +117,7 @@ pub(crate) fn renew(
 }
 
 /// Drops the removals that the mode forbids.
-fn keep_ours(
+pub(crate) fn keep_ours(
     mirror: &Mirror,
     memory: &Memory,
     target: &DirectoryId,

@@ -49,7 +49,7 @@ pub struct GroupExplained {
     pub has_access: bool,
     /// The first link of the chain that is missing; `None`: nothing is, the person is wanted and in.
     pub missing: Option<Missing>,
-    /// What a group gives, where that is known.
+    /// Whether being in the group gives a product, as far as that is known.
     pub gives_product: bool,
 }
 
@@ -163,7 +163,7 @@ impl Planner {
             paths,
             has_access: observed,
             missing,
-            gives_product: row.is_some_and(|row| row.group.default_access),
+            gives_product: row.is_some_and(|row| row.group.default_access || !row.group.gives.is_empty()),
         })
     }
 
@@ -248,8 +248,15 @@ fn pending(
         edge.op == EdgeOp::Add && edge.account.as_ref() == Some(account) && edge.group.as_ref() == id
     };
     if let Some(case) = plan.cases.iter().find(|case| case.edges().any(is)) {
-        let guards: Vec<model::GuardName> = case.held.iter().map(|held| held.guard).collect();
-        return Some(if guards.is_empty() { Missing::UnderWay } else { Missing::Held { guards } });
+        let mut guards: Vec<model::GuardName> = case.held.iter().map(|held| held.guard).collect();
+        let held = guards.len();
+        // A free seat is the last link: what another guard holds is not there yet.
+        guards.retain(|guard| *guard != model::GuardName::Seats);
+        return Some(match (held, guards.is_empty()) {
+            (0, _) => Missing::UnderWay,
+            (_, true) => Missing::Waits { why: WaitWhy::Seat },
+            (_, false) => Missing::Held { guards },
+        });
     }
     let refused =
         plan.refusals.iter().find(|refusal| matches!(&refusal.step, model::Step::Edge { edge, .. } if is(edge)));

@@ -151,6 +151,18 @@ impl Planner {
         self.mirrors.get(*self.names.get(directory)?)
     }
 
+    /// Holds the mirror of a group against what its watcher had, and says whether they agree (they do where the watcher
+    /// gave no digest). If they do not, nobody is removed by what the mirror does not hold, nor is anything said to be
+    /// in sync, until the group is read again. Costs a look at every member: not for where somebody waits.
+    pub fn prove(&mut self, directory: &DirectoryId, group: &GroupId) -> bool {
+        let mirror = self.names.get(directory).and_then(|at| self.mirrors.get_mut(*at));
+        let Some(mirror) = mirror.filter(|mirror| mirror.agrees_with_watcher(group) == Some(false)) else {
+            return true;
+        };
+        mirror.distrust(group);
+        false
+    }
+
     /// All directories that are known, by id.
     pub fn mirrors(&self) -> impl Iterator<Item = &Mirror> {
         self.names.values().filter_map(|at| self.mirrors.get(*at))

@@ -4,8 +4,10 @@
 //! claim wins, and equally strong ones are doubts for both. So the result does not depend on the order in which people
 //! became known.
 
-use model::{AccountId, DirectoryId, Fact, LinkHow, Standing, User, UserState};
-use policy::{Joining, MatchBy, Outsiders, Policy, Provision};
+use std::cmp::Reverse;
+
+use model::{AccountId, DirectoryId, Fact, LinkHow, Standing, User, UserRow, UserState};
+use policy::{Joining, LeaveAction, MatchBy, Outsiders, Policy, Provision};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -387,16 +389,26 @@ fn usable(target: &Mirror, account: u32) -> Found {
     }
 }
 
-/// A listed person is out of scope when the entries of the policy for people of this source say which people they are
-/// for, and the person is none of them.
+/// A listed person is out of scope at a target when the entries of the policy that bring people of this source there
+/// say which people they are for, and the person is none of them. Where no entry brings anybody there, those of the
+/// source for other targets say it: who is no staff anywhere is none here.
 fn in_scope(look: Look<'_>, person: u32) -> bool {
     let Some(row) = look.source.person(person).and_then(|person| person.row.as_ref()) else { return true };
-    let mut named =
-        look.policy.provisions.iter().filter(|provision| &provision.from == look.source.directory()).peekable();
-    if row.user.standing == Standing::Unlisted || named.peek().is_none() {
+    if row.user.standing == Standing::Unlisted {
         return true;
     }
-    named.any(|provision| is_for(provision, &row.user))
+    let (from, to) = (look.source.directory(), look.target.directory());
+    let mut here = of_pair(look.policy, from, to).peekable();
+    if here.peek().is_some() {
+        return here.any(|entry| is_for(entry, &row.user));
+    }
+    let mut elsewhere = look.policy.provisions.iter().filter(|entry| &entry.from == from).peekable();
+    elsewhere.peek().is_none() || elsewhere.any(|entry| is_for(entry, &row.user))
+}
+
+/// The entries between two directories, in the order of the file.
+fn of_pair<'a>(policy: &'a Policy, from: &DirectoryId, to: &DirectoryId) -> impl Iterator<Item = &'a Provision> {
+    policy.provisions.iter().filter(move |entry| &entry.from == from && &entry.to == to)
 }
 
 /// Whether an entry is for this person: by organizational unit, address and attributes.
@@ -404,10 +416,55 @@ fn is_for(entry: &Provision, user: &User) -> bool {
     entry.org_units.matches(user.org_unit.as_deref()) && entry.people.admits(Some(user))
 }
 
-/// Whether an entry takes this person: somebody listed whom it is for, and no outsider whom it leaves out.
+/// Whether an entry takes this person: the first one between its two directories that is for somebody listed, and does
+/// not leave them out as an outsider. A person is one entry's alone, or two would make and change one account.
 pub(crate) fn is_taken(policy: &Policy, entry: &Provision, user: &User) -> bool {
-    let skipped = entry.external == Outsiders::Skip && is_outsider(policy, user);
-    user.standing == Standing::Listed && is_for(entry, user) && !skipped
+    user.standing == Standing::Listed
+        && could_take(policy, entry, user)
+        && of_pair(policy, &entry.from, &entry.to)
+            .find(|each| could_take(policy, each, user))
+            .is_some_and(|first| first.id == entry.id)
+}
+
+fn could_take(policy: &Policy, entry: &Provision, user: &User) -> bool {
+    is_for(entry, user) && !skips(policy, entry, user)
+}
+
+fn skips(policy: &Policy, entry: &Provision, user: &User) -> bool {
+    entry.external == Outsiders::Skip && is_outsider(policy, user)
+}
+
+/// Whether it is this entry that says what becomes of the account of somebody who leaves.
+///
+/// The entry that takes the person by the last known row says it. Of somebody whom no entry takes any more nobody
+/// knows by which entry the account came: then the mildest of all entries between the two directories holds that do
+/// not leave the person out as an outsider; of equally mild ones that with the longest grace, then the first.
+pub(crate) fn sees_off(policy: &Policy, entry: &Provision, row: &UserRow) -> bool {
+    let user = &row.user;
+    let all = || of_pair(policy, &entry.from, &entry.to);
+    let mildness = |each: &&Provision| (harshness(on_leave(each, row)), Reverse(each.on_leave.grace));
+    let taker = all().find(|each| could_take(policy, each, user));
+    let says = taker.or_else(|| all().filter(|each| !skips(policy, each, user)).min_by_key(mildness));
+    says.is_some_and(|says| says.id == entry.id)
+}
+
+/// What an entry does with the account of somebody with this row who leaves.
+pub(crate) const fn on_leave(entry: &Provision, row: &UserRow) -> LeaveAction {
+    match row.user.state {
+        UserState::Suspended | UserState::Deactivated => entry.on_leave.suspended,
+        UserState::Archived => entry.on_leave.archived,
+        // Who has no such state is gone from the list or out of scope: that is as good as deleted.
+        UserState::Deleted | UserState::Active | UserState::Pending => entry.on_leave.deleted,
+    }
+}
+
+const fn harshness(way: LeaveAction) -> u8 {
+    match way {
+        LeaveAction::Keep => 0,
+        LeaveAction::Suspend => 1,
+        LeaveAction::Remove => 2,
+        LeaveAction::Deactivate => 3,
+    }
 }
 
 /// Whether the person's address is outside of the tenant's own domains.

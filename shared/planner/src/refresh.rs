@@ -429,18 +429,18 @@ impl Planner {
             let Some(mirror) = self.mirrors.get_mut(target.mirror) else { continue };
             let ids = memory.own_accounts.get(&target.id).into_iter().flatten();
             let mut own: Vec<u32> = ids.map(|id| mirror.intern_person(id)).collect();
-            let owner = self.policy.directories.get(&target.id).and_then(|directory| directory.owner.as_ref());
-            own.extend(owner.into_iter().flat_map(|email| mirror.by_address(email.key())));
             let mut protected: Vec<u32> = Vec::new();
-            for email in &self.policy.guard.protected_people {
-                protected.extend(mirror.by_address(email.key()).chain(mirror.by_alias(email.key())));
-            }
-            let mirror_at = target.mirror;
-            for pairing in self.pairings.iter().filter(|pairing| pairing.target == mirror_at) {
-                let Some(source) = self.mirrors.get(pairing.source) else { continue };
-                for email in &self.policy.guard.protected_people {
+            let ours = self.policy.own_addresses().into_iter().map(|email| (email, true));
+            let others = self.policy.guard.protected_people.iter().map(|email| (email, false));
+            for (email, is_ours) in ours.chain(others) {
+                let list = if is_ours { &mut own } else { &mut protected };
+                if let Some(mirror) = self.mirrors.get(target.mirror) {
+                    list.extend(mirror.by_address(email.key()).chain(mirror.by_alias(email.key())));
+                }
+                for pairing in self.pairings.iter().filter(|pairing| pairing.target == target.mirror) {
+                    let Some(source) = self.mirrors.get(pairing.source) else { continue };
                     let persons = source.by_address(email.key()).chain(source.by_alias(email.key()));
-                    protected.extend(persons.filter_map(|person| pairing.account_of(person)));
+                    list.extend(persons.filter_map(|person| pairing.account_of(person)));
                 }
             }
             for list in [&mut own, &mut protected] {

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Canonical, Digest, DirectoryId, RefusalWhy, Step, Time, WaitWhy, members_digest};
+use model::{Canonical, Digest, DirectoryId, RefusalWhy, Span, Step, Time, WaitWhy, members_digest};
+use policy::Policy;
 use serde::Serialize;
 
 use crate::{
-    Decision, Memory, Planner,
+    Decision, Memory, Planner, drift,
     mirror::Mirror,
     state::{Bound, Target, TargetGroup},
 };
@@ -78,8 +79,8 @@ impl Planner {
         let mut states = BTreeMap::new();
         for at in 0..self.targets.len() {
             let Some(target) = self.targets.get_mut(at) else { continue };
-            let Some(accounts) = self.mirrors.get(target.mirror) else { continue };
-            digest_groups(accounts, target);
+            let Some(accounts) = self.mirrors.get_mut(target.mirror) else { continue };
+            digest_groups(&self.policy, accounts, memory, target);
             let Some(target) = self.targets.get(at) else { continue };
             states.insert(target.id.clone(), self.state_of(target, memory, decision));
         }
@@ -191,25 +192,40 @@ fn kept_apart(plan: &model::TargetPlan) -> impl Iterator<Item = &str> {
 }
 
 /// Works out the digests of groups that changed since they were last worked out.
-fn digest_groups(accounts: &Mirror, target: &mut Target) {
+///
+/// Nothing here is taken from the difference that deciding goes by: what is observed is read off the rows with what
+/// writers confirmed laid over, so that a difference that is wrong shows as one.
+fn digest_groups(policy: &Policy, accounts: &mut Mirror, memory: &Memory, target: &mut Target) {
+    let lag = policy.directories.get(&target.id).map_or(Span::ZERO, |directory| directory.lag);
+    let (own, protected) = (std::mem::take(&mut target.own), std::mem::take(&mut target.protected));
+    let spares = |account: &u32| own.binary_search(account).is_ok() || protected.binary_search(account).is_ok();
+    let id = target.id.clone();
+    let mut observed = Vec::new();
     for group in target.groups.iter_mut().filter(|group| group.digests.is_none()) {
-        let spared: BTreeSet<u32> = group.spared.iter().map(|(account, _)| *account).collect();
-        let wanted: Vec<u32> = group.wanted.iter().copied().filter(|account| !spared.contains(account)).collect();
+        observed.clear();
+        if let Some(slot) = group.slot() {
+            drift::observed(accounts, memory, &id, slot, lag, &mut observed);
+        }
+        // Within what the rule manages: whoever is wanted, and whoever it would take out.
+        let pin = memory.pins.get(&(id.clone(), group.key.clone()));
+        let mode = drift::mode(accounts, &policy.rules, memory, &id, group, pin);
+        let is_wanted = |account: &u32| group.wanted.binary_search(account).is_ok();
+        let mut others: Vec<u32> = observed.iter().copied().filter(|account| !is_wanted(account)).collect();
+        others.retain(|account| group.shielded.binary_search(account).is_err());
+        drift::keep_ours(accounts, memory, &id, group.bound, mode, &mut others);
+        let managed: Vec<u32> = observed.iter().copied().filter(is_wanted).chain(others).collect();
         let digest = |slots: &[u32]| {
+            let slots = slots.iter().copied().filter(|account| !spares(account));
             let mut ids: Vec<&str> =
-                slots.iter().filter_map(|slot| accounts.person(*slot)).map(|person| person.id.as_str()).collect();
+                slots.filter_map(|slot| accounts.person(slot)).map(|person| person.id.as_str()).collect();
             ids.sort_unstable();
             members_digest(ids)
         };
-        let of_wanted = digest(&wanted);
-        let of_observed = if group.is_equal() {
-            of_wanted
-        } else {
-            let mut observed: Vec<u32> =
-                wanted.into_iter().filter(|account| group.adds.binary_search(account).is_err()).collect();
-            observed.extend_from_slice(&group.removes);
-            digest(&observed)
-        };
+        let of_wanted = digest(&group.wanted);
+        // The same accounts have the same digest.
+        let of_observed = if managed == group.wanted { of_wanted } else { digest(&managed) };
         group.digests = Some(Digests { wanted: of_wanted, observed: of_observed });
     }
+    target.own = own;
+    target.protected = protected;
 }

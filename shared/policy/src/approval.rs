@@ -7,7 +7,8 @@ use model::Span;
 /// `[approval]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
-    /// What a person must release. Deleting a group is held even if it is not named here.
+    /// What a person must release. Deleting a group is held even if it is not named here, and so is what is above a
+    /// budget.
     pub required_for: BTreeSet<ApprovalFor>,
     /// Whether the one who approves must be another than the one who proposed.
     pub four_eyes: bool,
@@ -18,7 +19,7 @@ pub struct Approval {
 /// What a person must release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ApprovalFor {
-    /// Whatever is above a budget.
+    /// Whatever is above a budget. It is held in any case: a list without it is refused.
     Guard,
     /// A target group that existed before.
     Conflict,

@@ -108,6 +108,17 @@ pub enum Settings {
     },
 }
 
+impl Settings {
+    /// The account that the credential belongs to, or in whose name it is used, where the file says so.
+    pub const fn account(&self) -> Option<&Email> {
+        match self {
+            Self::Google { auth: GoogleAuth::ServiceAccount { subject, .. }, .. } => Some(subject),
+            Self::Jira { email, .. } | Self::Confluence { email, .. } | Self::Jsm { email, .. } => Some(email),
+            _ => None,
+        }
+    }
+}
+
 /// Where an instance that is at `url` is called: with an endpoint, there, below the path that the instance has.
 pub fn below_endpoint(endpoint: Option<&str>, url: &str) -> String {
     let Some(endpoint) = endpoint else { return url.to_owned() };

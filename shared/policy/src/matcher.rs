@@ -175,6 +175,11 @@ impl OrgUnitMatcher {
         Ok(matcher)
     }
 
+    /// Whether nothing is said, so that everybody is meant.
+    pub const fn is_everywhere(&self) -> bool {
+        self.globs.is_empty()
+    }
+
     /// Whether people in the unit with this path are meant; `None` is a person without a unit, who is meant only
     /// where all are.
     pub fn matches(&self, path: Option<&str>) -> bool {

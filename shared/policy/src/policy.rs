@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Digest, DirectoryId, Group, GroupId, TenantId};
+use model::{Digest, DirectoryId, Email, Group, GroupId, TenantId};
 
 use crate::{
     Approval, Diagnostics, Directory, DriftMode, External, GroupMatcher, Guard, Joining, MembersMode, Nested,
@@ -100,6 +100,15 @@ impl Policy {
             default_access_group: entry.default_groups.default_access_group,
             default_of: Some((at, joining)),
         }
+    }
+
+    /// Whom the file names as ours: owners of keys, the accounts of site tokens, the administrator in whose name a
+    /// source is read. Nobody of them is ever touched, at any target.
+    pub fn own_addresses(&self) -> BTreeSet<&Email> {
+        self.directories
+            .values()
+            .flat_map(|directory| directory.owner.iter().chain(directory.settings.account()))
+            .collect()
     }
 
     /// The rules that take a group of this source, in the order of the file.

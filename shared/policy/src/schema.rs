@@ -75,7 +75,8 @@ fn provision() -> Value {
     );
     let path = json!({ "type": "string", "minLength": 1 });
     table(
-        "People of one directory get accounts in another.",
+        "People of one directory get accounts in another. Of several entries between the same two directories the first \
+         one in the file that takes a person is theirs; who left and is taken by none of them goes by the mildest.",
         [
             ("name", text("A name for plans and tables.")),
             ("from", slug("The directory where the people are.")),
@@ -144,7 +145,7 @@ fn approval() -> Value {
     table(
         "What waits for a person.",
         [
-            ("required_for", list(words(&what), "What a person must release.")),
+            ("required_for", list(words(&what), "What a person must release; guards hold always, so name \"guard\".")),
             ("four_eyes", flag(true, "Whether the approver must be another than the proposer.")),
             ("expires", duration("60m", "How long an approval holds.")),
         ],

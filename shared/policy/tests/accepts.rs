@@ -135,7 +135,7 @@ fn every_section_is_understood() {
         concat!(
             "[people]\nmatch = [\"alias\", \"email\"]\ndomains = [\"B.C\"]\n[[people.provision]]\nname = \"Staff\"\n",
             "from = \"google\"\nto = \"cloud\"\non_leave = { archived = \"keep\", grace = \"2days\" }\n",
-            "[approval]\nrequired_for = [\"group-delete\"]\nfour_eyes = false\nexpires = \"5m\"\n",
+            "[approval]\nrequired_for = [\"guard\", \"group-delete\"]\nfour_eyes = false\nexpires = \"5m\"\n",
             "[schedule]\ncron = \"0 2 * * *\"\n[adopt]\n\"g/1\" = \"cloud/17/x\"\n",
         ),
     );
@@ -146,8 +146,8 @@ fn every_section_is_understood() {
     assert_eq!((provision.id.as_str(), provision.name.as_str()), ("staff", "Staff"));
     assert_eq!(provision.on_leave.archived, LeaveAction::Keep);
     assert_eq!(provision.on_leave.grace, Span::from_secs(2 * 86_400));
-    let approval =
-        Approval { required_for: [ApprovalFor::GroupDelete].into(), four_eyes: false, expires: Span::from_secs(300) };
+    let required_for = [ApprovalFor::Guard, ApprovalFor::GroupDelete].into();
+    let approval = Approval { required_for, four_eyes: false, expires: Span::from_secs(300) };
     assert_eq!(policy.approval, approval);
     let Schedule::Cron(cron) = &policy.schedule else { panic!("no times") };
     assert_eq!(cron.next(Time(0)), Some(Time::from_secs(2 * 3600)));

@@ -148,6 +148,9 @@ refused! {
     new_groups_without_new_accounts: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ncreate = false\ndefault_groups = { new = [\"welcome\"] }\n";
     outsiders_of_a_tenant_without_domains: "[people]\ndomains = [\"acme.com\"]" => "[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nexternal = \"skip\"\n";
     people_that_are_nobody: "to = \"cloud\"\nrename" => "to = \"cloud\"\npeople = []\nwhere = { \"organizations[primary].title\" = [], \"x\" = 7 }\nrename";
+    an_entry_that_another_leaves_nobody_to: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nexternal = \"skip\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\norg_units = [\"/Staff/**\"]\n";
+    a_group_that_is_emptied_though_nobody_is_removed: "to = \"cloud\"" => "to = \"cloud\"\nmembers = \"add-only\"\non_source_deleted = \"empty\"";
+    an_approval_without_guards: "" => "\n[approval]\nrequired_for = [\"conflict\"]\n";
     a_rule_without_anything: "" => "\n[[sync]]\n";
 }
 

@@ -337,7 +337,7 @@ pub(crate) fn plans() -> BTreeMap<&'static str, Plan> {
         made_at: Time(1_764_000_000_000_000),
         policy: Digest::of(b"policy"),
         calls: BTreeMap::from([(directory("cloud"), 12), (directory("cloud-idp"), 3)]),
-        body: PlanBody { schema: "rollcall.plan/1".to_owned(), tenant: tenant(), targets },
+        body: PlanBody { schema: "rollcall.plan/1".to_owned(), tenant: tenant(), targets, wider: Vec::new() },
     };
     BTreeMap::from([("plan", plan(Some(7), vec![target])), ("plan_empty", plan(None, Vec::new()))])
 }

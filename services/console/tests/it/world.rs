@@ -360,6 +360,7 @@ fn plan(number: u64, cases: &[Case]) -> Plan {
                 links: Vec::new(),
                 seats: Vec::new(),
             }],
+            wider: Vec::new(),
         },
     }
 }

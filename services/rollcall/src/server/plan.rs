@@ -62,5 +62,8 @@ pub(super) fn text(detail: &ops::PlanDetail) -> String {
         vec![short(&case.digest), case.target.clone(), case.kind.clone(), about(case), changes, case.state.clone()]
     });
     text.push_str(&table(&["CASE", "TARGET", "KIND", "ABOUT", "CHANGES", "STATE"], rows));
+    if let Ok(plan) = document(detail) {
+        text.push_str(&show::plan::wider(&plan));
+    }
     text
 }

@@ -96,7 +96,17 @@ pub fn text(plan: &Plan, names: &dyn Names, full: bool) -> String {
                 writeln!(out, "  seats       {} {} -> {after} of {}", seats.product, seats.used, seats.limit);
         }
     }
+    out.push_str(&wider(plan));
     out.push_str(&summary(plan));
+    out
+}
+
+/// Where rules have wider budgets than `[guard]`, a line for each: shown in every plan, also in one that does nothing.
+pub fn wider(plan: &Plan) -> String {
+    let mut out = String::new();
+    for wider in &plan.body.wider {
+        let _infallible = writeln!(out, "wider guard, rule {}: {}", wider.rule, wider.budget);
+    }
     out
 }
 
@@ -340,12 +350,20 @@ pub fn document(plan: &Plan) -> Value {
         "policy": plan.policy,
         "digest": plan.body.digest(),
         "targets": targets,
+        "wider": plan.body.wider,
     })
 }
 
 /// One document a target, for `ndjson`.
 pub fn documents(plan: &Plan) -> Vec<Value> {
-    plan.body.targets.iter().map(|target| target_document(plan, target)).collect()
+    let document = |target| {
+        let mut document = target_document(plan, target);
+        if let Value::Object(fields) = &mut document {
+            fields.insert("wider".to_owned(), json!(plan.body.wider));
+        }
+        document
+    };
+    plan.body.targets.iter().map(document).collect()
 }
 
 fn target_document(plan: &Plan, target: &TargetPlan) -> Value {
@@ -400,4 +418,39 @@ fn digest_of(target: &TargetPlan) -> model::Digest {
 
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use model::{Digest, PlanBody, TenantId, Time, WiderGuard};
+
+    use super::*;
+
+    struct Ids;
+
+    impl Names for Ids {
+        fn person(&self, _directory: &DirectoryId, id: &str) -> String {
+            id.to_owned()
+        }
+        fn group(&self, _directory: &DirectoryId, id: &str) -> String {
+            id.to_owned()
+        }
+    }
+
+    #[test]
+    fn every_plan_says_which_rules_have_wider_budgets() {
+        let budget = "per_day.removals is { count = 9, percent = 9 } instead of { count = 5, percent = 5 }";
+        let wider = WiderGuard { rule: RuleId::new("teams").unwrap(), budget: budget.to_owned() };
+        let tenant = TenantId::new("acme").unwrap();
+        let schema = "rollcall.plan/1".to_owned();
+        let body = PlanBody { schema, tenant, targets: Vec::new(), wider: vec![wider] };
+        let calls = std::collections::BTreeMap::new();
+        let plan = Plan { number: None, made_at: Time(0), policy: Digest([0; 32]), calls, body };
+        let shown = text(&plan, &Ids, false);
+        assert!(shown.starts_with(&format!("wider guard, rule teams: {budget}\nNothing to do")), "{shown}");
+        let document = document(&plan);
+        assert_eq!(document.pointer("/wider/0/rule"), Some(&json!("teams")));
+        assert_eq!(document.pointer("/wider/0/budget"), Some(&json!(budget)));
+    }
 }

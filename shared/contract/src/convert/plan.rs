@@ -2,7 +2,7 @@
 
 use model::{
     Case, CaseKind, GuardName, GuardVerdict, Held, Lane, Link, LinkHow, Plan, PlanBody, Refusal, RefusalWhy, Seats,
-    TargetPlan, Time, Wait, WaitWhy,
+    TargetPlan, Time, Wait, WaitWhy, WiderGuard,
 };
 
 use super::{Word, digest, each, id, id_if_any, need, words};
@@ -60,6 +60,7 @@ impl From<&Plan> for wire::Plan {
             schema: plan.body.schema.clone(),
             tenant: plan.body.tenant.to_string(),
             targets: plan.body.targets.iter().map(Into::into).collect(),
+            wider: plan.body.wider.iter().map(Into::into).collect(),
         }
     }
 }
@@ -78,8 +79,23 @@ impl TryFrom<wire::Plan> for Plan {
                 schema: plan.schema,
                 tenant: id(&plan.tenant, "Plan.tenant")?,
                 targets: each(plan.targets)?,
+                wider: each(plan.wider)?,
             },
         })
+    }
+}
+
+impl From<&WiderGuard> for wire::WiderGuard {
+    fn from(wider: &WiderGuard) -> Self {
+        Self { rule: wider.rule.to_string(), budget: wider.budget.clone() }
+    }
+}
+
+impl TryFrom<wire::WiderGuard> for WiderGuard {
+    type Error = ContractError;
+
+    fn try_from(wider: wire::WiderGuard) -> Result<Self, ContractError> {
+        Ok(Self { rule: id(&wider.rule, "WiderGuard.rule")?, budget: wider.budget })
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use model::{CaseKind, EdgeOp, GuardName, GuardVerdict, Span, Time};
+use policy::Guard;
 
 use crate::{
     Occasion, PlanHold, WindowKind,
-    guard::holds,
+    guard::{self, holds},
     judge::{Draft, Judge},
     mirror::Mirror,
 };
@@ -18,30 +19,31 @@ const WEEK: Span = Span::from_secs(7 * 24 * 60 * 60);
 /// next sweep finds nothing lost any more, and says nothing about whether the loss was meant. A leaver is held up by
 /// nothing but the budget of deactivations.
 pub(super) fn source_shrink(judge: &mut Judge<'_>) {
-    let limit = judge.policy.guard.source_shrink_percent;
     let least = judge.policy.guard.emptied_group_from;
     let shrunk: Vec<Option<(u64, u64)>> = judge.mirrors.iter().map(|mirror| shrinkage(mirror, least)).collect();
     let worst = |sources: &BTreeSet<usize>| {
         let lost = sources.iter().filter_map(|source| *shrunk.get(*source)?);
         lost.max_by_key(|(lost, before)| lost * 10_000 / before.max(&1))
     };
-    let too_much = |(lost, before): (u64, u64)| lost * 100 > before * limit;
+    let limit_of = |judge: &Judge<'_>, key: &str| guard::narrowest(judge, key, |guard| guard.source_shrink_percent);
+    let too_much = |(lost, before): (u64, u64), limit: u64| lost * 100 > before * limit;
     // What cannot be judged yet was lost in the same blow.
     for (key, sources) in std::mem::take(&mut judge.out.undecided) {
-        if worst(&sources).is_some_and(too_much) {
+        let limit = limit_of(judge, &key);
+        if worst(&sources).is_some_and(|lost| too_much(lost, limit)) {
             let hold = holds::of_removals(judge, &key, GuardName::SourceShrink);
             judge.out.plan_holds.insert(hold);
         }
     }
     let mut drafts = std::mem::take(&mut judge.out.drafts);
     for draft in drafts.iter_mut().filter(|draft| draft.removals > 0) {
-        let lost = worst(&draft.sources);
+        let (lost, limit) = (worst(&draft.sources), limit_of(judge, &draft.key));
         if let Some((lost, before)) = lost {
             let found = (lost * 100).div_ceil(before.max(1));
             draft.guards.push(GuardVerdict { guard: GuardName::SourceShrink, found, limit });
         }
         let hold = holds::of_removals(judge, &draft.key, GuardName::SourceShrink);
-        if let Some((lost, before)) = lost.filter(|lost| too_much(*lost)) {
+        if let Some((lost, before)) = lost.filter(|lost| too_much(*lost, limit)) {
             draft.hold(hold.guard, format!("the source lost {lost} of {before} rows since it was read before"));
             judge.out.plan_holds.insert(hold);
         } else if judge.out.plan_holds.contains(&hold) {
@@ -66,15 +68,19 @@ fn shrinkage(mirror: &Mirror, least: u64) -> Option<(u64, u64)> {
 /// sweeps, what was held then.
 pub(super) fn per_plan(judge: &mut Judge<'_>) {
     for (op, guard) in [(EdgeOp::Remove, GuardName::PerPlanRemovals), (EdgeOp::Add, GuardName::PerPlanAdditions)] {
-        let budgets = &judge.policy.guard.per_plan;
-        let budget = if op == EdgeOp::Remove { budgets.removals } else { budgets.additions };
-        let limit = budget.limit(judge.target.observed);
+        let base = judge.target.observed;
+        let limit_of = |guard: &Guard| {
+            let budgets = &guard.per_plan;
+            if op == EdgeOp::Remove { budgets.removals.limit(base) } else { budgets.additions.limit(base) }
+        };
         let counted = |draft: &Draft| if op == EdgeOp::Remove { draft.removals } else { draft.additions };
         let target = judge.target.id.clone();
         let hold_of = |draft: &Draft| PlanHold { target: target.clone(), name: draft.key.clone(), op, guard };
         let total: u64 = judge.out.drafts.iter().filter(|draft| draft.counts()).map(&counted).sum();
         let judged = judge.occasion != Occasion::Event;
-        for draft in judge.out.drafts.iter_mut().filter(|draft| draft.counts() && counted(draft) > 0) {
+        let mut drafts = std::mem::take(&mut judge.out.drafts);
+        for draft in drafts.iter_mut().filter(|draft| draft.counts() && counted(draft) > 0) {
+            let limit = guard::narrowest(judge, &draft.key, limit_of);
             if judged {
                 draft.guards.push(GuardVerdict { guard, found: total, limit });
             }
@@ -89,27 +95,32 @@ pub(super) fn per_plan(judge: &mut Judge<'_>) {
                 judge.out.plan_holds.insert(hold_of(draft));
             }
         }
+        judge.out.drafts = drafts;
     }
 }
 
-/// Sliding windows: what was released without approval, then these cases, the smallest first.
+/// Sliding windows: what was released without approval, then these cases, the smallest first. Each case goes by the
+/// limits of its own rules; what is counted is the target's.
 pub(super) fn windows(judge: &mut Judge<'_>) {
-    let guard = &judge.policy.guard;
     let base = judge.target.observed;
     let used = |span: Span| {
         let since: Time = judge.now.minus(span);
         judge.memory.released_since(&judge.target.id, WindowKind::Removals, since)
     };
-    let mut windows = [
-        (GuardName::PerDayRemovals, used(DAY), guard.per_day.removals.limit(base + used(DAY)), "a day"),
-        (GuardName::PerWeekRemovals, used(WEEK), guard.per_week.removals.limit(base + used(WEEK)), "a week"),
-    ];
+    let (of_day, of_week) = (used(DAY), used(WEEK));
+    let mut windows: [(GuardName, u64, &str); 2] =
+        [(GuardName::PerDayRemovals, of_day, "a day"), (GuardName::PerWeekRemovals, of_week, "a week")];
     for at in smallest_first(&judge.out.drafts, |draft| draft.removals) {
+        let Some(key) = judge.out.drafts.get(at).map(|draft| draft.key.as_str()) else { continue };
+        let limits = [
+            guard::narrowest(judge, key, |guard| guard.per_day.removals.limit(base + of_day)),
+            guard::narrowest(judge, key, |guard| guard.per_week.removals.limit(base + of_week)),
+        ];
         let Some(draft) = judge.out.drafts.get_mut(at) else { continue };
         let count = draft.removals;
-        let fits = windows.iter().all(|(_, used, limit, _)| used.saturating_add(count) <= *limit);
-        for (guard, used, limit, window) in &mut windows {
-            draft.measure(*guard, used.saturating_add(count), *limit, &["removals in ", window]);
+        let fits = windows.iter().zip(limits).all(|((_, used, _), limit)| used.saturating_add(count) <= limit);
+        for ((guard, used, window), limit) in windows.iter_mut().zip(limits) {
+            draft.measure(*guard, used.saturating_add(count), limit, &["removals in ", window]);
             if fits {
                 *used = used.saturating_add(count);
             }
@@ -123,9 +134,9 @@ pub(super) fn deactivations(judge: &mut Judge<'_>) {
     let mut used = judge.memory.released_since(&judge.target.id, WindowKind::Deactivations, since);
     let mirror = judge.target.mirror;
     let people = judge.pairings.iter().filter(|pairing| pairing.target == mirror).map(|pairing| pairing.paired).sum();
-    let limit = judge.policy.guard.per_day.deactivations.limit(people);
     let is_leaver = |draft: &Draft| u64::from(matches!(draft.kind, CaseKind::Leaver { .. }));
     for at in smallest_first(&judge.out.drafts, is_leaver) {
+        let Some(limit) = judge.out.drafts.get(at).map(|draft| guard::leavers(judge, draft, people)) else { continue };
         let Some(draft) = judge.out.drafts.get_mut(at) else { continue };
         draft.measure(GuardName::PerDayDeactivations, used + 1, limit, &["people in a day"]);
         if used < limit {

@@ -1,10 +1,13 @@
 //! Seats: what the plan takes and frees of each product, where a limit is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, EdgeOp, GroupId, GuardName, Seats, Step};
+use model::{AccountId, Edge, EdgeOp, GroupId, GuardName, Seats, Step, Wait, WaitWhy};
 
-use crate::judge::{Draft, Judge};
+use crate::{
+    Verdict,
+    judge::{Draft, Judge},
+};
 
 /// The groups that give a product, who is in one, and what is still free.
 struct Product {
@@ -18,6 +21,7 @@ struct Product {
 pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
     let mut products = products(judge);
     let mut drafts = std::mem::take(&mut judge.out.drafts);
+    let mut waits = BTreeSet::new();
     for product in &mut products {
         let released = |draft: &&Draft| draft.held.is_empty();
         let lost: BTreeSet<AccountId> =
@@ -29,7 +33,7 @@ pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
         for at in order {
             let Some(draft) = drafts.get_mut(at) else { continue };
             let touched = product.touched(draft, EdgeOp::Add);
-            let fresh: Vec<AccountId> = touched
+            let fresh: BTreeSet<AccountId> = touched
                 .into_iter()
                 .filter(|account| !product.holders.contains(account) && !taken.contains(account))
                 .collect();
@@ -39,6 +43,9 @@ pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
             // A seat that the plan frees is not free before the removal was done, so it is not counted on.
             let found = product.seats.used + taken.len() as u64 + fresh.len() as u64;
             draft.measure(GuardName::Seats, found, product.seats.limit, &["seats"]);
+            if found > product.seats.limit && draft.verdict != Some(Verdict::Approved) {
+                waits.extend(product.waits(draft, &fresh));
+            }
             if found <= product.seats.limit && draft.held.is_empty() {
                 taken.extend(fresh);
             }
@@ -46,49 +53,79 @@ pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
         product.seats.gained = taken.len() as u64;
     }
     judge.out.drafts = drafts;
+    judge.out.waits.extend(waits);
     let told = products.into_iter().map(|product| product.seats);
     told.filter(|seats| seats.gained + seats.freed > 0).collect()
 }
 
 impl Product {
+    /// What a case waits for that no seat is free for: by group, how many memberships.
+    fn waits(&self, draft: &Draft, fresh: &BTreeSet<AccountId>) -> Vec<Wait> {
+        let mut edges: BTreeMap<&str, u64> = BTreeMap::new();
+        for step in &draft.steps {
+            if let Step::Edge { edge, .. } = step
+                && self.gets(edge, EdgeOp::Add).is_some_and(|account| fresh.contains(account))
+            {
+                *edges.entry(&edge.group_name).or_default() += 1;
+            }
+        }
+        let wait =
+            |(name, edges): (&str, u64)| Wait { group: Some(name.to_owned()), person: None, why: WaitWhy::Seat, edges };
+        edges.into_iter().map(wait).collect()
+    }
+
+    /// The account that the edge adds to, or takes out of, a group of this product.
+    fn gets<'a>(&self, edge: &'a Edge, op: EdgeOp) -> Option<&'a AccountId> {
+        let known = edge.group.as_ref().is_some_and(|group| self.groups.contains(group));
+        let named = edge.group.is_none() && self.names.contains(&edge.group_name);
+        if edge.op == op && (known || named) { edge.account.as_ref() } else { None }
+    }
+
     /// The accounts that a case adds to, or takes out of, groups of this product.
     fn touched(&self, draft: &Draft, op: EdgeOp) -> Vec<AccountId> {
         let step = |step: &Step| match step {
-            Step::Edge { edge, .. } if edge.op == op => {
-                let known = edge.group.as_ref().is_some_and(|group| self.groups.contains(group));
-                let named = edge.group.is_none() && self.names.contains(&edge.group_name);
-                (known || named).then(|| edge.account.clone())?
-            }
+            Step::Edge { edge, .. } => self.gets(edge, op).cloned(),
             _ => None,
         };
         draft.steps.iter().filter_map(step).collect()
     }
 }
 
-/// The products with a limit. A default access group counts for the product whose key its name begins with or holds;
-/// with a single limit, every default access group counts for that.
+/// The products with a limit, and the groups that give them.
+///
+/// What a group gives is read off the directory. Only where no group is known to give anything (a site or a key that
+/// does not tell) the names of its default access groups must do.
 fn products(judge: &Judge<'_>) -> Vec<Product> {
     let limits = &judge.policy.guard.seat_limit;
+    if limits.is_empty() {
+        return Vec::new();
+    }
+    let there = || judge.accounts.groups.iter().filter(|group| group.is_live());
+    let told = there().filter_map(|group| group.row.as_ref()).any(|row| !row.group.gives.is_empty());
     let mut products = Vec::new();
     for (product, limit) in limits {
-        let is_of = |name: &str| limits.len() == 1 || name.to_ascii_lowercase().contains(&product.to_ascii_lowercase());
         let mut found = Product {
             groups: BTreeSet::new(),
             names: BTreeSet::new(),
             holders: BTreeSet::new(),
             seats: Seats { product: product.clone(), limit: *limit, used: 0, gained: 0, freed: 0 },
         };
-        for group in judge.accounts.groups.iter().filter(|group| group.is_live()) {
-            let Some(row) = &group.row else { continue };
-            if row.group.default_access && is_of(&row.group.name) {
+        let gives = |group: &model::Group| {
+            if told {
+                return group.gives.iter().any(|access| access.product.eq_ignore_ascii_case(product));
+            }
+            group.default_access && is_named_for(&group.name, product, limits.len() == 1)
+        };
+        for group in there() {
+            if group.row.as_ref().is_some_and(|row| gives(&row.group)) {
                 found.groups.insert(group.id.clone());
                 let members = group.people.iter().filter_map(|packed| judge.accounts.person(packed.slot()));
                 found.holders.extend(members.map(|person| person.id.clone()));
             }
         }
-        for group in &judge.target.groups {
+        for group in judge.target.groups.iter().filter(|_| !told) {
             let on_purpose = group.lead(&judge.policy.rules).is_some_and(|rule| rule.default_access_group);
-            if on_purpose && is_of(&group.name) {
+            if on_purpose && is_named_for(&group.name, product, limits.len() == 1) {
                 found.names.insert(group.name.clone());
             }
         }
@@ -96,4 +133,29 @@ fn products(judge: &Judge<'_>) -> Vec<Product> {
         products.push(found);
     }
     products
+}
+
+/// Whether a default access group is the product's, by its name: it holds the product's key, or it is the product
+/// family's group of users (`jira-users-acme` of `jira-software`). With a single limit also every group whose name
+/// says no other product.
+fn is_named_for(name: &str, product: &str, only: bool) -> bool {
+    const FAMILIES: [&str; 6] = ["jira", "confluence", "bitbucket", "trello", "compass", "statuspage"];
+    let (name, product) = (name.to_ascii_lowercase(), product.to_ascii_lowercase());
+    let family = product.strip_suffix("-software").unwrap_or(&product);
+    name.contains(&product)
+        || name.starts_with(&format!("{family}-users"))
+        || (only && !FAMILIES.iter().any(|family| name.contains(family)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_one_product_from_another() {
+        let software = |name: &str| is_named_for(name, "jira-software", true);
+        assert!(software("jira-software-users") && software("jira-users-acme") && software("all-staff"));
+        assert!(!software("confluence-users-acme") && !software("jira-servicemanagement-users-acme"));
+        assert!(!is_named_for("all-staff", "jira-software", false), "with two limits nobody can say");
+    }
 }

@@ -8,10 +8,10 @@ use model::{
 };
 use policy::{LeaveAction, Outsiders, Policy, Provision, Who};
 
-use super::{Draft, Judge, cause::Cause};
+use super::{Draft, Judge};
 use crate::{
     mirror::{Mirror, number},
-    people::{Found, Pairing, Place, is_outsider, is_taken},
+    people::{Found, Pairing, Place, is_outsider, is_taken, on_leave, sees_off},
 };
 
 /// For each `[[people.provision]]` entry, the persons for whom it has something to do.
@@ -64,6 +64,8 @@ fn task(
             let differing = differing(kind, wanted, &accounts.person(account)?.row.as_ref()?.user);
             (provision.update && !differing.is_empty()).then_some(Task::Update(account, differing))
         }
+        // Only the entry that the person belongs to takes the account away.
+        Found::Account(_) if !sees_off(policy, provision, row) => None,
         Found::Account(account) => {
             let can = policy.directories.get(&provision.to).is_none_or(|directory| directory.kind.deactivates());
             let ends = match on_leave(provision, row) {
@@ -86,15 +88,6 @@ fn task(
             }
             (stays && out).then_some(Task::Restore(account))
         }
-    }
-}
-
-fn on_leave(provision: &Provision, row: &model::UserRow) -> LeaveAction {
-    match row.user.state {
-        UserState::Suspended | UserState::Deactivated => provision.on_leave.suspended,
-        UserState::Archived => provision.on_leave.archived,
-        // Who has no such state is gone from the list or out of scope: that is as good as deleted.
-        UserState::Deleted | UserState::Active | UserState::Pending => provision.on_leave.deleted,
     }
 }
 
@@ -157,13 +150,17 @@ fn is_named_by_address(account: &User) -> bool {
     named.is_some_and(|(name, email)| email.key().eq_ignore_ascii_case(name))
 }
 
-fn kind_of(policy: &Policy, provision: &Provision) -> Option<DirectoryKind> {
+pub(super) fn kind_of(policy: &Policy, provision: &Provision) -> Option<DirectoryKind> {
     policy.directories.get(&provision.to).map(|directory| directory.kind)
 }
 
-/// Whether user names there are made by `[people].username`; in a provisioning directory they are addresses.
-fn has_user_names(kind: Option<DirectoryKind>) -> bool {
-    !matches!(kind, None | Some(DirectoryKind::AtlassianScim))
+/// Whether user names there are made by `[people].username`: at Data Center and Crowd. Everywhere else an address is all
+/// that anybody is called.
+const fn has_user_names(kind: Option<DirectoryKind>) -> bool {
+    matches!(
+        kind,
+        Some(DirectoryKind::JiraDc | DirectoryKind::ConfluenceDc | DirectoryKind::BitbucketDc | DirectoryKind::Crowd)
+    )
 }
 
 impl Judge<'_> {
@@ -183,6 +180,7 @@ impl Judge<'_> {
             }
             self.settled_leavers(provision, source, persons);
         }
+        self.farewells();
     }
 
     /// User names that more than one person would get, or that an account has already: nobody can say whose they are.
@@ -281,7 +279,7 @@ impl Judge<'_> {
         self.out.drafts.push(draft);
     }
 
-    fn spared_why(&self, account: u32) -> Option<RefusalWhy> {
+    pub(super) fn spared_why(&self, account: u32) -> Option<RefusalWhy> {
         if self.target.own.binary_search(&account).is_ok() {
             return Some(RefusalWhy::OurOwnAccount);
         }
@@ -292,84 +290,5 @@ impl Judge<'_> {
         let now = self.accounts.live(account).and_then(|row| row.user.email.as_ref());
         let next = attributes.get("emails[primary].value").and_then(|value| model::Email::new(value).ok());
         now.zip(next).is_some_and(|(now, next)| now.domain() != next.domain())
-    }
-
-    /// Takes a leaver's sign-in away, after the grace; together with everything else of theirs at this target.
-    fn deactivate(&mut self, provision: &Provision, source: usize, person: u32, account: u32) {
-        let (Some(mirror), Some(id)) = (self.mirrors.get(source), self.account(account).cloned()) else { return };
-        let Some(person_id) = mirror.person(person).map(|person| person.id.clone()) else { return };
-        // Who works and is within some scope, though not this entry's, keeps the account: by another entry.
-        let Some(Cause::Leaver { reason, fact, .. }) = self.leaver(source, person) else { return };
-        let row = mirror.person(person).and_then(|person| person.row.as_ref());
-        let way = row.map_or(LeaveAction::Deactivate, |row| on_leave(provision, row));
-        let step = Step::Account {
-            account: Some(id),
-            person: Some(person_id.clone()),
-            change: self.farewell(provision, account, way),
-            reason,
-        };
-        if let Some(why) = self.spared_why(account) {
-            return self.refuse(step, why);
-        }
-        if self.is_last_administrator(account) {
-            return self.refuse(step, RefusalWhy::LastAdministrator);
-        }
-        let key = (self.target.id.clone(), provision.from.clone(), person_id.clone());
-        let since = self.memory.leaving.get(&key).copied().unwrap_or(self.now);
-        self.out.leaving.insert(key, Some(since));
-        let until = since.plus(provision.on_leave.grace);
-        if self.now < until {
-            let why = WaitWhy::Grace { until };
-            return self.out.waits.push(Wait { group: None, person: Some(person_id), why, edges: 0 });
-        }
-        self.add_to_leaver(source, person, step, fact);
-    }
-
-    /// How a sign-in is taken away here. Who is the fallback cannot take over what they lead themselves: then nobody is
-    /// named, and the target says what is still led.
-    fn farewell(&self, provision: &Provision, account: u32, way: LeaveAction) -> AccountChange {
-        match way {
-            LeaveAction::Suspend => return AccountChange::Suspend,
-            LeaveAction::Remove => return AccountChange::Remove,
-            LeaveAction::Deactivate | LeaveAction::Keep => {}
-        }
-        let fallback = &provision.lead_fallback;
-        let named = fallback.project.is_some() || fallback.component.is_some();
-        if kind_of(self.policy, provision) != Some(DirectoryKind::JiraDc) || !named {
-            return AccountChange::Deactivate;
-        }
-        let name = self.accounts.live(account).and_then(|row| row.user.attributes.get("userName"));
-        let other = |lead: &Option<String>| {
-            lead.clone().filter(|lead| name.is_none_or(|name| !name.eq_ignore_ascii_case(lead)))
-        };
-        AccountChange::HandOver { project: other(&fallback.project), component: other(&fallback.component) }
-    }
-
-    /// Whether fewer active administrators would be left than the policy asks for.
-    fn is_last_administrator(&self, account: u32) -> bool {
-        let is_admin = |slot: u32| self.accounts.live(slot).is_some_and(|row| row.user.admin && row.user.state.works());
-        if !is_admin(account) {
-            return false;
-        }
-        let administrators = (0..number(self.accounts.people.len())).filter(|slot| is_admin(*slot)).count();
-        (administrators as u64) <= self.policy.guard.minimum_administrators
-    }
-
-    /// Forgets those who left and came back, once their account works again.
-    fn settled_leavers(&mut self, provision: &Provision, source: usize, pending: &BTreeSet<u32>) {
-        let (Some(mirror), Some(pairing)) = (self.mirrors.get(source), self.pairing(source)) else { return };
-        let mut back = Vec::new();
-        for (target, from, person) in self.memory.leaving.keys() {
-            if target != &self.target.id || from != &provision.from {
-                continue;
-            }
-            let Some(slot) = mirror.person_slot(person) else { continue };
-            let place = pairing.place(slot);
-            let works = place.works && place.in_scope && matches!(place.found, Found::Account(_));
-            if works && !pending.contains(&slot) {
-                back.push((target.clone(), from.clone(), person.clone()));
-            }
-        }
-        self.out.leaving.extend(back.into_iter().map(|key| (key, None)));
     }
 }

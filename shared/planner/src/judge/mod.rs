@@ -1,11 +1,13 @@
 //! From differences to cases: each loud group is judged, leavers are gathered, then guards look at the whole target.
 
 pub(crate) mod accounts;
+pub(crate) mod administrators;
 mod cause;
 mod contact;
 mod customers;
 mod draft;
 mod group;
+mod leaving;
 mod removals;
 mod waits;
 
@@ -41,6 +43,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) now: Time,
     pub(crate) occasion: Occasion,
     pub(crate) walk: &'a mut Walk,
+    /// Whose accounts this decision takes away, at the targets before this one too.
+    pub(crate) going: &'a mut administrators::Going,
     pub(crate) out: Out,
 }
 
@@ -65,6 +69,8 @@ pub(crate) struct Out {
     /// Leavers whose account begins (`Some`) or ends (`None`) to wait: (target, source, person).
     pub(crate) leaving: BTreeMap<(DirectoryId, DirectoryId, AccountId), Option<Time>>,
     pub(crate) needs: BTreeSet<Fact>,
+    /// Accounts that are to be taken away, until it is settled whose are.
+    pub(crate) farewells: Vec<leaving::Farewell>,
 }
 
 impl Judge<'_> {

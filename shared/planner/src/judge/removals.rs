@@ -236,41 +236,54 @@ impl Judge<'_> {
             return self.wait(group, gap, group.removes.len());
         }
         let reason = Reason::SourceDeleted { rule: rule_id, source, group: source_group };
-        let name = self.shown_name(known);
-        let mut draft = match rule.on_source_deleted {
-            Then::Keep => return,
-            Then::Delete => {
-                let mut draft = Draft::new(
-                    CaseKind::Delete { group: known.id.clone(), name: name.clone() },
-                    &group.key,
-                    Lane::Normal,
-                );
-                draft.steps.push(Step::DeleteGroup { group: known.id.clone(), name, reason });
-                draft
-            }
-            Then::Empty => {
-                let mut draft =
-                    Draft::new(CaseKind::Removals { group: known.id.clone(), name }, &group.key, Lane::Normal);
-                let accounts: Vec<u32> =
-                    group.removes.iter().copied().filter(|account| !self.is_under_way(slot, *account)).collect();
-                draft.steps = self.edges(group, slot, &accounts, EdgeOp::Remove, |_| reason.clone());
-                draft.removals = draft.steps.len() as u64;
-                draft
-            }
-        };
-        if draft.steps.is_empty() {
-            return;
+        if rule.on_source_deleted == Then::Empty {
+            return self.empty(known, &reason);
         }
+        let name = self.shown_name(known);
+        let kind = CaseKind::Delete { group: known.id.clone(), name: name.clone() };
+        let mut draft = Draft::new(kind, &group.key, Lane::Normal);
+        draft.steps.push(Step::DeleteGroup { group: known.id.clone(), name, reason });
         draft.sources = group.claims.iter().map(|claim| claim.source).collect();
         let mut waits = std::collections::BTreeSet::new();
         for fact in lost::lost_facts(self.policy, self.mirrors, group, self.walk) {
             let proof = self.proof(&fact);
             need(&mut draft, &fact, &proof, &mut waits);
         }
-        let always = rule.on_source_deleted == Then::Delete;
-        if always || self.policy.approval.required_for.contains(&policy::ApprovalFor::GroupDelete) {
-            draft.hold(GuardName::GroupDelete, "its source group is gone".to_owned());
-        }
+        draft.hold(GuardName::GroupDelete, "its source group is gone".to_owned());
         self.out.drafts.push(draft);
+    }
+
+    /// Everybody out whom the rule may take out: removals like all others, with the loss of the group as their cause.
+    fn empty(&mut self, known: Known<'_>, reason: &Reason) {
+        let facts = lost::lost_facts(self.policy, self.mirrors, known.group, self.walk);
+        let mut sorted = self.sort_removals(known, &facts);
+        self.tell_dead_letters(known.group, &sorted.letters);
+        let all: Vec<usize> = (0..facts.len()).collect();
+        let drifted = sorted.drifted.into_iter().map(|step| (step, Vec::new()));
+        sorted.ordinary.extend(drifted);
+        for (step, because) in &mut sorted.ordinary {
+            because.clone_from(&all);
+            if let Step::Edge { reason: why, .. } = step {
+                why.clone_from(reason);
+            }
+        }
+        let count = sorted.ordinary.len();
+        if count == 0 {
+            return;
+        }
+        let read = self.accounts.group_at(known.slot).map(|group| group.read).unwrap_or_default();
+        if !(read.complete && read.complete_began_at.is_some()) {
+            self.undecided(known.group);
+            return self.wait(known.group, WaitWhy::TargetRead { group: known.id.clone() }, count);
+        }
+        let at = self.out.drafts.len();
+        self.removal_case(known, sorted.ordinary, &facts, count);
+        let approved_only = self.policy.approval.required_for.contains(&policy::ApprovalFor::GroupDelete);
+        for draft in self.out.drafts.get_mut(at..).into_iter().flatten() {
+            draft.lane = Lane::Normal;
+            if approved_only {
+                draft.hold(GuardName::GroupDelete, "its source group is gone".to_owned());
+            }
+        }
     }
 }

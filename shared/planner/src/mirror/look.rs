@@ -64,8 +64,13 @@ impl Mirror {
 
     /// The digest of a group's members, as the watcher computes it.
     pub fn members_digest(&self, id: &GroupId) -> Digest {
-        let members = self.members(id);
-        let mut ids: Vec<&str> = members.iter().map(|member| member.kind.id()).collect();
+        let group = self.group_slot(id).and_then(|slot| self.group_at(slot));
+        let people = group.into_iter().flat_map(|group| &group.people);
+        let people = people.filter_map(|packed| Some(self.person(packed.slot())?.id.as_str()));
+        let nested = group.into_iter().flat_map(|group| &group.nested);
+        let nested = nested.filter_map(|packed| Some(self.group_at(packed.slot())?.id.as_str()));
+        let odd = group.into_iter().flat_map(|group| group.odd.keys()).map(MemberKind::id);
+        let mut ids: Vec<&str> = people.chain(nested).chain(odd).collect();
         ids.sort_unstable();
         ids.dedup();
         members_digest(ids)
@@ -75,6 +80,14 @@ impl Mirror {
     /// gave no digest.
     pub fn agrees_with_watcher(&self, id: &GroupId) -> Option<bool> {
         Some(self.read_of(&ReadScope::Members(id.clone()))?.digest? == self.members_digest(id))
+    }
+
+    /// Takes a group's members for read in part only, until they are read again.
+    pub(crate) fn distrust(&mut self, id: &GroupId) {
+        let slot = self.intern_group(id);
+        if let Some(group) = self.groups.get_mut(slot as usize) {
+            group.read.complete = false;
+        }
     }
 
     /// What is known of the reads of a scope; `None` for a group that was never heard of.

@@ -1,15 +1,18 @@
 //! Tests start converged and change one thing; their names are facts.
 
 mod accounts;
+mod administrators;
 mod basic;
 mod contact;
 mod customers;
 mod default_groups;
+mod entries;
 mod groups;
 mod guards;
 mod history;
 mod holds;
 mod identity;
+mod narrow;
 mod people;
 mod properties;
 mod reads;

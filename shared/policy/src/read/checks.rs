@@ -254,6 +254,28 @@ pub(crate) fn members_of_something(
     }
 }
 
+/// Entries behind one that takes everybody between the same two directories: a person belongs to the first entry that
+/// takes them, so these never take anybody.
+pub(crate) fn reached(ctx: &mut Context<'_>, entries: Option<&[Provision]>, headers: &[Range<usize>]) {
+    let takes_everybody = |entry: &Provision| {
+        entry.org_units.is_everywhere() && entry.people.is_everybody() && entry.external != Outsiders::Skip
+    };
+    let mut full: BTreeMap<(&DirectoryId, &DirectoryId), usize> = BTreeMap::new();
+    for (entry, header) in entries.unwrap_or_default().iter().zip(headers) {
+        if let Some(line) = full.get(&(&entry.from, &entry.to)) {
+            let message = format!(
+                "this entry takes nobody: the one in line {line} takes everybody from \"{}\" to \"{}\" already",
+                entry.from, entry.to
+            );
+            let help =
+                "say whom the other one is for (org_units, people, where), put this one before it, or make one of both";
+            ctx.report(Code::NoEffect, header, message, help);
+        } else if takes_everybody(entry) {
+            full.insert((&entry.from, &entry.to), entry.line);
+        }
+    }
+}
+
 /// Completes the `[[sync]]` entries.
 pub(crate) fn rules(
     ctx: &mut Context<'_>,
@@ -373,6 +395,11 @@ fn within_rule(ctx: &mut Context<'_>, people: &People, rule: &WrittenRule) {
             "`members` is \"exact\" for a default access group: whoever has the product otherwise would lose it";
         let help = "write members = \"managed\", which removes only what the rule added, or \"add-only\"";
         ctx.report(Code::ExactDefaultAccess, &rule.members_span, message, help);
+    }
+    if rule.members == MembersMode::AddOnly && rule.on_source_deleted == OnSourceDeleted::Empty {
+        let message = "`on_source_deleted` is \"empty\", and `members` is \"add-only\", which never removes anybody";
+        let help = "write members = \"managed\" to take out what the rule added, or on_source_deleted = \"keep\"";
+        ctx.report(Code::NoEffect, &rule.on_source_deleted_span, message, help);
     }
     if rule.external == External::Skip && people.domains.is_empty() {
         let message = "`external` is \"skip\" and the tenant has no domains, so everybody is left out";

@@ -103,6 +103,11 @@ pub(crate) fn approval(ctx: &mut Context<'_>, root: &Section<'_>) -> Approval {
     if let Some(words) = section.texts(ctx, "required_for", false) {
         let known = ApprovalFor::ALL.map(|what| (what.as_str(), what));
         approval.required_for = words.iter().filter_map(|word| choice_of(ctx, "required_for", word, &known)).collect();
+        if !approval.required_for.contains(&ApprovalFor::Guard) && words.len() == approval.required_for.len() {
+            let message = "`required_for` leaves \"guard\" out, and what is above a budget is held all the same";
+            let help = "add \"guard\"; to let more go without a person, raise the budgets under [guard]";
+            ctx.report(Code::NoEffect, &section.key_span("required_for"), message, help);
+        }
     }
     if let Some(four_eyes) = section.flag(ctx, "four_eyes") {
         approval.four_eyes = four_eyes;

@@ -87,8 +87,10 @@ impl Written {
         let (provision_ids, rule_ids) = checks::rule_ids(ctx, &provisions, &self.rules);
         let of_members = |entry: &people::WrittenProvision| (entry.who == Who::Members).then(|| entry.who_span.clone());
         let of_members: Vec<_> = provisions.iter().map(of_members).collect();
+        let headers: Vec<_> = provisions.iter().map(|entry| entry.span.clone()).collect();
         let (provisions, defaults) = checks::provisions(ctx, &known, &people, provisions, provision_ids);
         let rules = checks::rules(ctx, &known, &people, &self.guard, self.rules, rule_ids);
+        checks::reached(ctx, provisions.as_deref(), &headers);
         checks::members_of_something(ctx, provisions.as_deref(), &rules, &of_members);
         claims::check(ctx, &known, &rules, &self.guard);
         claims::check_defaults(ctx, &known, &rules, &defaults, &self.guard);

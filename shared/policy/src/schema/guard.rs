@@ -36,7 +36,12 @@ pub(super) fn guard() -> Value {
 
 /// The `guard` of a rule: budgets only.
 pub(super) fn rule_guard() -> Value {
-    table("Budgets of this rule; wider ones are shown in every plan.", budgets(&Guard::default()), &[])
+    table(
+        "How far each count may go before cases of this rule are held: the counts stay those of the target, the narrowest of \
+         the rules that fill a group holds for it. Wider ones than [guard] are shown in every plan.",
+        budgets(&Guard::default()),
+        &[],
+    )
 }
 
 fn budgets(default: &Guard) -> [(&'static str, Value); 6] {

@@ -1,0 +1,112 @@
+//! Accounts that are taken away: whose, how, and when.
+
+use std::collections::BTreeSet;
+
+use model::{AccountChange, AccountId, DirectoryId, DirectoryKind, Fact, RefusalWhy, Step, Wait, WaitWhy};
+use policy::{LeaveAction, Provision};
+
+use super::{Judge, accounts::kind_of, cause::Cause};
+use crate::people::{Found, on_leave};
+
+/// Somebody whose sign-in is to be taken away.
+#[derive(Debug)]
+pub(crate) struct Farewell {
+    /// Target, source, person.
+    key: (DirectoryId, DirectoryId, AccountId),
+    source: usize,
+    person: u32,
+    account: u32,
+    step: Step,
+    fact: Option<Fact>,
+    grace: model::Span,
+}
+
+impl Judge<'_> {
+    /// Notes that a leaver's sign-in is to be taken away.
+    pub(super) fn deactivate(&mut self, provision: &Provision, source: usize, person: u32, account: u32) {
+        let (Some(mirror), Some(id)) = (self.mirrors.get(source), self.account(account).cloned()) else { return };
+        let Some(person_id) = mirror.person(person).map(|person| person.id.clone()) else { return };
+        // Who works and is within some scope keeps the account.
+        let Some(Cause::Leaver { reason, fact, .. }) = self.leaver(source, person) else { return };
+        let row = mirror.person(person).and_then(|person| person.row.as_ref());
+        let way = row.map_or(LeaveAction::Deactivate, |row| on_leave(provision, row));
+        let step = Step::Account {
+            account: Some(id),
+            person: Some(person_id.clone()),
+            change: self.farewell(provision, account, way),
+            reason,
+        };
+        if let Some(why) = self.spared_why(account) {
+            return self.refuse(step, why);
+        }
+        let key = (self.target.id.clone(), provision.from.clone(), person_id);
+        let grace = provision.on_leave.grace;
+        self.out.farewells.push(Farewell { key, source, person, account, step, fact, grace });
+    }
+
+    /// Takes the noted sign-ins away, after the grace, each together with everything else of the leaver's at this
+    /// target; but never the last administrators'. Who was let go before comes first: that has happened already, or
+    /// waits for a person, and nobody else may go in its place.
+    pub(super) fn farewells(&mut self) {
+        let mut farewells = std::mem::take(&mut self.out.farewells);
+        let circles = if farewells.is_empty() { Vec::new() } else { self.circles() };
+        farewells.sort_by(|a, b| {
+            let place = |each: &Farewell| (!self.memory.leaving.contains_key(&each.key), each.key.clone());
+            place(a).cmp(&place(b))
+        });
+        for Farewell { key, source, person, account, step, fact, grace } in farewells {
+            if self.is_last_administrator(&circles, account) {
+                self.refuse(step, RefusalWhy::LastAdministrator);
+                continue;
+            }
+            let since = self.memory.leaving.get(&key).copied().unwrap_or(self.now);
+            let until = since.plus(grace);
+            if self.now < until {
+                let why = WaitWhy::Grace { until };
+                self.out.waits.push(Wait { group: None, person: Some(key.2.clone()), why, edges: 0 });
+            } else {
+                self.takes_out(account);
+                self.add_to_leaver(source, person, step, fact);
+            }
+            self.out.leaving.insert(key, Some(since));
+        }
+    }
+
+    /// How a sign-in is taken away here. Who is the fallback cannot take over what they lead themselves: then nobody is
+    /// named, and the target says what is still led.
+    fn farewell(&self, provision: &Provision, account: u32, way: LeaveAction) -> AccountChange {
+        match way {
+            LeaveAction::Suspend => return AccountChange::Suspend,
+            LeaveAction::Remove => return AccountChange::Remove,
+            LeaveAction::Deactivate | LeaveAction::Keep => {}
+        }
+        let fallback = &provision.lead_fallback;
+        let named = fallback.project.is_some() || fallback.component.is_some();
+        if kind_of(self.policy, provision) != Some(DirectoryKind::JiraDc) || !named {
+            return AccountChange::Deactivate;
+        }
+        let name = self.accounts.live(account).and_then(|row| row.user.attributes.get("userName"));
+        let other = |lead: &Option<String>| {
+            lead.clone().filter(|lead| name.is_none_or(|name| !name.eq_ignore_ascii_case(lead)))
+        };
+        AccountChange::HandOver { project: other(&fallback.project), component: other(&fallback.component) }
+    }
+
+    /// Forgets those who left and came back, once their account works again.
+    pub(super) fn settled_leavers(&mut self, provision: &Provision, source: usize, pending: &BTreeSet<u32>) {
+        let (Some(mirror), Some(pairing)) = (self.mirrors.get(source), self.pairing(source)) else { return };
+        let mut back = Vec::new();
+        for (target, from, person) in self.memory.leaving.keys() {
+            if target != &self.target.id || from != &provision.from {
+                continue;
+            }
+            let Some(slot) = mirror.person_slot(person) else { continue };
+            let place = pairing.place(slot);
+            let works = place.works && place.in_scope && matches!(place.found, Found::Account(_));
+            if works && !pending.contains(&slot) {
+                back.push((target.clone(), from.clone(), person.clone()));
+            }
+        }
+        self.out.leaving.extend(back.into_iter().map(|key| (key, None)));
+    }
+}
