@@ -78,6 +78,18 @@ fn one_user_name_for_two_people_or_for_somebody_elses_account_is_a_doubt() {
 }
 
 #[test]
+fn where_nobody_has_a_user_name_two_addresses_are_two_people() {
+    let org = "kind = \"atlassian-org\"\norg = \"o\"\ndirectory = \"d\"\napi_key = \"file:key\"";
+    let mut world = World::of(policy_for(org, "", &format!("{NAMES}{ENTRY}external = \"create\"\n")));
+    newcomer(&mut world, "fay", "fay@acme.com");
+    newcomer(&mut world, "fay-2", "fay@acme.org");
+    swept(&mut world);
+    let name = |person: &str, name: &str| (person.to_owned(), name.to_owned());
+    assert_eq!(created(&mut world), [name("fay", "fay@acme.com"), name("fay-2", "fay@acme.org")]);
+    assert!(doubts(&mut world).is_empty());
+}
+
+#[test]
 fn a_provisioning_directory_knows_people_by_address() {
     let mut world = world(SCIM, "");
     newcomer(&mut world, "fay", "Fay@acme.com");
