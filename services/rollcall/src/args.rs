@@ -15,7 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         rollcall policy check -c policy.toml    is the file right?\n  \
         rollcall plan -c policy.toml            what would change, and why; changes nothing\n  \
         rollcall apply -c policy.toml           plans, shows, asks, applies\n\n\
-        Nothing but `apply`, `approve` and `redrive` changes anything."
+        At Atlassian, `apply` changes what its plan says, at once; `approve` and `redrive` let the running services\n\
+        go on. `up`, `reject`, `dead-letters discard`, `pause`, `resume`, `sync` and `migrate` act on the services and\n\
+        their database. All other verbs only look."
 )]
 pub struct Cli {
     /// What to do.

@@ -24,16 +24,23 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Exit, Fault> {
     let loaded = policy_file::load(&args.policy)?;
     let mut findings = vec![Finding {
         what: "policy".to_owned(),
-        result: Ok(format!("{} rules for tenant {}", loaded.policy.rules.len(), loaded.policy.tenant)),
+        result: Ok(format!(
+            "{} for tenant {}",
+            show::counted(loaded.policy.rules.len() as u64, "rule", "rules"),
+            loaded.policy.tenant
+        )),
     }];
     for id in used_directories(&loaded.policy) {
         let Some(directory) = loaded.policy.directories.get(&id) else { continue };
         let result = async {
             let reader = connect(&loaded.policy, directory, &loaded.base)?;
+            let read = reader.probe().await.map_err(|error| unreadable(&id, &error))?;
             let own = reader.who_am_i().await.map_err(|error| unreadable(&id, &error))?;
             Ok(match own.len() {
-                0 => "the credentials are accepted".to_owned(),
-                _ => "the credentials are accepted; their own account is known and will not be touched".to_owned(),
+                0 => format!("the credentials are accepted: {read}"),
+                _ => {
+                    format!("the credentials are accepted: {read}; their own account is known and will not be touched")
+                }
             })
         };
         findings.push(Finding { what: format!("directory {id}"), result: result.await });

@@ -175,6 +175,27 @@ impl OrgReader {
         self.client.budget()
     }
 
+    /// Looks for the directory, one user and one group: whether the key is accepted and may read what a sweep reads. Says
+    /// what was read.
+    ///
+    /// # Errors
+    /// When the vendor refuses one of them: names the scope that it takes.
+    pub async fn probe(&self) -> Result<&'static str, ReadError> {
+        self.check_directory().await.map_err(ReadError::about_us_if_refused)?;
+        for (template, scope) in [(SEARCH_USERS, "read:accounts:admin"), (SEARCH_GROUPS, "read:groups:admin")] {
+            let request = Request::post(template, &[&self.org, &self.directory]).json(json!({"limit": 1}));
+            let answer = self.client.read(&request.lane(Lane::Normal)).await?;
+            if !is_good(&answer) {
+                let mut error = read_error(template, &answer).about_us_if_refused();
+                if error.is_about_us() {
+                    error.message = format!("{}; a key with scopes takes {scope} here", error.message);
+                }
+                return Err(error);
+            }
+        }
+        Ok("users and groups can be read")
+    }
+
     /// Walks a search. With a cursor, every other parameter is ignored (reference/atlassian-cloud.md §1.4).
     async fn search<T>(
         &self,

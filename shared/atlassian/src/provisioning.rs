@@ -88,6 +88,16 @@ impl ScimReader {
         self.client.budget()
     }
 
+    /// Lists one user and one group: whether the key is accepted, and is this directory's. Says what was read.
+    ///
+    /// # Errors
+    /// When the vendor refuses one of them.
+    pub async fn probe(&self) -> Result<&'static str, ReadError> {
+        self.page(USERS, 1, 1, None).await.map_err(ReadError::about_us_if_refused)?;
+        self.page(GROUPS, 1, 1, None).await.map_err(ReadError::about_us_if_refused)?;
+        Ok("users and groups can be read")
+    }
+
     /// Walks a listing by index. Rows shift when the directory changes meanwhile: a total that changes begins the walk
     /// anew, and what was seen must be as many as the directory counts.
     async fn list<T>(

@@ -22,6 +22,7 @@ mod customer;
 mod error;
 mod page;
 mod point;
+mod probe;
 mod reader;
 mod sweep;
 mod wire;

@@ -122,6 +122,12 @@ impl ReadError {
         Self { disposition: Disposition::Halt, ..self }
     }
 
+    /// The same, where the vendor does not let us read this.
+    #[must_use]
+    pub fn about_us_if_refused(self) -> Self {
+        if self.is_refusal() { self.about_us() } else { self }
+    }
+
     /// Whether a later try may go well by itself.
     pub const fn may_pass(&self) -> bool {
         matches!(self.disposition, Disposition::Retry { .. } | Disposition::Throttled { .. } | Disposition::Unknown)

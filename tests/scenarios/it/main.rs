@@ -7,6 +7,7 @@ mod confluence;
 mod customers;
 mod dc;
 mod demo;
+mod doctor;
 mod everywhere;
 mod flow;
 mod import;

@@ -10,7 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use model::{AccountId, Case, CaseKind, Delta, DirectoryId, EdgeOp, Group, GroupId, Link, Reason, Side, Step, Time};
+use model::{
+    AccountId, Case, CaseKind, Delta, DirectoryId, DirectoryKind, EdgeOp, Group, GroupId, Link, Reason, Side, Step,
+    Time,
+};
 use planner::{Decision, Memory, Occasion, Planner};
 use policy::Policy;
 
@@ -42,6 +45,9 @@ pub struct Draft {
     pub taken: BTreeMap<Pair, BTreeSet<String>>,
     /// Source group → target group, for those of another name too.
     pub adopt: BTreeMap<GroupId, (DirectoryId, GroupId)>,
+    /// Source groups that fill a group of another name at a further target: each has a rule of its own, for the table
+    /// has one place for each source group. By address or name → the target group and its name.
+    pub into: BTreeMap<(Pair, String), (GroupId, String)>,
     /// Source groups that would change their namesake: with how many removals and additions.
     pub differing: BTreeMap<(DirectoryId, String), (usize, usize)>,
     /// Source groups that the target does not have.
@@ -50,12 +56,14 @@ pub struct Draft {
     pub unclaimed: BTreeMap<DirectoryId, usize>,
 }
 
-/// The pairs that a policy's directories make: every source into every target that has groups of its own.
+/// The pairs that a policy's directories make: every source into every target that has groups of its own. A list of
+/// customers has none: [`lists`].
 pub fn pairs(policy: &Policy, from: &[DirectoryId], to: &[DirectoryId]) -> Vec<Pair> {
     let chosen = |side: Side, named: &[DirectoryId]| -> Vec<DirectoryId> {
         let of = policy.directories.values().filter(|directory| {
             directory.kind.side() == side
                 && directory.view_of.is_none()
+                && !is_list(directory)
                 && (named.is_empty() || named.contains(&directory.id))
         });
         of.map(|directory| directory.id.clone()).collect()
@@ -64,6 +72,15 @@ pub fn pairs(policy: &Policy, from: &[DirectoryId], to: &[DirectoryId]) -> Vec<P
     let of =
         |source: DirectoryId| targets.iter().map(move |target| (source.clone(), target.clone())).collect::<Vec<_>>();
     chosen(Side::Source, from).into_iter().flat_map(of).collect()
+}
+
+/// The targets that are one list of people: nothing there says which groups the people come from.
+pub fn lists(policy: &Policy) -> Vec<&DirectoryId> {
+    policy.directories.values().filter(|directory| is_list(directory)).map(|directory| &directory.id).collect()
+}
+
+fn is_list(directory: &policy::Directory) -> bool {
+    directory.kind == DirectoryKind::JsmCustomers
 }
 
 /// Works the draft out.
@@ -75,7 +92,8 @@ pub fn draft(text: &str, base: &Policy, pairs: &[Pair], sides: &Sides) -> Result
     let mut names = claimed_names(base, sides);
     for (source, target) in pairs {
         let mut groups = BTreeSet::new();
-        let free = live(sides, source).filter(|group| !group.opaque && base.claims(source, group).is_empty());
+        let claimed = |group: &Group| base.claims(source, group).iter().any(|rule| rule.to.contains(target));
+        let free = live(sides, source).filter(|group| !group.opaque && !claimed(group));
         for group in free {
             let name = renamed(group);
             // What no policy may say need not be tried: protected groups, and one name from two directories.
@@ -90,7 +108,7 @@ pub fn draft(text: &str, base: &Policy, pairs: &[Pair], sides: &Sides) -> Result
     }
     let first = decide(text, &draft, sides)?;
     tell_first(&mut draft, &first, sides);
-    adopt_by_people(&mut draft, &first, sides);
+    adopt_by_people(&mut draft, base, &first, sides, &names);
     adopt_by_name(&mut draft, &first);
     let is_free = |id: &GroupId| {
         let of_pair = |((source, _), groups): (&Pair, &BTreeSet<String>)| {
@@ -177,28 +195,45 @@ fn source_group(case: &Case, sides: &Sides) -> Option<(DirectoryId, String)> {
 }
 
 /// Target groups that no rule has by name, and that exactly one source group without a namesake has the people of.
-fn adopt_by_people(draft: &mut Draft, decision: &Decision, sides: &Sides) {
+fn adopt_by_people(
+    draft: &mut Draft,
+    base: &Policy,
+    decision: &Decision,
+    sides: &Sides,
+    names: &BTreeMap<(DirectoryId, String), DirectoryId>,
+) {
     type People = BTreeSet<AccountId>;
-    let mut wanted: BTreeMap<(DirectoryId, People), Vec<GroupId>> = BTreeMap::new();
-    for (target, case) in decision.plan.cases() {
-        let Some((_, id)) = created_from(case) else { continue };
+    let mut wanted: BTreeMap<(DirectoryId, People), Vec<&Case>> = BTreeMap::new();
+    for (target, case) in decision.plan.cases().filter(|(_, case)| created_from(case).is_some()) {
         let people: People = case.edges().filter_map(|edge| edge.account.clone()).collect();
-        wanted.entry((target.clone(), people)).or_default().push(id.clone());
+        wanted.entry((target.clone(), people)).or_default().push(case);
     }
-    let mut there: BTreeMap<(DirectoryId, People), Vec<GroupId>> = BTreeMap::new();
+    let mut there: BTreeMap<(DirectoryId, People), Vec<&Group>> = BTreeMap::new();
     let targets: BTreeSet<&DirectoryId> = draft.taken.keys().map(|(_, target)| target).collect();
     for target in targets {
         let members = members(sides, target);
         for group in live(sides, target).filter(|group| !group.opaque) {
             let people = members.get(&group.id).cloned().unwrap_or_default();
-            there.entry((target.clone(), people)).or_default().push(group.id.clone());
+            there.entry((target.clone(), people)).or_default().push(group);
         }
     }
-    for (key, sources) in wanted {
-        if let ([source], Some([group])) = (&sources[..], there.get(&key).map(Vec::as_slice))
-            && key.1.len() >= LEAST_SHARED
+    for (key, cases) in wanted {
+        let ([case], Some([group])) = (&cases[..], there.get(&key).map(Vec::as_slice)) else { continue };
+        let Some((source, id)) = created_from(case).filter(|_| key.1.len() >= LEAST_SHARED) else { continue };
+        let target = key.0;
+        if !base.adopt.contains_key(id) && !draft.adopt.contains_key(id) {
+            draft.adopt.insert(id.clone(), (target, group.id.clone()));
+            continue;
+        }
+        // The table's one place is taken. A rule may not name what another one fills, or what nobody may touch.
+        let claimed = names.contains_key(&(target.clone(), group.name.to_ascii_lowercase()));
+        let pair = (source.clone(), target.clone());
+        if let Some((_, name)) = source_group(case, sides)
+            && draft.taken.get(&pair).is_some_and(|groups| groups.contains(&name))
+            && !claimed
+            && !base.guard.protected_groups.matches(&group.name)
         {
-            draft.adopt.entry(source.clone()).or_insert_with(|| (key.0, group.clone()));
+            draft.into.insert((pair, name), (group.id.clone(), group.name.clone()));
         }
     }
 }
@@ -268,7 +303,12 @@ fn leave_out(draft: &mut Draft, decision: &Decision, sides: &Sides) -> bool {
             }
         }
     }
-    let before: usize = draft.taken.values().map(BTreeSet::len).sum();
+    let count = |draft: &Draft| draft.taken.values().map(BTreeSet::len).sum::<usize>() + draft.into.len();
+    let before = count(draft);
+    draft.into.retain(|((_, target), _), (group, name)| {
+        let named = names.contains(&(target.clone(), name.to_ascii_lowercase()));
+        !named && !out.contains(&(target.clone(), group.clone()))
+    });
     for ((source, target), groups) in &mut draft.taken {
         for group in live(sides, source) {
             let adopted = draft.adopt.get(&group.id).filter(|(at, _)| at == target);
@@ -279,7 +319,7 @@ fn leave_out(draft: &mut Draft, decision: &Decision, sides: &Sides) -> bool {
             }
         }
     }
-    before != draft.taken.values().map(BTreeSet::len).sum::<usize>()
+    before != count(draft)
 }
 
 /// What the written rules call a group.
@@ -291,23 +331,32 @@ fn renamed(group: &Group) -> String {
 fn count_unclaimed(draft: &mut Draft, pairs: &[Pair], sides: &Sides) {
     let targets: BTreeSet<&DirectoryId> = pairs.iter().map(|(_, target)| target).collect();
     for target in targets {
-        let taken = draft.taken.iter().filter(|((_, at), _)| at == target).map(|(_, groups)| groups.len()).sum();
+        let taken = draft.taken.iter().filter(|((_, at), _)| at == target).map(|(_, groups)| groups.len());
+        let taken = taken.sum::<usize>() + draft.into.keys().filter(|((_, at), _)| at == target).count();
         draft.unclaimed.insert(target.clone(), live(sides, target).count().saturating_sub(taken));
     }
 }
 
-/// The text of the policy: what was given, with a rule for each pair and the table of what is adopted.
+/// The text of the policy: what was given, with a rule for each pair that has equal groups, rules for groups of another
+/// name, and the table of what is adopted.
 pub fn written(text: &str, draft: &Draft) -> String {
     let mut out = text.trim_end().to_owned();
     out.push('\n');
-    for (number, ((source, target), groups)) in draft.taken.iter().enumerate() {
+    let by_name = draft.taken.iter().filter(|(_, groups)| !groups.is_empty()).map(|(pair, groups)| {
         let patterns: Vec<String> = groups.iter().map(|group| format!("  {},\n", quoted(&literal(group)))).collect();
-        let patterns = patterns.concat();
-        let number = number + 1;
+        (pair, patterns.concat(), "rename = [{ pattern = '^(.+)@[^@]*$', replace = '$1' }]".to_owned())
+    });
+    let by_people = draft.into.iter().map(|((pair, group), (_, name))| {
+        (pair, format!("  {},\n", quoted(&literal(group))), format!("into = {}", quoted(name)))
+    });
+    // An imported file that is imported again has rules of these names.
+    let lower = text.to_ascii_lowercase();
+    let is_free = |number: &usize| !lower.contains(&format!("\"import {number}\""));
+    for (((source, target), patterns, naming), number) in by_name.chain(by_people).zip((1..).filter(is_free)) {
         let _infallible = write!(
             out,
             "\n[[sync]]\nname = \"import {number}\"\nfrom = \"{source}\"\nto = \"{target}\"\ngroups = [\n{patterns}]\n\
-             rename = [{{ pattern = '^(.+)@[^@]*$', replace = '$1' }}]\n",
+             {naming}\n",
         );
     }
     let line = |(source, (target, group)): (&GroupId, &(DirectoryId, GroupId))| {
@@ -328,7 +377,7 @@ pub fn written(text: &str, draft: &Draft) -> String {
 }
 
 /// What was left out, as comments.
-pub fn remarks(draft: &Draft) -> String {
+pub fn remarks(draft: &Draft, lists: &[&DirectoryId]) -> String {
     let mut out = String::new();
     let mut list = |what: &str, lines: Vec<String>| {
         if lines.is_empty() {
@@ -348,6 +397,7 @@ pub fn remarks(draft: &Draft) -> String {
     list("Left out, since the source group of the same name has other people", differing.collect());
     let missing = draft.missing.iter().filter(|(source, name)| {
         !draft.taken.iter().any(|((from, _), groups)| from == source && groups.contains(name))
+            && !draft.into.keys().any(|((from, _), group)| from == source && group == name)
     });
     list(
         "Left out, since the target has no such group",
@@ -357,6 +407,10 @@ pub fn remarks(draft: &Draft) -> String {
     list(
         "Groups at the targets that nothing fills",
         unclaimed.map(|(target, count)| format!("{target}: {count}")).collect(),
+    );
+    list(
+        "Lists of customers have no groups that could be compared: a rule by hand says who may ask",
+        lists.iter().map(ToString::to_string).collect(),
     );
     out
 }
@@ -379,99 +433,4 @@ fn literal(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    use model::{Email, Member, MemberKind, MembersRead, Reading, Role, Snapshot, Span, User};
-
-    use super::*;
-
-    const DIRECTORIES: &str = "tenant = \"t\"\n[directory.google]\nkind = \"google-workspace\"\n\
-        service_account = \"env:K\"\nsubject = \"a@b.c\"\n[directory.cloud]\nkind = \"atlassian-org\"\norg = \"o\"\n\
-        directory = \"d\"\napi_key = \"env:K\"\n";
-
-    fn id(text: &str) -> DirectoryId {
-        DirectoryId::new(text).unwrap()
-    }
-
-    /// Groups by id, name or address, and members by number.
-    fn side(directory: &str, prefix: &str, groups: &[(&str, &str, &[u8])]) -> Delta {
-        let mut reading = Reading::begun(Time::from_secs(1_000));
-        reading.ended_at = Time::from_secs(1_001);
-        reading.users.complete = true;
-        reading.groups.complete = true;
-        let account = |n: u8| AccountId::new(format!("{prefix}{n}")).unwrap();
-        reading.users.seen = (0..8).map(|n| User::new(account(n), Email::new(format!("p{n}@b.c")).ok())).collect();
-        for (group_id, name, members) in groups {
-            let mut group = Group::new(GroupId::new(*group_id).unwrap(), name.split('@').next().unwrap());
-            group.email = Email::new(*name).ok();
-            let seen = members.iter().map(|n| Member { kind: MemberKind::User(account(*n)), role: Role::Member });
-            let (group_id, seen) = (group.id.clone(), seen.collect());
-            reading.members.push(MembersRead { group: group_id, seen, complete: true, began_at: reading.began_at });
-            reading.groups.seen.push(group);
-        }
-        let mut snapshot = Snapshot::new(id(directory));
-        snapshot.observe(&reading);
-        snapshot.whole()
-    }
-
-    fn sides() -> Sides {
-        let google: [(&str, &str, &[u8]); 6] = [
-            ("g1", "eng@b.c", &[1, 2, 3]),
-            ("g2", "ops@b.c", &[4, 5]),
-            ("g3", "old-name@b.c", &[1, 4, 6, 7]),
-            ("g4", "nowhere@b.c", &[1, 2]),
-            ("g5", "org-admins@b.c", &[1]),
-            ("g6", "a[b]@b.c", &[6]),
-        ];
-        let cloud: [(&str, &str, &[u8]); 5] = [
-            ("c1", "Eng", &[1, 2, 3]),
-            ("c2", "ops", &[4, 5, 6]),
-            ("c3", "new name", &[1, 4, 6, 7]),
-            ("c4", "two people", &[1, 2]),
-            ("c5", "org-admins", &[1]),
-        ];
-        let rows = [(id("google"), side("google", "g", &google)), (id("cloud"), side("cloud", "c", &cloud))].into();
-        Sides { rows, memory: Memory::default(), now: Time::from_secs(1_000).plus(Span::from_secs(60)) }
-    }
-
-    #[test]
-    fn what_is_equal_by_name_or_by_people_is_taken_over_and_the_plan_is_empty() {
-        let (base, sides) = (Policy::parse_draft(DIRECTORIES).unwrap(), sides());
-        let pairs = pairs(&base, &[], &[]);
-        assert_eq!(pairs, [(id("google"), id("cloud"))]);
-        let draft = draft(DIRECTORIES, &base, &pairs, &sides).unwrap();
-        let taken: Vec<&str> = draft.taken[&pairs[0]].iter().map(String::as_str).collect();
-        assert_eq!(taken, ["eng@b.c", "old-name@b.c"]);
-        let adopted: Vec<(&str, &str)> = draft.adopt.iter().map(|(s, (_, g))| (s.as_str(), g.as_str())).collect();
-        assert_eq!(adopted, [("g1", "c1"), ("g3", "c3")]);
-        assert_eq!(draft.differing[&(id("cloud"), "ops".to_owned())], (1, 0));
-        assert_eq!(draft.unclaimed[&id("cloud")], 3);
-        let text = written(DIRECTORIES, &draft) + &remarks(&draft);
-        let policy = Policy::parse(&text).unwrap();
-        let decision = decide(DIRECTORIES, &draft, &sides).unwrap();
-        assert!(decision.plan.is_empty() && decision.plan.body.targets.iter().all(|plan| plan.refusals.is_empty()));
-        assert_eq!(policy.adopt.len(), 2);
-        let told = ["cloud/ops: 1 would be removed, 0 added", "google: nowhere@b.c", "cloud: 3"];
-        assert!(told.iter().all(|line| text.contains(line)), "{text}");
-        assert!(!text.contains("google: old-name"), "what was found by its people is not missing");
-    }
-
-    #[test]
-    fn what_the_file_claims_already_stays_as_it_is() {
-        let rule = "\n[[sync]]\nname = \"mine\"\nfrom = \"google\"\nto = \"cloud\"\ngroups = [\"eng@b.c\"]\n\
-                    rename = [{ pattern = '@.*', replace = '' }]\n\n[adopt] # by hand\n\"g1\" = \"cloud/c1\"\n";
-        let text = format!("{DIRECTORIES}{rule}");
-        let (base, sides) = (Policy::parse_draft(&text).unwrap(), sides());
-        let draft = draft(&text, &base, &pairs(&base, &[], &[]), &sides).unwrap();
-        assert!(!draft.taken.values().any(|groups| groups.contains("eng@b.c")));
-        let policy = Policy::parse(&written(&text, &draft)).unwrap();
-        assert_eq!((policy.rules.len(), policy.adopt.len()), (2, 2));
-    }
-
-    #[test]
-    fn a_name_with_signs_is_a_pattern_for_itself() {
-        assert_eq!(literal("a[b]*\\x"), "a\\[b\\]\\*\\\\x");
-        let matcher = policy::NameMatcher::new([literal("a[b]{c}").as_str()]).unwrap();
-        assert!(matcher.matches("a[b]{c}") && !matcher.matches("ab{c}"));
-    }
-}
+mod tests;

@@ -32,13 +32,14 @@ pub async fn import(args: &ImportArgs, quiet: bool) -> Result<Exit, Fault> {
     let pairs = draft::pairs(&base, &ids(&base, &args.from)?, &ids(&base, &args.to)?);
     if pairs.is_empty() {
         return Err(Fault::new("E0135", Exit::Usage, "there is no source and target to import between")
-            .help("add a [directory.…] for Google Workspace and one for Atlassian"));
+            .help("add a [directory.…] for Google Workspace and one for Atlassian that has groups; a list of customers has none"));
     }
     let folder = path.parent().map_or_else(std::path::PathBuf::new, std::path::Path::to_path_buf);
     let sides = read(&base, &folder, &pairs, quiet).await?;
-    let draft =
-        draft::draft(&text, &base, &pairs, &sides).map_err(|problems| wrong(&problems, "the imported policy"))?;
-    let written = draft::written(&text, &draft) + "\n" + &draft::remarks(&draft);
+    let draft = draft::draft(&text, &base, &pairs, &sides)
+        .map_err(|problems| wrong(&problems, "the policy that would be written"))?;
+    let lists = draft::lists(&base);
+    let written = draft::written(&text, &draft) + "\n" + &draft::remarks(&draft, &lists);
     match &args.out {
         Some(out) => std::fs::write(out, written).map_err(|cause| {
             Fault::new("E0135", Exit::Error, format!("{} cannot be written: {cause}", out.display()))
@@ -46,13 +47,13 @@ pub async fn import(args: &ImportArgs, quiet: bool) -> Result<Exit, Fault> {
         })?,
         None => show::data(&written),
     }
-    tell(&draft);
+    tell(&draft, &lists, args.out.as_deref());
     Ok(Exit::Done)
 }
 
 fn wrong(problems: &policy::Diagnostics, name: &str) -> Fault {
     show::note(&problems.render(name).to_string());
-    Fault::new("E0114", Exit::Usage, format!("the policy {name} cannot be right; nothing was written"))
+    Fault::new("E0114", Exit::Usage, format!("{name} cannot be right; nothing was written"))
         .help("correct what is named above; a group that a rule of the file claims already is left to that rule")
 }
 
@@ -92,15 +93,27 @@ async fn read(policy: &Policy, folder: &std::path::Path, pairs: &[Pair], quiet: 
     Ok(Sides { rows, memory, now: Time(runtime::clock::now_micros()) })
 }
 
-fn tell(draft: &Draft) {
-    let taken: u64 = draft.taken.values().map(|groups| u64::try_from(groups.len()).unwrap_or(u64::MAX)).sum();
-    let rules = u64::try_from(draft.taken.len()).unwrap_or(u64::MAX);
+fn tell(draft: &Draft, lists: &[&DirectoryId], out: Option<&std::path::Path>) {
+    let number = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    let taken = draft.taken.values().map(BTreeSet::len).sum::<usize>() + draft.into.len();
+    let rules = draft.taken.len() + draft.into.len();
     show::note(&format!(
         "{} in {} taken over as they are; {} differ and {} are not at the target: they are named in comments.",
-        counted(taken, "group", "groups"),
-        counted(rules, "rule", "rules"),
+        counted(number(taken), "group", "groups"),
+        counted(number(rules), "rule", "rules"),
         draft.differing.len(),
         draft.missing.len(),
     ));
-    show::note("Next: read the file, then rollcall plan; it has nothing to do.");
+    for list in lists {
+        show::note(&format!("{list} is a list of customers, which has no groups: write a rule that says who may ask."));
+    }
+    let file = out.map_or_else(String::new, |out| format!(" -c {}", out.display()));
+    show::note(&if rules == 0 {
+        "No group that the file does not claim already is equal today: write rules by hand, then rollcall plan."
+            .to_owned()
+    } else {
+        format!(
+            "Next: read the file, then rollcall plan{file}: it has nothing to do; rollcall apply{file} notes these groups as ours."
+        )
+    });
 }

@@ -102,7 +102,7 @@ fn google() -> Vec<(&'static str, Value)> {
         ("service_account", secret("JSON key of the service account.")),
         ("subject", email("The administrator in whose name it reads.")),
         ("oauth", oauth),
-        ("audit_poll", duration("60s", "How often the audit log is asked for hints.")),
+        ("audit_poll", duration("60s", "Not in effect yet: how often the audit log is asked for hints.")),
         ("push", push),
     ]
 }

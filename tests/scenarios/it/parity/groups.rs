@@ -127,10 +127,74 @@ async fn import_writes_a_policy_whose_plan_is_empty() -> Result<()> {
     Ok(())
 }
 
-/// The real organization, once it stands in Atlassian, is imported whole; without the data there is nothing to show.
+#[tokio::test(flavor = "multi_thread")]
+async fn import_takes_over_what_is_equal_at_several_targets_and_stops_at_none() -> Result<()> {
+    let company = Company::of(9).group("staff", 0..5).group("lab", 5..9).group("new-here", 0..2);
+    let base = company.policy();
+    let directories = base.split("\n[[sync]]").next().unwrap_or_default();
+    let instance = |product: &str| {
+        format!(
+            "\n[directory.own-{product}]\nkind = \"{product}-dc\"\nurl = \"https://{product}.example.com/dc/{product}\"\n\
+             endpoint = \"{{atlassian}}\"\ntoken = \"file:secrets/{product}-token\"\nlag = \"0s\"\n"
+        )
+    };
+    let desk = "\n[directory.helpdesk]\nkind = \"jsm-customers\"\nsite = \"https://acme.atlassian.net\"\n\
+        email = \"sync@acme.example\"\napi_token = \"file:secrets/api-token\"\ndesk = \"HELP\"\n\
+        endpoint = \"{atlassian}\"\nlag = \"0s\"\n";
+    let policy = format!("{directories}{}{}{desk}", instance("jira"), instance("bitbucket"));
+    let members = |range: std::ops::Range<usize>| people(range).into_iter().collect::<Vec<_>>();
+    let beginning = scenarios::Beginning {
+        edits: vec![
+            json!({ "op": "load", "desks": [{ "site": "acme", "key": "HELP", "name": "Help" }] }),
+            json!({ "op": "group", "name": "staff", "members": members(0..5) }),
+            json!({ "op": "group", "name": "The Laboratory", "members": members(5..9) }),
+        ],
+        // At Jira both are equal, one under a third name; at Bitbucket nothing is.
+        dc: vec![
+            json!({ "op": "people", "instance": "jira", "whole_address": true }),
+            json!({ "op": "people", "instance": "bitbucket", "whole_address": true }),
+            json!({ "op": "group", "instance": "jira", "name": "staff", "members": members(0..5) }),
+            json!({ "op": "group", "instance": "jira", "name": "laboratory-people", "members": members(5..9) }),
+            json!({ "op": "group", "instance": "bitbucket", "name": "staff", "members": members(3..8) }),
+        ],
+        ..scenarios::Beginning::default()
+    };
+    let outside = Outside::begin(&company.snapshot(), &policy, &beginning).await?;
+    let before = outside.sequence();
+    let said = outside.rollcall(&["import", "--out", "imported.toml"]).await?;
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let text = std::fs::read_to_string(outside.folder.path().join("imported.toml"))?;
+    let written = ["into = \"laboratory-people\"", "own-bitbucket/staff: 3 would be removed, 3 added", "#   helpdesk"];
+    assert!(written.iter().all(|line| text.contains(line)), "{text}");
+    assert!(!text.contains("to = \"own-bitbucket\"") && !text.contains("to = \"helpdesk\""), "{text}");
+    assert!(said.err.contains("4 groups in 3 rules") && said.err.contains("helpdesk is a list"), "{}", said.err);
+    let arguments = ["plan", "-c", "imported.toml", "--detailed-exitcode"];
+    let plan = outside.rollcall(&arguments).await?;
+    assert_eq!((plan.code, outside.sequence()), (0, before), "{}{}", plan.out, plan.err);
+    // What is met as equal is ours from the first apply on: both are kept, under whatever name.
+    let met = outside.rollcall(&["apply", "-c", "imported.toml", "--yes"]).await?;
+    assert_eq!((met.code, outside.sequence()), (0, before), "{}{}", met.out, met.err);
+    outside.at_google(json!([member("member_added", "lab", 0)]))?;
+    assert_eq!(outside.rollcall(&["apply", "-c", "imported.toml", "--yes"]).await?.code, 0);
+    let jira = outside.twin.twin.world().dc.memberships("jira");
+    assert_eq!(jira["laboratory-people"], people([0, 5, 6, 7, 8]));
+    assert_eq!(in_group(&outside, "the laboratory"), people([0, 5, 6, 7, 8]));
+    // Nothing else to import: every group is claimed, and that is no mistake.
+    let again = outside.rollcall(&["import", "-c", "imported.toml", "--to", "helpdesk"]).await?;
+    assert_eq!(again.code, 64, "{}", again.err);
+    let again = outside.rollcall(&["import", "-c", "imported.toml", "--to", "cloud", "--out", "again.toml"]).await?;
+    assert_eq!(again.code, 0, "{}", again.err);
+    Ok(())
+}
+
+/// The real organization, once it stands in Atlassian, is imported whole; without the data a made-up one is.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_organization_is_imported_and_then_there_is_nothing_to_do() -> Result<()> {
-    let Some((snapshot, policy, _)) = scenarios::real()? else { return Ok(()) };
+    let made_up = crate::import::made_up();
+    let (snapshot, policy) = match scenarios::real()? {
+        Some((snapshot, policy, _)) => (snapshot, policy),
+        None => (made_up.snapshot(), made_up.policy()),
+    };
     let outside = Outside::start(&snapshot, &policy).await?;
     let applied = outside.rollcall(&["apply", "--yes", "--quiet"]).await?;
     assert_eq!(applied.code, 0, "{}", applied.err);
