@@ -78,6 +78,12 @@ impl Answered {
         self
     }
 
+    /// Whether a part was done and another is left, for another attempt: progress, and no repetition.
+    pub fn is_progress(&self) -> bool {
+        let done = self.status.is_some_and(|status| (200..300).contains(&status));
+        done && matches!(self.disposition, Disposition::Retry { .. })
+    }
+
     /// Whether the target now holds what was asked for.
     pub const fn holds(&self) -> bool {
         matches!(self.disposition, Disposition::Done | Disposition::AlreadySo)

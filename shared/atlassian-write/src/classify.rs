@@ -72,13 +72,21 @@ pub fn lifecycle(status: u16, code: &str, words: &str) -> Disposition {
     }
 }
 
-/// User provisioning (SCIM): members of a group.
+/// User provisioning (SCIM): one member of a group. A full licence need not be told, and may be (§15).
+pub fn scim_member(status: u16, code: &str, words: &str) -> Disposition {
+    match status {
+        400 if speaks_of_seats("", words) => Reject(Rejection::Licence),
+        _ => scim_members(status, code, words),
+    }
+}
+
+/// User provisioning (SCIM): several members of a group. One that cannot be keeps all from being so: halves find it.
 pub fn scim_members(status: u16, _code: &str, _words: &str) -> Disposition {
     match status {
         // Group or user, or whether it is so already (§15): the answer does not say. A batch is bisected, for a single
         // member a read tells.
         400 | 404 | 409 => Look,
-        403 => Reject(Rejection::Ownership),
+        // All groups of the directory are its own: who may not change one has lost the right to.
         _ => common(status, ""),
     }
 }
@@ -114,8 +122,7 @@ pub fn jira_member(op: EdgeOp, status: u16, _code: &str, words: &str) -> Disposi
         (400, _) if speaks_of_seats("", words) => Reject(Rejection::Licence),
         // User or group, the answer does not say which.
         (404 | 400, _) => Look,
-        // A group of an identity provider is refused so (or with 400, then a read tells).
-        (403, _) => Reject(Rejection::Ownership),
+        // 403: a group of an identity provider, or a token that may no more. The writer reads which.
         _ => common(status, ""),
     }
 }
@@ -126,8 +133,7 @@ pub fn confluence_member(status: u16, _code: &str, words: &str) -> Disposition {
         400 if speaks_of_seats("", words) => Reject(Rejection::Licence),
         // User or group, the answer does not say which.
         404 | 400 => Look,
-        // A group of an identity provider is refused so.
-        403 => Reject(Rejection::Ownership),
+        // 403: a group of an identity provider, or a token that may no more. The writer reads which.
         _ => common(status, ""),
     }
 }
@@ -240,11 +246,14 @@ mod tests {
             (404, Look),
             (400, Look),
             (409, Look),
-            (403, Reject(Rejection::Ownership)),
+            (403, Reject(Rejection::Auth)),
             (413, Reject(Rejection::Validation)),
         ] {
             assert_eq!(scim_members(status, "", ""), expected, "{status}");
         }
+        let full = "product licence limit exceeded.";
+        assert_eq!((scim_member(400, "", full), scim_members(400, "", full)), (Reject(Rejection::Licence), Look));
+        assert_eq!(scim_member(400, "", "the users referenced do not exist"), Look);
         assert_eq!(scim_create(409, "uniqueness", ""), Look);
         assert_eq!(scim_create(400, "", ""), Reject(Rejection::Validation));
         assert_eq!(scim_user(404, "", ""), Reject(Rejection::UnknownUser));
@@ -256,7 +265,7 @@ mod tests {
     fn every_row_of_confluence() {
         assert_eq!(confluence_member(404, "", "no user found"), Look);
         assert_eq!(confluence_member(400, "", "something else"), Look);
-        assert_eq!(confluence_member(403, "", ""), Reject(Rejection::Ownership));
+        assert_eq!(confluence_member(403, "", ""), Reject(Rejection::Auth));
         assert_eq!(confluence_member(400, "", "the license user limit"), Reject(Rejection::Licence));
         assert_eq!(confluence_member(415, "", ""), Reject(Rejection::Validation));
     }
@@ -294,7 +303,7 @@ mod tests {
             (Add, 400, "something else", Look),
             (Add, 404, "specified user does not exist or you do not have required permissions", Look),
             (Remove, 404, "the group does not exist", Look),
-            (Add, 403, "", Reject(Rejection::Ownership)),
+            (Add, 403, "", Reject(Rejection::Auth)),
             (Add, 400, "the user limit of your licence is reached", Reject(Rejection::Licence)),
         ];
         for (op, status, words, expected) in rows {

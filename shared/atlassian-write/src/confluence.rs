@@ -1,7 +1,7 @@
 //! Changing a Confluence Cloud site that owns its groups: API v1 (reference/atlassian-cloud.md §5). One write per edge;
 //! what is so already is said to be done.
 
-use model::{AccountId, EdgeOp, GroupId, Lane};
+use model::{AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection};
 use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::{
 
 const GROUP: &str = "/wiki/rest/api/group";
 const BY_ID: &str = "/wiki/rest/api/group/by-id";
+const CURRENT: &str = "/wiki/rest/api/user/current";
 const MEMBER: &str = "/wiki/rest/api/group/userByGroupId";
 
 /// Pages of a listing that are walked at most: two million groups.
@@ -41,7 +42,30 @@ impl ConfluenceWriter {
             EdgeOp::Remove => Request::new(Method::DELETE, MEMBER, &[]).query("accountId", account.as_str()),
         };
         let request = request.query("groupId", group.as_str()).turn(turn);
-        self.send(&request, classify::confluence_member).await.0
+        let answered = self.send(&request, classify::confluence_member).await.0;
+        self.whose(turn.lane(), group, answered).await
+    }
+
+    /// A refusal for lack of rights, told by the state and not by its words: a group that somebody else manages is
+    /// nobody else's to change; and a token whose owner administers the site no more can change nothing at all.
+    async fn whose(&self, lane: Lane, group: &GroupId, answered: Answered) -> Answered {
+        if answered.disposition != Disposition::Reject(Rejection::Auth) {
+            return answered;
+        }
+        let request = Request::get(BY_ID, &[]).query("id", group.as_str()).lane(lane);
+        let found = look(&self.client, &request).await.ok().flatten().unwrap_or_default();
+        if !matches!(text(&found, "/managedBy"), "" | "ADMINS") {
+            return answered.with(Disposition::Reject(Rejection::Ownership));
+        }
+        let request = Request::get(CURRENT, &[]).query("expand", "operations").lane(lane);
+        let me = look(&self.client, &request).await.ok().flatten().unwrap_or_default();
+        let administers =
+            |row: &Value| text(row, "/operation") == "administer" && text(row, "/targetType") == "application";
+        let mine = me.get("operations").and_then(Value::as_array);
+        if mine.is_some_and(|mine| !mine.iter().any(administers)) {
+            return answered.with(Disposition::Halt);
+        }
+        answered
     }
 
     /// Creates a group; the answer has its id. Confluence's groups have no description.
@@ -81,7 +105,8 @@ impl ConfluenceWriter {
     /// Deletes a group.
     pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         let request = Request::new(Method::DELETE, BY_ID, &[]).query("id", group.as_str());
-        self.send(&request.turn(turn), classify::jira_delete_group).await.0
+        let answered = self.send(&request.turn(turn), classify::jira_delete_group).await.0;
+        self.whose(turn.lane(), group, answered).await
     }
 
     /// Whether the account is a member of the group, now.

@@ -1,7 +1,7 @@
 //! Changing a Jira Cloud site that owns its groups: REST v3 (reference/atlassian-cloud.md §4). One write per edge and
 //! no read per write.
 
-use model::{AccountId, EdgeOp, GroupId, Lane};
+use model::{AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection};
 use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
@@ -9,6 +9,9 @@ use crate::{
     Answered, Look, classify,
     target::{list, look, text},
 };
+
+/// The global permission without which no group can be changed.
+const ADMINISTER: &str = "ADMINISTER";
 
 /// One site, as its API token may change it.
 #[derive(Debug, Clone)]
@@ -35,12 +38,41 @@ impl JiraWriter {
             EdgeOp::Remove => Request::new(Method::DELETE, template, &[]).query("accountId", account.as_str()),
         };
         let request = request.query("groupId", group.as_str()).turn(turn);
-        match self.client.send(&request).await {
+        let answered = match self.client.send(&request).await {
             Ok(answer) => Answered::of(&self.client, &answer, |status, code, words| {
                 classify::jira_member(op, status, code, words)
             }),
             Err(error) => Answered::failed(&error),
+        };
+        self.whose(turn.lane(), group, answered).await
+    }
+
+    /// A refusal for lack of rights, told by the state and not by its words: a group that somebody else manages is
+    /// nobody else's to change; and a token whose owner administers the site no more can change nothing at all.
+    async fn whose(&self, lane: Lane, group: &GroupId, answered: Answered) -> Answered {
+        if answered.disposition != Disposition::Reject(Rejection::Auth) {
+            return answered;
         }
+        if self.is_anothers(lane, group).await {
+            return answered.with(Disposition::Reject(Rejection::Ownership));
+        }
+        let request = Request::get("/rest/api/3/mypermissions", &[]).query("permissions", ADMINISTER).lane(lane);
+        let mine = look(&self.client, &request).await.ok().flatten().unwrap_or_default();
+        match mine.pointer("/permissions/ADMINISTER/havePermission").and_then(Value::as_bool) {
+            Some(false) => answered.with(Disposition::Halt),
+            _ => answered,
+        }
+    }
+
+    /// Whether an identity provider or a team manages the group. Only the type-ahead says so, which knows names.
+    async fn is_anothers(&self, lane: Lane, group: &GroupId) -> bool {
+        let request = Request::get("/rest/api/3/group/bulk", &[]).query("groupId", group.as_str()).lane(lane);
+        let known = look(&self.client, &request).await.ok().flatten().unwrap_or_default();
+        let Some(name) = known.pointer("/values/0/name").and_then(Value::as_str) else { return false };
+        let request = Request::get("/rest/api/3/groups/picker", &[]).query("query", name).lane(lane);
+        let found = look(&self.client, &request).await.ok().flatten().unwrap_or_default();
+        let same = list(&found, "/groups").iter().find(|row| text(row, "/groupId") == group.as_str());
+        same.is_some_and(|row| !matches!(text(row, "/managedBy").to_ascii_lowercase().as_str(), "" | "admins"))
     }
 
     /// Creates a group; the answer has its id. Jira's groups have no description.
@@ -72,10 +104,11 @@ impl JiraWriter {
     /// Deletes a group.
     pub async fn delete_group(&self, turn: &Turn, group: &GroupId) -> Answered {
         let request = Request::new(Method::DELETE, "/rest/api/3/group", &[]).query("groupId", group.as_str());
-        match self.client.send(&request.turn(turn)).await {
+        let answered = match self.client.send(&request.turn(turn)).await {
             Ok(answer) => Answered::of(&self.client, &answer, classify::jira_delete_group),
             Err(error) => Answered::failed(&error),
-        }
+        };
+        self.whose(turn.lane(), group, answered).await
     }
 
     /// Whether the account is a member of the group, now.

@@ -29,6 +29,9 @@ const ENABLE: &str = "/users/{account_id}/manage/lifecycle/enable";
 /// Where the planner puts the address of an account that is to be made.
 const EMAIL: &str = "emails[primary].value";
 
+/// What an organization says of an account of a claimed domain that is no member of it.
+const NO_MEMBERSHIP: &str = "no_membership";
+
 /// How somebody stands in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Standing {
@@ -36,8 +39,19 @@ struct Standing {
     managed: bool,
     /// The account may sign in somewhere.
     enabled: bool,
-    /// Its access to this organization is not suspended.
-    admitted: bool,
+    /// What access it has to this organization.
+    access: Access,
+}
+
+/// The membership of an account in an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// In.
+    Admitted,
+    /// Kept out for now.
+    Suspended,
+    /// Not a member: only an invitation makes it one.
+    None,
 }
 
 /// What is left to do.
@@ -78,12 +92,14 @@ impl Wanted {
 impl Standing {
     /// The call that brings somebody nearer to what is wanted; `None`: it is so.
     const fn next(self, wanted: Wanted) -> Option<Call> {
-        match (wanted, self.managed, self.enabled, self.admitted) {
-            (Wanted::Gone, ..) => Some(Call::Remove),
-            (Wanted::Suspended, _, _, true) | (Wanted::Out, false, true, true) => Some(Call::Suspend),
+        match (wanted, self.managed, self.enabled, self.access) {
+            (Wanted::Gone, _, _, Access::Admitted | Access::Suspended) => Some(Call::Remove),
+            (Wanted::Suspended, _, _, Access::Admitted) | (Wanted::Out, false, true, Access::Admitted) => {
+                Some(Call::Suspend)
+            }
             (Wanted::Out, true, true, _) => Some(Call::Disable),
             (Wanted::In, true, false, _) => Some(Call::Enable),
-            (Wanted::In, _, true, false) => Some(Call::Restore),
+            (Wanted::In, _, true, Access::Suspended) => Some(Call::Restore),
             // An account that is disabled and not managed here is nobody's to enable.
             _ => None,
         }
@@ -117,6 +133,10 @@ impl OrgWriter {
             }
             Err(failed) => return failed,
         };
+        if wanted == Wanted::In && standing.enabled && standing.access == Access::None {
+            let text = "the account is no member of the organization: it is to be invited, not restored";
+            return not_here(text).with(Disposition::Reject(Rejection::UnknownUser));
+        }
         let Some(call) = standing.next(wanted) else { return not_here("").with(Disposition::AlreadySo) };
         let (org, directory) = self.place();
         let place = [org, directory, account.as_str()];
@@ -133,7 +153,7 @@ impl OrgWriter {
             Ok(answer) => Answered::of(self.client(), &answer, judge),
             Err(error) => return Answered::failed(&error),
         };
-        let enabled_only = call == Call::Enable && !standing.admitted;
+        let enabled_only = call == Call::Enable && standing.access == Access::Suspended;
         // Who was gone a moment ago is gone.
         if call == Call::Remove && answered.disposition == Disposition::Reject(Rejection::UnknownUser) {
             return answered.with(Disposition::AlreadySo);
@@ -217,12 +237,15 @@ impl OrgWriter {
         Ok(found.map(|account| Answered { account: Some(account), ..not_here("").with(Disposition::AlreadySo) }))
     }
 
-    /// The one account of the organization with this address.
+    /// The one member of the organization with this address. Somebody of a claimed domain who was not invited is listed,
+    /// too, and is no member.
     async fn invited(&self, lane: Lane, email: &str) -> Result<Option<AccountId>, Answered> {
         let (org, directory) = self.place();
         let request = Request::post(SEARCH, &[org, directory]).json(json!({ "emails": [email] })).lane(lane);
         let page = look(self.client(), &request).await?.unwrap_or_default();
-        let mut found = list(&page, "/data").iter().filter(|row| text(row, "/email").eq_ignore_ascii_case(email));
+        let is_member = |row: &&Value| text(row, "/membershipStatus") != NO_MEMBERSHIP;
+        let rows = list(&page, "/data").iter();
+        let mut found = rows.filter(|row| text(row, "/email").eq_ignore_ascii_case(email)).filter(is_member);
         let first = found.next().filter(|_| found.next().is_none());
         Ok(first.and_then(|row| AccountId::new(text(row, "/accountId")).ok()))
     }
@@ -234,7 +257,11 @@ impl OrgWriter {
         Ok(user.map(|body| Standing {
             managed: text(&body, "/data/claimStatus") == "managed",
             enabled: text(&body, "/data/accountStatus") == "active",
-            admitted: text(&body, "/data/membershipStatus") == "active",
+            access: match text(&body, "/data/membershipStatus") {
+                "active" => Access::Admitted,
+                NO_MEMBERSHIP => Access::None,
+                _ => Access::Suspended,
+            },
         }))
     }
 }
@@ -273,23 +300,29 @@ mod tests {
 
     #[test]
     fn every_standing_has_one_next_call_and_comes_to_an_end() {
-        let of = |managed, enabled, admitted| Standing { managed, enabled, admitted };
+        let of = |managed, enabled, access| Standing { managed, enabled, access };
+        let (member, suspended, none) = (Access::Admitted, Access::Suspended, Access::None);
         let rows = [
-            (of(true, true, true), Wanted::Out, Some(Call::Disable)),
-            (of(true, false, true), Wanted::Out, None),
-            (of(false, true, true), Wanted::Out, Some(Call::Suspend)),
-            (of(false, true, false), Wanted::Out, None),
-            (of(false, false, true), Wanted::Out, None),
-            (of(true, false, true), Wanted::In, Some(Call::Enable)),
-            (of(true, false, false), Wanted::In, Some(Call::Enable)),
-            (of(true, true, false), Wanted::In, Some(Call::Restore)),
-            (of(false, true, false), Wanted::In, Some(Call::Restore)),
-            (of(false, true, true), Wanted::In, None),
-            (of(false, false, false), Wanted::In, None),
-            (of(true, true, true), Wanted::Suspended, Some(Call::Suspend)),
-            (of(true, false, true), Wanted::Suspended, Some(Call::Suspend)),
-            (of(false, true, false), Wanted::Suspended, None),
-            (of(true, true, false), Wanted::Gone, Some(Call::Remove)),
+            (of(true, true, member), Wanted::Out, Some(Call::Disable)),
+            (of(true, false, member), Wanted::Out, None),
+            (of(false, true, member), Wanted::Out, Some(Call::Suspend)),
+            (of(false, true, suspended), Wanted::Out, None),
+            (of(false, false, member), Wanted::Out, None),
+            (of(true, false, member), Wanted::In, Some(Call::Enable)),
+            (of(true, false, suspended), Wanted::In, Some(Call::Enable)),
+            (of(true, true, suspended), Wanted::In, Some(Call::Restore)),
+            (of(false, true, suspended), Wanted::In, Some(Call::Restore)),
+            (of(false, true, member), Wanted::In, None),
+            (of(false, false, suspended), Wanted::In, None),
+            (of(true, true, member), Wanted::Suspended, Some(Call::Suspend)),
+            (of(true, false, member), Wanted::Suspended, Some(Call::Suspend)),
+            (of(false, true, suspended), Wanted::Suspended, None),
+            (of(true, true, suspended), Wanted::Gone, Some(Call::Remove)),
+            (of(true, true, none), Wanted::Gone, None),
+            (of(true, true, none), Wanted::Suspended, None),
+            (of(true, true, none), Wanted::Out, Some(Call::Disable)),
+            (of(true, false, none), Wanted::In, Some(Call::Enable)),
+            (of(true, true, none), Wanted::In, None),
         ];
         for (standing, wanted, expected) in rows {
             assert_eq!(standing.next(wanted), expected, "{standing:?} {wanted:?}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{AccountChange, AccountId, EdgeOp, GroupId, Lane};
+use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection};
 use outbound::{Body, Client, Method, Request, Turn};
 use serde_json::{Map, Value, json};
 
@@ -51,7 +51,17 @@ impl ScimWriter {
         let body = json!({ "schemas": [PATCH], "Operations": operations });
         let template = "/scim/directory/{directoryId}/Groups/{id}";
         let request = Request::new(Method::PATCH, template, &[&self.directory, group.as_str()]);
-        self.change(request.body(Body::Scim(body)).turn(turn), classify::scim_members).await.0
+        let judge = if edges.len() > 1 { classify::scim_members } else { classify::scim_member };
+        let answered = self.change(request.body(Body::Scim(body)).turn(turn), judge).await.0;
+        if answered.disposition != Disposition::Reject(Rejection::Auth) {
+            return answered;
+        }
+        // A key that may not even read its directory has lost it, or the organization its subscription.
+        let request = Request::get("/scim/directory/{directoryId}/Groups/{id}", &[&self.directory, group.as_str()]);
+        match look(&self.client, &request.lane(turn.lane())).await {
+            Err(failed) if failed.status == Some(403) => answered.with(Disposition::Halt),
+            _ => answered,
+        }
     }
 
     /// Creates a group, which from then on is read-only for everybody else.

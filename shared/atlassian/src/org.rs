@@ -84,6 +84,16 @@ struct WireUser {
     email: Option<String>,
     #[serde(default)]
     platform_roles: Vec<Value>,
+    #[serde(default)]
+    job_title: Option<String>,
+    #[serde(default)]
+    department: Option<String>,
+    #[serde(default)]
+    organization: Option<String>,
+    #[serde(default)]
+    location: Option<String>,
+    #[serde(default)]
+    time_zone: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -114,17 +124,27 @@ impl WireUser {
             ("inactive", ..) | (_, _, "for_deletion" | "deactivated") => UserState::Deactivated,
             (_, "suspended", _) | (_, _, "suspended") => UserState::Suspended,
             // The account works, and this directory does not know it: it can be in no group until it is invited.
-            (_, "no_membership", _) | (_, _, "not_invited") => UserState::Deactivated,
+            (_, "no_membership", _) | (_, _, "not_invited") => UserState::Uninvited,
             _ => UserState::Active,
         };
         let admin = self.platform_roles.iter().any(|role| {
             let name = role.as_str().or_else(|| role.get("role").and_then(Value::as_str)).unwrap_or_default();
             name.contains("org-admin") || name.contains("site-admin")
         });
+        // By the names that a policy maps them under.
+        let profile = [
+            ("title", self.job_title),
+            ("department", self.department),
+            ("organization", self.organization),
+            ("location", self.location),
+            ("timezone", self.time_zone),
+        ];
+        let told = |(name, value): (&str, Option<String>)| Some((name.to_owned(), value.filter(|it| !it.is_empty())?));
         User {
             display_name: self.name,
             state,
             admin,
+            attributes: profile.into_iter().filter_map(told).collect(),
             ..User::new(self.account_id, self.email.and_then(|text| Email::new(text).ok()))
         }
     }
@@ -435,10 +455,17 @@ mod tests {
         };
         assert_eq!(state("active", "active", "active"), UserState::Active);
         assert_eq!(state("active", "suspended", "suspended"), UserState::Suspended);
-        assert_eq!(state("active", "no_membership", "not_invited"), UserState::Deactivated);
+        assert_eq!(state("active", "no_membership", "not_invited"), UserState::Uninvited);
         assert_eq!(state("inactive", "active", "deactivated"), UserState::Deactivated);
         assert_eq!(state("active", "active", "for_deletion"), UserState::Deactivated);
         assert_eq!(state("closed", "active", "deactivated"), UserState::Deleted);
+    }
+
+    #[test]
+    fn what_an_account_says_of_itself_is_told_and_what_it_leaves_open_is_not() {
+        let row = json!({"accountId": "a", "accountStatus": "active", "jobTitle": "Lead", "department": "", "timeZone": null});
+        let told = user(row).unwrap().attributes;
+        assert_eq!(told, [("title".to_owned(), "Lead".to_owned())].into());
     }
 
     #[test]

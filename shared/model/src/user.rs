@@ -61,6 +61,9 @@ pub enum UserState {
     Archived,
     /// Deactivated at the target.
     Deactivated,
+    /// Has an account that works, of which this directory knows no membership: not invited yet, or taken out. Can be in no
+    /// group until invited.
+    Uninvited,
     /// Deleted; the row is a tombstone.
     Deleted,
 }
@@ -79,15 +82,23 @@ impl UserState {
             Self::Suspended => "suspended",
             Self::Archived => "archived",
             Self::Deactivated => "deactivated",
+            Self::Uninvited => "uninvited",
             Self::Deleted => "deleted",
         }
     }
 
     /// Reads the name in rows and on the wire. An unknown name is nobody's state: `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Pending, Self::Suspended, Self::Archived, Self::Deactivated, Self::Deleted]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        const ALL: [UserState; 7] = [
+            UserState::Active,
+            UserState::Pending,
+            UserState::Suspended,
+            UserState::Archived,
+            UserState::Deactivated,
+            UserState::Uninvited,
+            UserState::Deleted,
+        ];
+        ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 

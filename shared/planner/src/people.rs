@@ -454,7 +454,7 @@ pub(crate) const fn on_leave(entry: &Provision, row: &UserRow) -> LeaveAction {
         UserState::Suspended | UserState::Deactivated => entry.on_leave.suspended,
         UserState::Archived => entry.on_leave.archived,
         // Who has no such state is gone from the list or out of scope: that is as good as deleted.
-        UserState::Deleted | UserState::Active | UserState::Pending => entry.on_leave.deleted,
+        UserState::Deleted | UserState::Active | UserState::Pending | UserState::Uninvited => entry.on_leave.deleted,
     }
 }
 

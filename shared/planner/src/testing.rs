@@ -378,6 +378,7 @@ impl World {
         match change {
             AccountChange::Create { attributes } | AccountChange::Update { attributes } => {
                 user.external_id = Some(person.to_string());
+                user.state = if user.state == UserState::Uninvited { UserState::Active } else { user.state };
                 if let Some(email) = attributes.get("emails[primary].value") {
                     user.email = Some(Email::new(email).unwrap());
                 }

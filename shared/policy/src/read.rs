@@ -1,6 +1,7 @@
 //! From the text of a policy file to a [`Policy`](crate::Policy), collecting everything that is wrong on the way.
 
 mod address;
+mod capable;
 mod checks;
 mod claims;
 mod context;

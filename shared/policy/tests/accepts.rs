@@ -67,7 +67,7 @@ fn the_example_of_the_design_is_a_policy() {
     assert_eq!(provision.id.as_str(), "provision-1");
     assert_eq!(provision.on_leave.grace, Span::ZERO);
     assert_eq!(provision.default_groups.all, ["everyone"]);
-    assert_eq!(provision.lead_fallback.project.as_deref(), Some("jdoe"));
+    assert_eq!(policy.provisions[1].lead_fallback.project.as_deref(), Some("jdoe"));
     assert_eq!(provision.attributes["title"], "organizations[primary].title");
     assert!(provision.org_units.matches(Some("/Staff")) && provision.org_units.matches(Some("/staff/Engineering")));
     assert!(!provision.org_units.matches(Some("/Contractors")) && !provision.org_units.matches(None));

@@ -42,8 +42,13 @@ pub(super) async fn change(
         AccountChange::HandOver { project, component } => {
             if writer.product == Product::Jira {
                 let to = (project.as_deref(), component.as_deref());
-                if let Err(refused) = leads::replace(writer, turn, name, to).await {
-                    return refused;
+                match leads::replace_one(writer, turn, name, to).await {
+                    // Replaced, and perhaps not the last: the next attempt reads what is still led.
+                    Ok(Some(replaced)) if replaced.holds() => {
+                        return replaced.with(Disposition::Retry { after: None });
+                    }
+                    Ok(Some(refused)) | Err(refused) => return refused,
+                    Ok(None) => {}
                 }
             }
             set_active(writer, turn, name, false).await

@@ -5,6 +5,7 @@ use outbound::{Client, Method, Request};
 use serde_json::{Value, json};
 
 use super::{Write, names_in_pages};
+use crate::target::{list, look};
 use crate::{Answered, classify::dc};
 
 pub(super) fn member(group: &GroupId, name: &str, op: EdgeOp) -> Write {
@@ -25,6 +26,13 @@ pub(super) fn delete_group(group: &GroupId) -> Write {
 
 pub(super) fn find_group(name: &str) -> (Request, &'static str) {
     (Request::get("/rest/api/group/info", &[]).query("groupName", name), "")
+}
+
+/// Whether there are groups in the group; `None`: that could not be read.
+pub(super) async fn nests(client: &Client, lane: Lane, group: &GroupId) -> Option<bool> {
+    let request = Request::get("/rest/api/group/groupmember", &[]).query("groupName", group.as_str()).lane(lane);
+    let page = look(client, &request).await.ok().flatten()?;
+    Some(!list(&page, "/results").is_empty())
 }
 
 pub(super) async fn groups_of(client: &Client, lane: Lane, name: &str) -> Result<Option<Vec<String>>, Answered> {

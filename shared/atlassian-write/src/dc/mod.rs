@@ -11,10 +11,14 @@ mod crowd;
 mod jira;
 mod leads;
 
-use std::ops::Range;
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use atlassian::dc::user_name;
-use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane};
+use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection, Span, Time};
 use outbound::{Client, Request, Turn};
 use serde_json::Value;
 
@@ -44,7 +48,12 @@ pub struct DcWriter {
     product: Product,
     /// Draws a password.
     password: fn() -> String,
+    /// Groups of Confluence in which there was no group, and when that was seen.
+    flat: Arc<Mutex<BTreeMap<GroupId, Time>>>,
 }
+
+/// How long a group is believed to hold no groups: a removal costs one read in so long, not one each.
+const FLAT_FOR: Span = Span::from_secs(600);
 
 /// What a call that changes something is to be, before it is sent.
 struct Write {
@@ -56,8 +65,8 @@ struct Write {
 
 impl DcWriter {
     /// A writer through this client, whose base is the instance. `password` draws a password that nobody is to know.
-    pub const fn new(client: Client, product: Product, password: fn() -> String) -> Self {
-        Self { client, product, password }
+    pub fn new(client: Client, product: Product, password: fn() -> String) -> Self {
+        Self { client, product, password, flat: Arc::default() }
     }
 
     /// The client behind it.
@@ -96,7 +105,51 @@ impl DcWriter {
             (Product::Crowd, [(account, op)]) => crowd::member(group, user_name(account), *op),
             _ => return not_here("this API changes one membership a call"),
         };
-        self.send(turn, write).await.0
+        let answered = self.send(turn, write).await.0;
+        match edges {
+            [(account, EdgeOp::Remove)] => self.nested(turn.lane(), group, user_name(account), answered).await,
+            _ => answered,
+        }
+    }
+
+    /// Somebody who is in a group through a group in it is listed as its member and cannot be removed from it (§1.3).
+    /// Jira says then that there is nobody to remove, and Confluence that it is done: whoever is still in it is held as
+    /// that, or the removal would be planned for ever.
+    async fn nested(&self, lane: Lane, group: &GroupId, name: &str, answered: Answered) -> Answered {
+        let doubtful = match self.product {
+            Product::Jira => answered.disposition == Disposition::AlreadySo,
+            Product::Confluence => answered.holds() && self.holds_groups(lane, group).await,
+            Product::Bitbucket | Product::Crowd => false,
+        };
+        if !doubtful {
+            return answered;
+        }
+        let Ok(Some(groups)) = self.groups_of(lane, name).await else { return answered };
+        if !groups.iter().any(|of| of.eq_ignore_ascii_case(group.as_str())) {
+            return answered;
+        }
+        let text =
+            "nested-at-target: a member through a group in this group; take that group out, or the person out of it";
+        Answered { text: text.to_owned(), ..answered.with(Disposition::Reject(Rejection::Conflict)) }
+    }
+
+    /// Whether there are groups in a group of Confluence; what cannot be read is taken for none.
+    async fn holds_groups(&self, lane: Lane, group: &GroupId) -> bool {
+        let now = self.client.now();
+        let known = || self.flat.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().get(group).is_some_and(|seen| now < seen.plus(FLAT_FOR)) {
+            return false;
+        }
+        match confluence::nests(&self.client, lane, group).await {
+            Some(true) => return true,
+            Some(false) => {
+                let mut flat = known();
+                flat.retain(|_, seen| now < seen.plus(FLAT_FOR));
+                flat.insert(group.clone(), now);
+            }
+            None => {}
+        }
+        false
     }
 
     /// Creates a group, whose id is its name.

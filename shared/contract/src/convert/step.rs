@@ -8,7 +8,7 @@ use crate::{
     wire::plan::{self as wire, reason, step},
 };
 
-words!(UserState, wire::UserState, [Active, Pending, Suspended, Archived, Deactivated, Deleted]);
+words!(UserState, wire::UserState, [Active, Pending, Suspended, Archived, Deactivated, Uninvited, Deleted]);
 
 impl From<&Step> for wire::Step {
     fn from(step: &Step) -> Self {

@@ -1,4 +1,4 @@
-//! Lists of customers: many in one call, accounts that are made, and the matrix of what each repetition and refusal is.
+//! Lists of customers: many in one call, and accounts that are made.
 
 use effect::{ListKind, Runner};
 use model::{AccountChange, AccountId, CommandBody, EdgeOp, GroupId, Lane, Rejection, StepResult};
@@ -39,39 +39,6 @@ fn create(world: &World, address: &str) -> effect::Job {
         generation: 1,
     };
     world.job(Lane::Normal, body)
-}
-
-/// What an edge to an account comes to, in a list that is there or one that is not.
-#[tokio::test]
-async fn every_row_of_the_matrix_of_memberships() {
-    use EdgeOp::{Add, Remove};
-    let world = World::start().await;
-    let good = world.account(0);
-    let gone = GroupId::new("99").unwrap();
-    for (kind, runner, list) in lists(&world) {
-        let rows = [
-            ("adding", &list, good.as_str(), Add, StepResult::Done),
-            // 204 whatever was so before: nothing tells a repetition from a change (atlassian-cloud.md §12).
-            ("adding again", &list, good.as_str(), Add, StepResult::Done),
-            ("removing", &list, good.as_str(), Remove, StepResult::Done),
-            ("removing a stranger", &list, good.as_str(), Remove, StepResult::Done),
-            ("an unknown account", &list, "712020:nobody", Add, StepResult::Rejected(Rejection::UnknownUser)),
-            ("who is not known is no customer", &list, "712020:nobody", Remove, StepResult::AlreadySo),
-            ("an unknown list", &gone, good.as_str(), Add, StepResult::Rejected(Rejection::UnknownGroup)),
-            ("an unknown list", &gone, good.as_str(), Remove, StepResult::Rejected(Rejection::UnknownGroup)),
-        ];
-        for (what, list, account, op, expected) in rows {
-            let outcome = run(&runner, &world.edges(list, &[(account, op)])).await.outcome;
-            assert_eq!(outcome.edges[0].result, expected, "{kind:?}: {what}");
-        }
-        assert_eq!(people(&world, kind), Vec::<String>::new(), "{kind:?}");
-    }
-    // Owned by an identity provider: not ours to change. There are no default lists and no seats to run out of.
-    let dump = world.dump();
-    let synced = GroupId::new(dump["customer_organizations"]["Synced"]["id"].as_str().unwrap()).unwrap();
-    let runner = world.customers(ListKind::Organization);
-    let outcome = run(&runner, &world.edges(&synced, &[(&good, Add)])).await.outcome;
-    assert_eq!(outcome.edges[0].result, StepResult::Rejected(Rejection::Ownership));
 }
 
 #[tokio::test]

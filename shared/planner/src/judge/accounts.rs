@@ -86,6 +86,12 @@ fn task(
                 let attributes = attributes(policy, provision, &row.user);
                 return (again && row.user.email.is_some()).then_some(Task::Create(attributes));
             }
+            if account_row.user.state == UserState::Uninvited {
+                // Nothing was taken from the account that could be given back: the person is invited, as anybody new.
+                let attributes = attributes(policy, provision, &row.user);
+                let invites = stays && provision.create && row.user.email.is_some();
+                return invites.then_some(Task::Create(attributes));
+            }
             (stays && out).then_some(Task::Restore(account))
         }
     }
@@ -116,6 +122,8 @@ fn attributes(policy: &Policy, provision: &Provision, user: &User) -> BTreeMap<S
 
 /// What reads of a provisioning directory tell of a user beside names and addresses (reference/atlassian-cloud.md §3.3).
 const SCIM_REPORTS: [&str; 6] = ["department", "organization", "title", "nickName", "preferredLanguage", "timezone"];
+/// What reads of an organization tell of an account beside name and address (reference/atlassian-cloud.md §1.5).
+const ORG_REPORTS: [&str; 5] = ["department", "location", "organization", "timezone", "title"];
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:";
 
 /// The attributes that the account has otherwise. One that the target does not report at all is not compared: what
@@ -136,7 +144,11 @@ fn differing(
         path => {
             let path = path.strip_prefix(ENTERPRISE).unwrap_or(path);
             let known = account.attributes.get(path).map(String::as_str);
-            let reported = kind == Some(DirectoryKind::AtlassianScim) && SCIM_REPORTS.contains(&path);
+            let reported = match kind {
+                Some(DirectoryKind::AtlassianScim) => SCIM_REPORTS.contains(&path),
+                Some(DirectoryKind::AtlassianOrg) => ORG_REPORTS.contains(&path),
+                _ => false,
+            };
             (reported || known.is_some()) && known != Some(value)
         }
     };
@@ -220,7 +232,7 @@ impl Judge<'_> {
         let Some(task) = task(self.policy, provision, mirror, self.accounts, place, person) else { return };
         // What somebody else took away is not ours to give back.
         let key = (self.target.id.clone(), provision.from.clone(), id.clone());
-        let was_there = matches!(place.found, Found::Unusable(_));
+        let was_there = matches!(place.found, Found::Unusable(account) if self.accounts.live(account).is_none());
         if was_there && matches!(task, Task::Create(_)) && !self.memory.leaving.contains_key(&key) {
             return;
         }

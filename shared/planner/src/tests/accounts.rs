@@ -91,6 +91,28 @@ fn what_somebody_else_deactivated_is_not_given_back() {
 }
 
 #[test]
+fn whose_account_is_no_member_is_invited_and_not_restored() {
+    let mut world = staffed("");
+    // Known to the organization since its domain was claimed, and never a member: nobody took anything away.
+    world.target.user("a-ann").state = UserState::Uninvited;
+    for members in world.target.members.values_mut() {
+        members.remove(&model::MemberKind::User(acc("a-ann")));
+    }
+    world.sweep_target();
+    let decision = world.decide();
+    assert!(matches!(changes(&decision)[..], [AccountChange::Create { .. }]), "{:#?}", changes(&decision));
+    world.carry_out(&decision);
+    world.converge();
+    assert!(world.in_target("eng").contains("a-ann"));
+    // Who leaves and has no membership has no access that could be taken away.
+    world.target.user("a-bob").state = UserState::Uninvited;
+    world.source.user("bob").state = UserState::Suspended;
+    world.sweep_source();
+    world.sweep_target();
+    assert!(changes(&world.decide()).is_empty());
+}
+
+#[test]
 fn a_person_who_leaves_every_scope_is_a_leaver() {
     let mut world = staffed("");
     world.source.user("ann").org_unit = Some("/Alumni".to_owned());

@@ -9,6 +9,7 @@ use crate::testing::{World, acc, cases, edges, only, policy_for};
 const ENTRY: &str = "[[people.provision]]\nname = \"people\"\nfrom = \"workspace\"\nto = \"cloud\"\n";
 const JIRA: &str = "kind = \"jira-dc\"\nurl = \"https://jira.acme.com\"\ntoken = \"file:token\"";
 const SCIM: &str = "kind = \"atlassian-scim\"\ndirectory_id = \"d\"\ntoken = \"file:token\"";
+const ORG: &str = "kind = \"atlassian-org\"\norg = \"o\"\ndirectory = \"d\"\napi_key = \"file:key\"";
 const NAMES: &str = "username = [{ pattern = '(.*)@.*', replace = '$1' }]\n";
 
 /// A target of this kind with ann, bob and cho, who have accounts, and this entry.
@@ -79,8 +80,11 @@ fn one_user_name_for_two_people_or_for_somebody_elses_account_is_a_doubt() {
 
 #[test]
 fn where_nobody_has_a_user_name_two_addresses_are_two_people() {
-    let org = "kind = \"atlassian-org\"\norg = \"o\"\ndirectory = \"d\"\napi_key = \"file:key\"";
-    let mut world = World::of(policy_for(org, "", &format!("{NAMES}{ENTRY}external = \"create\"\n")));
+    // Another target has user names.
+    let there = format!(
+        "[[people.provision]]\nfrom = \"workspace\"\nto = \"there\"\ncreate = false\nupdate = false\n[directory.there]\n{JIRA}\n"
+    );
+    let mut world = World::of(policy_for(ORG, "", &format!("{NAMES}{ENTRY}external = \"create\"\n{there}")));
     newcomer(&mut world, "fay", "fay@acme.com");
     newcomer(&mut world, "fay-2", "fay@acme.org");
     swept(&mut world);
@@ -132,6 +136,19 @@ fn attributes_are_mapped_and_set_again_only_where_they_differ() {
     let account = world.target.user("a-ann");
     account.attributes.insert("department".to_owned(), "Tools".to_owned());
     account.attributes.insert("nickName".to_owned(), "Annie".to_owned());
+    world.sweep_target();
+    assert!(changes(&mut world).is_empty());
+}
+
+#[test]
+fn what_an_organization_tells_of_an_account_is_kept_up_to_date_too() {
+    let mut world = world(ORG, "attributes = { title = \"organizations[primary].title\" }\n");
+    let title = ("organizations[primary].title".to_owned(), "Lead".to_owned());
+    world.source.user("ann").attributes.extend([title]);
+    swept(&mut world);
+    let [(person, AccountChange::Update { attributes })] = &changes(&mut world)[..] else { panic!("one update") };
+    assert_eq!((person.as_str(), attributes["title"].as_str()), ("ann", "Lead"));
+    world.target.user("a-ann").attributes.insert("title".to_owned(), "Lead".to_owned());
     world.sweep_target();
     assert!(changes(&mut world).is_empty());
 }
@@ -261,8 +278,8 @@ fn p2_13_p2_14_who_leads_something_hands_over_before_the_sign_in_goes() {
 
 #[test]
 fn without_a_fallback_or_elsewhere_the_sign_in_just_goes() {
-    for (kind, entry) in [(JIRA, ""), (SCIM, "lead_fallback = { project = \"cho\" }\n")] {
-        let mut world = world(kind, entry);
+    for kind in [JIRA, SCIM] {
+        let mut world = world(kind, "");
         world.converge();
         world.source.user("ann").state = UserState::Suspended;
         world.sweep_source();

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use model::{DirectoryId, DirectoryKind, GroupId, RuleId, Side};
 
 use super::{
+    capable,
     context::{Context, Said, nearest, one_of},
     directory::Declared,
     people::WrittenProvision,
@@ -13,8 +14,8 @@ use super::{
     value::slug,
 };
 use crate::{
-    Customers, DefaultGroups, External, Guard, LeaveAction, MembersMode, OnSourceDeleted, Outsiders, People, Provision,
-    Settings, SyncRule, diagnostic::Code,
+    Customers, DefaultGroups, External, Guard, MembersMode, OnSourceDeleted, Outsiders, People, Provision, Settings,
+    SyncRule, diagnostic::Code,
 };
 
 /// The directories of the file, as rules see them.
@@ -178,8 +179,9 @@ pub(crate) fn provisions(
             let message = format!("\"{to}\" would get its people from itself");
             ctx.report(Code::OntoItself, &said.span, message, "name another directory");
         }
-        let kind = to.as_ref().and_then(|to| known.kinds.get(to).copied().flatten());
-        ways_to_leave(ctx, &written, kind);
+        if let Some((to, kind)) = to.as_ref().and_then(|to| Some((to, known.kind(to)?))) {
+            capable::entry(ctx, &written, to, kind);
+        }
         let line = ctx.line_of(written.span.start);
         for name in written.default_groups.new.iter().chain(&written.default_groups.all) {
             let to = to.clone().into_iter();
@@ -208,17 +210,6 @@ pub(crate) fn provisions(
         }));
     }
     (checked.into_iter().collect(), defaults)
-}
-
-/// Only an organization tells the access to it from the account.
-fn ways_to_leave(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: Option<DirectoryKind>) {
-    let ways = [entry.on_leave.suspended, entry.on_leave.archived, entry.on_leave.deleted];
-    let of_organization = ways.iter().any(|way| matches!(way, LeaveAction::Suspend | LeaveAction::Remove));
-    if of_organization && kind.is_some_and(|kind| kind != DirectoryKind::AtlassianOrg) {
-        let message = "only an organization (kind = \"atlassian-org\") can suspend or remove people";
-        let help = "write \"deactivate\" or \"keep\", or name the organization as `to`";
-        ctx.report(Code::NoEffect, &entry.on_leave_span, message, help);
-    }
 }
 
 /// What one entry says of itself.

@@ -6,6 +6,7 @@ use model::{DirectoryId, Span};
 
 use super::{
     address::is_host,
+    capable::place,
     context::{Context, Said},
     section::{Section, choice_of, list_of, table_of, text_of},
     value::patterns_or_units,
@@ -29,10 +30,12 @@ pub(crate) struct WrittenProvision {
     pub(crate) external: Outsiders,
     pub(crate) external_span: Range<usize>,
     pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) attribute_names: Vec<Said<String>>,
     pub(crate) on_leave: OnLeave,
     pub(crate) on_leave_span: Range<usize>,
     pub(crate) default_groups: WrittenDefaults,
     pub(crate) lead_fallback: LeadFallback,
+    pub(crate) lead_fallback_span: Range<usize>,
 }
 
 /// `default_groups` as it is written.
@@ -43,9 +46,10 @@ pub(crate) struct WrittenDefaults {
     pub(crate) default_access_group: bool,
 }
 
-pub(crate) fn people(ctx: &mut Context<'_>, root: &Section<'_>) -> (People, Vec<WrittenProvision>) {
+/// `[people]`, its entries, and where `username` stands if it does.
+pub(crate) fn people(ctx: &mut Context<'_>, root: &Section<'_>) -> (People, Vec<WrittenProvision>, Option<Said<()>>) {
     let mut people = People::default();
-    let Some(section) = root.table(ctx, "people") else { return (people, Vec::new()) };
+    let Some(section) = root.table(ctx, "people") else { return (people, Vec::new(), None) };
     let help = "leave it out for link, external-id, email, alias";
     if let Some(words) = section.some_texts(ctx, "match", false, help) {
         people.match_by = match_by(ctx, &words);
@@ -56,9 +60,10 @@ pub(crate) fn people(ctx: &mut Context<'_>, root: &Section<'_>) -> (People, Vec<
     if let Some(username) = section.rewrites(ctx, "username") {
         people.username = username;
     }
+    let username = section.has("username").then(|| place(section.key_span("username")));
     let provisions = provisions(ctx, &section);
     section.finish(ctx);
-    (people, provisions)
+    (people, provisions, username)
 }
 
 fn match_by(ctx: &mut Context<'_>, words: &[Said<String>]) -> Vec<MatchBy> {
@@ -102,6 +107,7 @@ fn provisions(ctx: &mut Context<'_>, people: &Section<'_>) -> Vec<WrittenProvisi
 }
 
 fn provision(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenProvision {
+    let (attributes, attribute_names) = attributes(ctx, &section);
     let written = WrittenProvision {
         span: section.span.clone(),
         name: section.text(ctx, "name"),
@@ -115,11 +121,13 @@ fn provision(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenProvision {
         who_span: section.key_span("who"),
         external: section.choice(ctx, "external", &Outsiders::ALL).unwrap_or_default(),
         external_span: section.key_span("external"),
-        attributes: attributes(ctx, &section),
+        attributes,
+        attribute_names,
         on_leave: on_leave(ctx, &section),
         on_leave_span: section.key_span("on_leave"),
         default_groups: default_groups(ctx, &section),
         lead_fallback: lead_fallback(ctx, &section),
+        lead_fallback_span: section.key_span("lead_fallback"),
     };
     section.finish(ctx);
     written
@@ -142,22 +150,24 @@ fn org_units(ctx: &mut Context<'_>, section: &Section<'_>) -> OrgUnitMatcher {
     patterns_or_units(ctx, &texts)
 }
 
-fn attributes(ctx: &mut Context<'_>, section: &Section<'_>) -> BTreeMap<String, String> {
-    let Some(table) = section.table(ctx, "attributes") else { return BTreeMap::new() };
-    let mut attributes = BTreeMap::new();
+/// Target attribute → path at the source, and where each is named.
+fn attributes(ctx: &mut Context<'_>, section: &Section<'_>) -> (BTreeMap<String, String>, Vec<Said<String>>) {
+    let (mut attributes, mut names) = (BTreeMap::new(), Vec::new());
+    let Some(table) = section.table(ctx, "attributes") else { return (attributes, names) };
     for (target, value) in table.entries() {
         let Some(path) = text_of(ctx, &target.value, value) else { continue };
         let balanced = path.value.matches('[').count() == path.value.matches(']').count();
         let fine = balanced && path.value.split('.').all(|part| !part.is_empty() && !part.starts_with('['));
         if fine && !path.value.contains(char::is_whitespace) {
-            attributes.insert(target.value, path.value);
+            attributes.insert(target.value.clone(), path.value);
+            names.push(target);
         } else {
             let message = format!("`{}` is not taken from a path", super::section::shown(&target.value));
             let help = "write a path at the source, such as \"organizations[primary].title\" or \"name.givenName\"";
             ctx.report(Code::WrongType, &path.span, message, help);
         }
     }
-    attributes
+    (attributes, names)
 }
 
 fn on_leave(ctx: &mut Context<'_>, section: &Section<'_>) -> OnLeave {

@@ -6,7 +6,7 @@ use model::{Digest, TenantId};
 use toml::de::DeTable;
 
 use super::{
-    checks, claims,
+    capable, checks, claims,
     context::{Context, Said},
     directory, guard, people,
     section::{ROOT, Section},
@@ -70,7 +70,7 @@ fn syntax_help(message: &str) -> &'static str {
 struct Written {
     tenant: Option<TenantId>,
     directories: Vec<directory::Declared>,
-    people: (crate::People, Vec<people::WrittenProvision>),
+    people: (crate::People, Vec<people::WrittenProvision>, Option<Said<()>>),
     rules: Vec<sync::WrittenRule>,
     guard: crate::Guard,
     approval: crate::Approval,
@@ -81,7 +81,7 @@ struct Written {
 impl Written {
     /// Checks what the sections say of each other and completes the policy.
     fn check(self, ctx: &mut Context<'_>, hash: Digest) -> Option<Policy> {
-        let (people, provisions) = self.people;
+        let (people, provisions, username) = self.people;
         let views = checks::views(ctx, &self.directories);
         let known = checks::Known::new(&self.directories, &views);
         let (provision_ids, rule_ids) = checks::rule_ids(ctx, &provisions, &self.rules);
@@ -89,6 +89,7 @@ impl Written {
         let of_members: Vec<_> = provisions.iter().map(of_members).collect();
         let headers: Vec<_> = provisions.iter().map(|entry| entry.span.clone()).collect();
         let (provisions, defaults) = checks::provisions(ctx, &known, &people, provisions, provision_ids);
+        capable::user_names(ctx, username.as_ref(), provisions.as_deref(), |id| known.kind(id));
         let rules = checks::rules(ctx, &known, &people, &self.guard, self.rules, rule_ids);
         checks::reached(ctx, provisions.as_deref(), &headers);
         checks::members_of_something(ctx, provisions.as_deref(), &rules, &of_members);

@@ -76,7 +76,7 @@ async fn p4_03_a_leaver_is_suspended_or_removed_from_the_organization_as_the_pol
     settle(&outside).await?;
     assert_eq!(
         (standing(1).as_deref(), standing(2).as_deref(), standing(3)),
-        (Some("suspended"), Some("active"), None)
+        (Some("suspended"), Some("active"), Some("no_membership".to_owned()))
     );
     assert_eq!(in_group(&outside, "staff"), people([0]));
     outside.at_google(suspended(false))?;
@@ -91,6 +91,31 @@ async fn p4_03_a_leaver_is_suspended_or_removed_from_the_organization_as_the_pol
     let refused = outside.rollcall(&["policy", "check"]).await?;
     assert_eq!(refused.code, 64, "{}", refused.err);
     assert!(refused.err.contains("only an organization"), "{}", refused.err);
+    Ok(())
+}
+
+/// An account of a claimed domain that is taken out of the organization stays listed there, without a membership. Who is
+/// hired again is invited, as is anybody whose account was never a member; nobody is "restored" to what is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_03_who_was_removed_is_invited_when_hired_again_and_gets_the_groups_back() -> Result<()> {
+    let company = Company::of(6).group("staff", 0..4);
+    let entry = "[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ncreate = true\n\
+                 on_leave = { suspended = \"remove\" }\n";
+    let policy = company.clone().with_sections(&format!("{WIDE}\n{entry}")).policy();
+    let outside = Outside::start(&company.snapshot(), &policy).await?;
+    outside.twin.twin.world().atlassian.switches.user_removal_delay_ms = 0;
+    settle(&outside).await?;
+    let membership = |n: usize| {
+        let dump = outside.twin.twin.world().atlassian.dump();
+        dump["organizations"]["org-1"]["people"][Company::email(n)].as_str().unwrap_or("none").to_owned()
+    };
+    let suspended = |on: bool| json!([{ "op": "user_suspended", "id": Company::id(1), "suspended": on }]);
+    outside.at_google(suspended(true))?;
+    settle(&outside).await?;
+    assert_eq!((membership(1).as_str(), in_group(&outside, "staff")), ("no_membership", people([0, 2, 3])));
+    outside.at_google(suspended(false))?;
+    settle(&outside).await?;
+    assert_eq!((membership(1).as_str(), in_group(&outside, "staff")), ("active", people(0..4)));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod automations;
 mod cloud;
 mod data_center;
 mod groups;
+mod instances;
 mod jira;
 mod provisioning;
 mod script;

@@ -124,6 +124,11 @@ fn route(method: &Method, rest: &[&str]) -> Option<(&'static str, Operation)> {
 
 fn handle(request: &Request<'_>, side: &mut AtlassianSide, act: &mut Act<'_>) -> Result<Answer, Answer> {
     use Operation as Op;
+    let changes_groups =
+        matches!(request.operation, Op::CreateGroup | Op::DeleteGroup | Op::AddMember | Op::RemoveMember);
+    if changes_groups && !side.switches.site_administrators {
+        return Err(Words.forbidden());
+    }
     match request.operation {
         Op::Groups | Op::Group | Op::Picker | Op::Members | Op::MemberOf => groups::read(request, side),
         Op::CreateGroup | Op::DeleteGroup | Op::AddMember | Op::RemoveMember => groups::write(request, side, act),

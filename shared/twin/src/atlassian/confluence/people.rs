@@ -17,7 +17,16 @@ pub(super) fn read(request: &Request<'_>, side: &AtlassianSide) -> Result<Answer
             } else {
                 request.incoming.parameter("accountId").unwrap_or_default()
             };
-            let body = known(id).and_then(|it| shape::person(request, side, it));
+            let mut body = known(id).and_then(|it| shape::person(request, side, it));
+            let expanded =
+                request.incoming.parameter("expand").is_some_and(|it| it.split(',').any(|it| it == "operations"));
+            if let (Operation::Current, true, Some(body)) = (request.operation, expanded, &mut body) {
+                let may = if side.switches.site_administrators { &["use", "administer"][..] } else { &["use"] };
+                let row = |operation| json!({ "operation": operation, "targetType": "application" });
+                if let Some(fields) = body.as_object_mut() {
+                    fields.insert("operations".to_owned(), may.iter().map(row).collect());
+                }
+            }
             body.map(|it| Answer::json(200, it)).ok_or_else(unknown_user)
         }
         Operation::Bulk => {

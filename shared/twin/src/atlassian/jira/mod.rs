@@ -222,6 +222,13 @@ fn handle(request: &Request<'_>, world: &mut World) -> Answer {
     if !request.may_log_in(side) {
         return Words { now: request.view.now }.unauthorized();
     }
+    let changes_groups = matches!(
+        request.operation,
+        Operation::CreateGroup | Operation::DeleteGroup | Operation::AddMember | Operation::RemoveMember
+    );
+    if changes_groups && !side.switches.site_administrators {
+        return Words { now: request.view.now }.forbidden();
+    }
     let answer = match request.operation {
         Operation::Myself
         | Operation::ServerInfo

@@ -27,7 +27,7 @@ pub(super) fn read(request: &Request<'_>, side: &AtlassianSide) -> Result<Answer
             body.map(|it| Answer::json(200, it)).ok_or_else(|| error::unknown_user(404))
         }
         Operation::ServerInfo => Ok(Answer::json(200, server_info(request))),
-        Operation::MyPermissions => permissions(request),
+        Operation::MyPermissions => permissions(request, side),
         Operation::ApplicationRoles => {
             let roles = shape::products(request, &view).map(|it| shape::application_role(request, side, &view, it));
             Ok(Answer::json(200, roles.collect()))
@@ -58,7 +58,7 @@ fn server_info(request: &Request<'_>) -> Value {
     })
 }
 
-fn permissions(request: &Request<'_>) -> Result<Answer, Answer> {
+fn permissions(request: &Request<'_>, side: &AtlassianSide) -> Result<Answer, Answer> {
     let Some(asked) = request.incoming.parameter("permissions") else {
         return Err(error::messages(400, &["The 'permissions' query parameter is required."]));
     };
@@ -68,7 +68,8 @@ fn permissions(request: &Request<'_>) -> Result<Answer, Answer> {
             return Err(error::messages(400, &[&format!("Unrecognized permission: {key}")]));
         };
         let body = json!({
-            "id": id, "key": key, "name": name, "type": "GLOBAL", "description": name, "havePermission": true,
+            "id": id, "key": key, "name": name, "type": "GLOBAL", "description": name,
+            "havePermission": *key != "ADMINISTER" || side.switches.site_administrators,
         });
         found.insert((*key).to_owned(), body);
     }

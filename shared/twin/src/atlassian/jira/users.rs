@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Operation, Request, error, shape};
 use crate::engine::{Answer, Millis};
-use crate::world::atlassian::{Account, Act, AtlassianSide, Authority, Index, Refusal, View};
+use crate::world::atlassian::{Account, Act, AtlassianSide, Authority, Index, Refusal, Standing, View};
 
 /// `findUsers` looks at no more than so many matches.
 const FOUND_AT_MOST: usize = 1000;
@@ -158,7 +158,8 @@ pub(super) fn write(request: &Request<'_>, side: &mut AtlassianSide, act: &mut A
     }
     let base = side.base(request.key()).ok_or_else(error::unknown_group)?;
     let status = side.switches.jira_unknown_user_status;
-    let person = side.accounts().find(&id).filter(|it| base.resident(*it).is_some());
+    let here = |it: &Index| base.resident(*it).is_some_and(|it| it.standing != Standing::NoMembership);
+    let person = side.accounts().find(&id).filter(here);
     let person = person.ok_or_else(|| error::unknown_user(status))?;
     side.evict(request.key(), person, act);
     Ok(Answer::empty(204))

@@ -323,7 +323,10 @@ async fn people_are_suspended_restored_removed_and_invited() {
     assert_eq!(bench.org("DELETE", &format!("users/{ann}"), Value::Null).await.status, 202);
     assert_eq!(status().await, "active", "queued");
     bench.twin.engine.clock.advance(5000);
-    assert_eq!(status().await, Value::Null);
+    assert_eq!(status().await, "not_invited", "of a claimed domain: known, and no member");
+    let restored = bench.org("POST", &format!("users/{ann}/restore"), Value::Null).await;
+    assert_eq!(restored.status, 404, "only an invitation lets in");
+    assert_eq!(bench.jira("GET", &format!("user?accountId={ann}"), Value::Null).await.status, 404);
     assert_eq!(bench.members("g"), Vec::<String>::new());
     let group = bench.group("g");
     let add = bench.org("POST", &format!("groups/{group}/memberships"), json!({ "accountId": ann })).await;

@@ -81,7 +81,7 @@ pub(super) fn read(request: &Request<'_>, side: &AtlassianSide) -> Answer {
     match &request.operation {
         Operation::UserSearch => search(request, side, &view, 50).unwrap_or_else(|it| it),
         Operation::UserList => search(request, side, &view, 20).unwrap_or_else(|it| it),
-        Operation::UserCount => Answer::json(200, json!({ "count": view.people_after(None).count() })),
+        Operation::UserCount => Answer::json(200, json!({ "count": view.listed_after(None).count() })),
         Operation::UserStats => Answer::json(200, stats(side, &view)),
         Operation::User(account) => {
             let everything = Expand { platform_roles: true, resources: true, ..Expand::default() };
@@ -103,7 +103,7 @@ fn unknown() -> Answer {
 }
 
 fn known(side: &AtlassianSide, view: &View<'_>, account: &str) -> Option<Index> {
-    side.accounts().find(account).filter(|it| view.knows(*it))
+    side.accounts().find(account).filter(|it| view.lists(*it))
 }
 
 fn search(request: &Request<'_>, side: &AtlassianSide, view: &View<'_>, default: usize) -> Result<Answer, Answer> {
@@ -181,7 +181,7 @@ impl<'a> Filter<'a> {
     fn candidates(&self, after: Option<Index>) -> Box<dyn Iterator<Item = Index> + 'a> {
         let view = self.view;
         let within = move |set: BTreeSet<Index>| -> Box<dyn Iterator<Item = Index> + 'a> {
-            Box::new(set.into_iter().filter(move |it| after.is_none_or(|after| *it > after) && view.knows(*it)))
+            Box::new(set.into_iter().filter(move |it| after.is_none_or(|after| *it > after) && view.lists(*it)))
         };
         if let Some(ids) = &self.query.account_ids {
             return within(ids.iter().filter_map(|it| self.side.accounts().find(it)).collect());
@@ -196,7 +196,7 @@ impl<'a> Filter<'a> {
                     Some(std::borrow::Cow::Borrowed(set)) => {
                         let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
                         let range = set.range((from, std::ops::Bound::Unbounded)).copied();
-                        Box::new(range.filter(move |it| view.knows(*it)))
+                        Box::new(range.filter(move |it| view.lists(*it)))
                     }
                     Some(std::borrow::Cow::Owned(set)) => within(set),
                     None => Box::new(std::iter::empty()),
@@ -205,7 +205,7 @@ impl<'a> Filter<'a> {
             let all = groups.iter().filter_map(members).flat_map(std::borrow::Cow::into_owned);
             return within(all.collect());
         }
-        Box::new(view.people_after(after))
+        Box::new(view.listed_after(after))
     }
 
     fn matches(&self, person: Index, account: &Account) -> bool {
@@ -261,7 +261,7 @@ fn has(all: &[String], word: &str) -> bool {
 fn stats(side: &AtlassianSide, view: &View<'_>) -> Value {
     let mut by_status = std::collections::BTreeMap::<&str, u64>::new();
     let mut by_role = std::collections::BTreeMap::<String, u64>::new();
-    for person in view.people_after(None) {
+    for person in view.listed_after(None) {
         if let Some(account) = side.accounts().get(person) {
             *by_status.entry(account.status.word()).or_default() += 1;
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::{AccountStatus, Index};
-use super::base::{Before, Group, GroupIndex, Owner};
+use super::base::{Before, Group, GroupIndex, Owner, Standing};
 use super::switches::NonEmptyGroup;
 use super::{Act, AtlassianSide, Authority, BaseKey, Refusal};
 
@@ -26,7 +26,7 @@ impl AtlassianSide {
         if account.status == AccountStatus::Closed {
             return Err(Refusal::UnknownAccount);
         }
-        if base.resident(person).is_none() {
+        if base.resident(person).is_none_or(|it| it.standing == Standing::NoMembership) {
             return Err(Refusal::NotInDirectory);
         }
         if found.members.contains(&person) == member {

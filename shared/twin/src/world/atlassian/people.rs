@@ -34,7 +34,14 @@ impl AtlassianSide {
         let Some(base) = self.base_mut(key) else { return false };
         if let Some(resident) = base.people.get_mut(&person) {
             resident.synced |= synced;
-            return false;
+            if resident.standing != Standing::NoMembership {
+                return false;
+            }
+            resident.standing = Standing::Active;
+            let record = format!("atlassian/directory/{}/person/{account}", base.key);
+            let (before, after) = (Standing::NoMembership.word().to_owned(), Standing::Active.word().to_owned());
+            act.record(record, Some(before), Some(after));
+            return true;
         }
         base.people.insert(person, Resident { synced, ..Resident::new(act.cause.at) });
         base.remember(act.cause, Before::NoPerson(person));
@@ -54,6 +61,9 @@ impl AtlassianSide {
         let person = self.accounts.find(account_id).ok_or(Refusal::UnknownAccount)?;
         let base = self.base_mut(key).ok_or(Refusal::NotInDirectory)?;
         let resident = base.people.get_mut(&person).ok_or(Refusal::NotInDirectory)?;
+        if resident.standing == Standing::NoMembership {
+            return Err(Refusal::NotInDirectory);
+        }
         if resident.standing == standing {
             return Err(Refusal::Conflict);
         }
@@ -87,19 +97,33 @@ impl AtlassianSide {
         }
     }
 
-    /// Removes somebody from a directory, with all memberships there.
+    /// Removes somebody from a directory, with all memberships there. An account of a claimed domain stays known to the
+    /// organization, without a membership (reference/atlassian-cloud.md §1.5).
     pub(crate) fn evict(&mut self, key: &BaseKey, person: Index, act: &mut Act<'_>) {
         let Some(base) = self.base(key) else { return };
         let groups: Vec<_> = base.groups_of(person).collect();
         for group in groups {
             self.put_membership(key, group, person, false, act);
         }
+        let managed = self.is_claimed(key, person);
         let account = self.accounts.get(person).map(|it| it.id.clone()).unwrap_or_default();
         let Some(base) = self.base_mut(key) else { return };
         if let Some(gone) = base.people.remove(&person) {
             let record = format!("atlassian/directory/{}/person/{account}", base.key);
-            act.record(record, Some(gone.standing.word().to_owned()), None);
+            let after = managed.then(|| Standing::NoMembership.word().to_owned());
+            act.record(record, Some(gone.standing.word().to_owned()), after);
+            if managed {
+                let standing = Standing::NoMembership;
+                base.people.insert(person, Resident { standing, ..Resident::new(gone.added_at) });
+            }
         }
+    }
+
+    /// Whether the organization has claimed the domain of the account.
+    fn is_claimed(&self, key: &BaseKey, person: Index) -> bool {
+        let BaseKey::Organization(id) = key else { return false };
+        let domain = self.accounts.get(person).map(Account::domain);
+        self.organization(id).zip(domain).is_some_and(|(it, domain)| it.domains.contains(domain))
     }
 
     /// Assigns or revokes a role of a person: of the whole organization, or with a resource on that product.

@@ -69,6 +69,8 @@ pub struct AtlassianSwitches {
     pub scim_accepts_without_seat: bool,
     /// Status of every SCIM call while the organization has no Guard subscription (403 or 404).
     pub scim_without_guard_status: u16,
+    /// Whether those whose tokens we have administer their sites: if not, every change of a group there is 403.
+    pub site_administrators: bool,
     /// Status of a Jira write to a group that an identity provider owns.
     pub jira_external_group_status: u16,
     /// Status of deleting a default or administrators' group through Jira.
@@ -165,6 +167,7 @@ impl Default for AtlassianSwitches {
             scim_accepts_unclaimed_domains: true,
             scim_accepts_without_seat: true,
             scim_without_guard_status: 403,
+            site_administrators: true,
             jira_external_group_status: 403,
             jira_protected_group_status: 400,
             jira_unknown_user_status: 404,

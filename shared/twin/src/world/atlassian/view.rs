@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::account::Index;
-use super::base::{Before, Group, GroupIndex, UserBase};
+use super::base::{Before, Group, GroupIndex, Resident, Standing, UserBase};
 use crate::engine::Millis;
 
 /// The base as of a time: the current state with recent changes undone.
@@ -141,14 +141,25 @@ impl<'a> View<'a> {
         groups
     }
 
-    /// People after that position, in order.
+    /// People of the directory after that position, in order.
     pub fn people_after(&self, after: Option<Index>) -> impl Iterator<Item = Index> + '_ {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.base.people.range((from, Bound::Unbounded)).map(|(index, _)| *index).filter(|it| self.knows(*it))
+        self.listed_after(after).filter(|it| self.knows(*it))
     }
 
     /// Whether the person is in the directory.
     pub fn knows(&self, person: Index) -> bool {
+        let is_member = |it: &Resident| it.standing != Standing::NoMembership;
+        self.base.people.get(&person).is_some_and(is_member) && !self.hidden_people.contains(&person)
+    }
+
+    /// Those after that position whom an organization lists: of claimed domains also who is not in the directory.
+    pub fn listed_after(&self, after: Option<Index>) -> impl Iterator<Item = Index> + '_ {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.base.people.range((from, Bound::Unbounded)).map(|(index, _)| *index).filter(|it| self.lists(*it))
+    }
+
+    /// Whether an organization lists the person.
+    pub fn lists(&self, person: Index) -> bool {
         self.base.people.contains_key(&person) && !self.hidden_people.contains(&person)
     }
 

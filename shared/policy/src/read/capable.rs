@@ -1,0 +1,129 @@
+//! What a target can do with people: an entry that asks for more is refused where it says so, not dead-lettered later.
+
+use std::ops::Range;
+
+use model::{DirectoryId, DirectoryKind};
+
+use super::{
+    context::{Context, Said},
+    people::WrittenProvision,
+};
+use crate::{LeadFallback, LeaveAction, Provision, diagnostic::Code};
+
+/// Attributes that an account at Data Center has (reference/atlassian-dc.md §2–§5).
+const OF_DATA_CENTER: [&str; 5] =
+    ["userName", "emails[primary].value", "displayName", "name.givenName", "name.familyName"];
+
+/// Attributes of an account of an organization that can be set and are told (reference/atlassian-cloud.md §1.5, §2).
+const OF_ORGANIZATION: [&str; 7] =
+    ["displayName", "emails[primary].value", "title", "department", "organization", "location", "timezone"];
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:";
+
+/// Checks one entry against the kind of its target.
+pub(super) fn entry(ctx: &mut Context<'_>, entry: &WrittenProvision, to: &DirectoryId, kind: DirectoryKind) {
+    if !keeps_accounts(kind) {
+        let span = entry.to.as_ref().map_or(&entry.span, |to| &to.span);
+        let message = format!("\"{to}\" is {}, which makes no accounts", kind.as_str());
+        let help = match kind {
+            DirectoryKind::JsmCustomers => {
+                "remove the entry: a rule with create = true makes portal-only accounts for customers"
+            }
+            _ => "name the organization of the site or its provisioning directory (kind = \"atlassian-scim\")",
+        };
+        ctx.report(Code::NotATarget, span, message, help);
+        return;
+    }
+    ways_to_leave(ctx, entry, kind);
+    leads(ctx, entry, kind);
+    attributes(ctx, entry, kind);
+}
+
+/// Whether accounts are made and kept there. A site of an organization was resolved to the organization already.
+const fn keeps_accounts(kind: DirectoryKind) -> bool {
+    !matches!(kind, DirectoryKind::JiraCloud | DirectoryKind::ConfluenceCloud | DirectoryKind::JsmCustomers)
+}
+
+/// Only an organization tells the access to it from the account, and Bitbucket Data Center deactivates nobody.
+fn ways_to_leave(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: DirectoryKind) {
+    let ways = [entry.on_leave.suspended, entry.on_leave.archived, entry.on_leave.deleted];
+    if !kind.deactivates() && ways.iter().any(|way| *way != LeaveAction::Keep) {
+        let message = format!("{} deactivates nobody: whoever leaves would keep the account unnoticed", kind.as_str());
+        let help = "write on_leave = { suspended = \"keep\", archived = \"keep\", deleted = \"keep\" }: who leaves loses \
+                    the groups that rules fill, and the seat with those that give it; or make accounts at the Crowd or \
+                    Jira that it takes its users from";
+        ctx.report(Code::NoEffect, &entry.on_leave_span, message, help);
+        return;
+    }
+    let of_organization = ways.iter().any(|way| matches!(way, LeaveAction::Suspend | LeaveAction::Remove));
+    if of_organization && kind != DirectoryKind::AtlassianOrg {
+        let message = "only an organization (kind = \"atlassian-org\") can suspend or remove people";
+        let help = "write \"deactivate\" or \"keep\", or name the organization as `to`";
+        ctx.report(Code::NoEffect, &entry.on_leave_span, message, help);
+    }
+}
+
+fn leads(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: DirectoryKind) {
+    if entry.lead_fallback == LeadFallback::default() || kind.has_leads() {
+        return;
+    }
+    let message = format!("`lead_fallback` has no effect: nobody leads anything at {}", kind.as_str());
+    let help = if kind == DirectoryKind::Crowd {
+        "Crowd knows no projects: write it in an entry to the Jira itself (kind = \"jira-dc\")"
+    } else {
+        "remove it, or write it in the entry to a jira-dc"
+    };
+    ctx.report(Code::NoEffect, &entry.lead_fallback_span, message, help);
+}
+
+fn attributes(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: DirectoryKind) {
+    let (kept, what): (&[&str], &str) = match kind {
+        DirectoryKind::AtlassianOrg => (&OF_ORGANIZATION, "an account of an organization"),
+        DirectoryKind::JiraDc | DirectoryKind::ConfluenceDc | DirectoryKind::BitbucketDc | DirectoryKind::Crowd => {
+            (&OF_DATA_CENTER, "an account there")
+        }
+        _ => return,
+    };
+    for name in &entry.attribute_names {
+        let plain = name.value.strip_prefix(ENTERPRISE).unwrap_or(&name.value);
+        if !kept.contains(&plain) {
+            let message =
+                format!("`{}` has no effect: {what} has no such attribute", super::section::shown(&name.value));
+            let help = format!("remove it; {} can be set", listed(kept));
+            ctx.report(Code::NoEffect, &name.span, message, help);
+        }
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.join(", "),
+    }
+}
+
+/// User names are made for Data Center alone; elsewhere people go by their address.
+pub(super) fn user_names(
+    ctx: &mut Context<'_>,
+    username: Option<&Said<()>>,
+    entries: Option<&[Provision]>,
+    kind: impl Fn(&DirectoryId) -> Option<DirectoryKind>,
+) {
+    let (Some(said), Some(entries)) = (username, entries) else { return };
+    let has_names = |kind: DirectoryKind| {
+        use DirectoryKind as Kind;
+        matches!(kind, Kind::JiraDc | Kind::ConfluenceDc | Kind::BitbucketDc | Kind::Crowd)
+    };
+    // Where a kind is not known, something else was said already.
+    if entries.iter().any(|entry| kind(&entry.to).is_none_or(has_names)) {
+        return;
+    }
+    let message = "`username` has no effect: no entry makes accounts with user names";
+    let help = "remove it, or add [[people.provision]] to a jira-dc, confluence-dc, bitbucket-dc or crowd";
+    ctx.report(Code::NoEffect, &said.span, message, help);
+}
+
+/// The place of a key, for checks that come later.
+pub(super) fn place(span: Range<usize>) -> Said<()> {
+    Said { value: (), span }
+}
