@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use model::{AccountChange, CommandBody, CommandId, EdgeOp, Link, LinkHow, Outcome, StepResult, Time};
 use planner::{Confirmed, Pin};
-use runtime::metrics::Metrics;
 use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, PersonLinkRow, PinRow, Turn};
 
 use crate::state::{AccountKey, Done, EdgeKey, Open, State};
@@ -21,7 +20,6 @@ pub(crate) fn outcomes(
     outcomes: &[(Outcome, Option<String>)],
     unclear: &BTreeSet<CommandId>,
     turn: &mut Turn,
-    metrics: &Metrics,
 ) {
     for (outcome, _) in outcomes {
         turn.settled.push(outcome.command);
@@ -31,17 +29,16 @@ pub(crate) fn outcomes(
             || outcome.edges.iter().any(|edge| edge.result == StepResult::NotTried);
         state.pace.entry(lane).or_default().learn(crate::state::size(&open.command.body), late);
         match &open.command.body {
-            CommandBody::Edges { .. } => edges(state, &open, outcome, turn, metrics),
+            CommandBody::Edges { .. } => edges(state, &open, outcome, turn),
             CommandBody::CreateGroup { name, .. } => created(state, &open, name, outcome, unclear, turn),
             CommandBody::Account { .. } => account(state, &open, outcome, turn),
             // The group disappears with the next read of the target.
             CommandBody::DeleteGroup { .. } => {}
         }
-        count(metrics, &open, outcome);
     }
 }
 
-fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn, metrics: &Metrics) {
+fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
     let CommandBody::Edges { group, edges, .. } = &open.command.body else { return };
     let target = &open.command.target;
     for edge in edges {
@@ -62,8 +59,6 @@ fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn, met
             turn.managed.push(row);
         }
     }
-    let took = open.created_at.until(outcome.at).to_std();
-    metrics.change_latency(state.tenant.as_str(), target.as_str(), "membership", "apply", took);
 }
 
 /// A group that was made, or found under its name after an attempt of ours whose end nobody knows, is what we mean by the
@@ -143,23 +138,6 @@ pub(crate) fn close(state: &mut State, key: &AccountKey, turn: &mut Turn) {
     if let Some(open) = state.accounts.remove(key) {
         let (target, source, person) = key.clone();
         turn.accounts_closed.push(store::plan::AccountOpenRow { target, source, person, command: open.command });
-    }
-}
-
-/// Counts what became of a command.
-fn count(metrics: &Metrics, open: &Open, outcome: &Outcome) {
-    let (org, site) = (open.command.tenant.as_str(), open.command.target.as_str());
-    if outcome.edges.is_empty() {
-        let (kind, action) = match &open.command.body {
-            CommandBody::CreateGroup { .. } => ("group", "create"),
-            CommandBody::DeleteGroup { .. } => ("group", "delete"),
-            CommandBody::Account { change, .. } => ("account", change.as_str()),
-            CommandBody::Edges { .. } => ("membership", "apply"),
-        };
-        return metrics.changes(org, site, kind, action, outcome.result.as_str(), 1);
-    }
-    for edge in &outcome.edges {
-        metrics.changes(org, site, "membership", edge.op.as_str(), edge.result.as_str(), 1);
     }
 }
 

@@ -1,6 +1,10 @@
 //! Upkeep, at every tick: the policy file, what is shown, what has become old.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use model::{Digest, Group, Span, Time};
 use planner::Decision;
@@ -170,22 +174,7 @@ pub(crate) async fn report(
             said.sync_states.push((directory, body));
         }
     }
-    let mut rules: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut conflicts: BTreeMap<String, u64> = BTreeMap::new();
-    for (target, case) in decision.plan.cases() {
-        for held in &case.held {
-            *rules.entry(held.guard.as_str()).or_default() += 1;
-        }
-        if matches!(case.kind, model::CaseKind::Conflict { .. }) {
-            *conflicts.entry(target.to_string()).or_default() += 1;
-        }
-    }
-    let by_rule: Vec<(&str, u64)> = rules.into_iter().collect();
-    metrics.plan_pending_approvals(&org, &by_rule);
-    metrics.guard_holding(&org, &by_rule);
-    for (site, count) in &conflicts {
-        metrics.conflicts_open(&org, site, &[("existing", *count)]);
-    }
+    holds(state, decision, metrics, &org);
     let oldest = state.open.values().map(|open| open.created_at).min();
     let age = oldest.map_or(Span::ZERO, |at| at.until(now));
     metrics.oldest_pending_age(&org, "command", age.to_std());
@@ -194,6 +183,34 @@ pub(crate) async fn report(
         turn::commit(store, lease, state, &said).await?;
     }
     Ok(())
+}
+
+/// What waits for people: cases and edges by guard, groups in conflict by target. A case that somebody rejected waits for
+/// nobody.
+fn holds(state: &State, decision: &Decision, metrics: &Metrics, org: &str) {
+    let (mut cases, mut edges): (BTreeMap<&str, u64>, BTreeMap<&str, u64>) = Default::default();
+    let targets = decision.plan.body.targets.iter().map(|target| target.target.as_str());
+    // A target without any says so, or its last conflict would stay for ever.
+    let mut conflicts: BTreeMap<&str, u64> = targets.map(|target| (target, 0)).collect();
+    let rejected: BTreeSet<Digest> =
+        state.verdicts.cases.iter().filter(|verdict| !verdict.approved).map(|verdict| verdict.digest).collect();
+    for (target, case) in decision.plan.cases() {
+        if rejected.contains(&case.digest) {
+            continue;
+        }
+        for held in &case.held {
+            *cases.entry(held.guard.as_str()).or_default() += 1;
+            *edges.entry(held.guard.as_str()).or_default() += case.steps.len() as u64;
+        }
+        if matches!(case.kind, model::CaseKind::Conflict { .. }) {
+            *conflicts.entry(target.as_str()).or_default() += 1;
+        }
+    }
+    metrics.plan_pending_approvals(org, &cases.into_iter().collect::<Vec<_>>());
+    metrics.guard_holding(org, &edges.into_iter().collect::<Vec<_>>());
+    for (site, count) in conflicts {
+        metrics.conflicts_open(org, site, &[("existing", count)]);
+    }
 }
 
 fn letters(state: &State, metrics: &Metrics, org: &str, now: Time) {

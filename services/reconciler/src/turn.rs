@@ -2,7 +2,6 @@
 
 use model::{CommandId, DirectoryId, Fact, Span, Time};
 use planner::Decision;
-use runtime::metrics;
 use store::plan::{Awaited, News, Turn};
 use store::{Envelope, Lease, Store, StoreError};
 
@@ -77,7 +76,7 @@ pub(crate) async fn take(
     )?;
     let News { outcomes, verdicts, directories } = news;
     let unclear = store.unclear(&settle::found_groups(&outcomes)).await?;
-    settle::outcomes(state, &outcomes, &unclear, &mut turn, metrics::process());
+    settle::outcomes(state, &outcomes, &unclear, &mut turn);
     state.memory.blind =
         directories.iter().filter(|of| of.blind_since.is_some()).map(|of| of.directory.clone()).collect();
     let rows = Box::pin(mirror::advance(store, state, directories, announced, now, &mut turn)).await?;

@@ -276,7 +276,9 @@ async fn i04_nothing_is_known_of_a_directory_before_it_is_known_who_we_are() {
     let faults = &world.twin.twin.engine.faults;
     faults.inject(Fault::new("google.directory", "users.get", FaultKind::Unauthorized));
     let watching = world.watch();
-    world.until("the first question fails", async || faults.all().iter().any(|fault| fault.hits > 0).then_some(())).await;
+    world
+        .until("the first question fails", async || faults.all().iter().any(|fault| fault.hits > 0).then_some(()))
+        .await;
     world.until("the source is blind", async || world.blind().await.then_some(())).await;
     assert!(world.mirror("workspace").await.is_none_or(|mirror| mirror.users.is_empty() && mirror.groups.is_empty()));
     faults.clear();

@@ -1,7 +1,7 @@
 //! The sweep: everything is read, at the start, then every so often, and when somebody asks. It is the truth; whatever
 //! hints, events and messages lose, it finds.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use model::{AccountId, Disposition, Reading, Span, Time};
 use outbound::{Clock, Progress, ReadDirectory as _, ReadError, Stage};
@@ -15,6 +15,8 @@ use crate::scope::Touched;
 
 /// After a sweep that did not see everything, the next one waits at least so long, and twice as long each time.
 const AGAIN_AFTER: Span = Span::from_secs(15);
+/// How often it is said how old the newest complete read is.
+const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// So many sweeps in a row without a complete list make a directory blind.
 const BLIND_AFTER: u32 = 3;
 
@@ -85,6 +87,7 @@ impl Sweeper {
                 () = self.post.stop.cancelled() => return None,
                 () = self.clock.sleep_until(due.0) => return Some("schedule"),
                 () = self.post.sweep.woken() => return Some("request"),
+                () = tokio::time::sleep(MEASURE_EVERY) => self.post.measure(self.listed_at, outbound::now(&self.clock)),
                 // Another policy may sweep at other times, and walk other groups. Without a sender it stays as it is.
                 Ok(()) = self.policies.changed() => {
                     let touched = self.post.touched().await.ok();

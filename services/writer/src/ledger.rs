@@ -184,14 +184,15 @@ impl Gate {
             return Err(LedgerError("the lease of the target ends too soon for another call".to_owned()));
         }
         if self.paused.load(Ordering::Relaxed) {
-            return Err(LedgerError("a person paused the target".to_owned()));
+            let not_now = |ask: &Ask| Admission { allowed: vec![false; ask.what.len()], not_now: true };
+            return Ok(asks.iter().map(not_now).collect());
         }
         let objects: BTreeSet<String> = asks.iter().flat_map(|ask| objects(&ask.what)).collect();
         let objects: Vec<String> = objects.into_iter().collect();
         let (tenant, target) = (&self.place.tenant, &self.place.directory);
         let present = self.store.generations(tenant, target, &objects).await.map_err(failed)?;
         let mut admissions: Vec<Admission> =
-            asks.iter().map(|ask| Admission { allowed: allowed(&ask.what, &present) }).collect();
+            asks.iter().map(|ask| Admission { allowed: allowed(&ask.what, &present), not_now: false }).collect();
         let attempts: Vec<NewAttempt> = asks
             .iter()
             .zip(&admissions)

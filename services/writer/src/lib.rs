@@ -84,7 +84,8 @@ async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Faul
         options: RelayOptions::default(),
     };
     outlasting.spawn(relay.run(last.clone()));
-    let shared = Arc::new(target::Shared { store, bus, outlet, clock, health, options, shutdown: shutdown.clone() });
+    let (shutdown_too, ages) = (shutdown.clone(), target::Ages::default());
+    let shared = Arc::new(target::Shared { store, bus, outlet, clock, health, options, shutdown: shutdown_too, ages });
     for place in places {
         shutdown.spawn(target::serve(Arc::clone(&shared), place));
     }

@@ -1,8 +1,9 @@
 //! One target: waits for its lease, takes its commands, runs them, and starts over when the lease is lost.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -10,7 +11,7 @@ use std::{
 
 use bus::{Backlog, Bus, Outlet};
 use effect::{Patience, Runner};
-use model::{Lane, Time};
+use model::{DirectoryId, Lane, TenantId, Time};
 use runtime::{
     Clock, Shutdown,
     clock::deadline,
@@ -54,6 +55,21 @@ pub(crate) struct Shared {
     pub(crate) health: HealthState,
     pub(crate) options: Options,
     pub(crate) shutdown: Shutdown,
+    pub(crate) ages: Ages,
+}
+
+/// How long the oldest command of each target has waited.
+#[derive(Debug, Default)]
+pub(crate) struct Ages(Mutex<BTreeMap<(TenantId, DirectoryId), Duration>>);
+
+impl Ages {
+    /// Notes a target's, and gives the longest of its tenant's.
+    fn note(&self, place: &Place, age: Duration) -> Duration {
+        let mut ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ages.insert((place.tenant.clone(), place.directory.clone()), age);
+        let of_tenant = ages.iter().filter(|((tenant, _), _)| *tenant == place.tenant).map(|(_, age)| *age);
+        of_tenant.max().unwrap_or(age)
+    }
 }
 
 /// Serves a target for as long as the process lives.
@@ -341,7 +357,8 @@ impl Round<'_> {
             }
         }
         let age = oldest.map_or(Duration::ZERO, |made| made.until(self.now()).to_std());
-        metrics::process().oldest_pending_age(self.place.tenant.as_str(), "write", age);
+        let oldest = self.shared.ages.note(self.place, age);
+        metrics::process().oldest_pending_age(self.place.tenant.as_str(), "write", oldest);
     }
 
     /// Says what waits at the bus, and what is left of the API budget.

@@ -25,6 +25,11 @@ const MOST_WAITING: usize = 100_000;
 const BATCH: u32 = 500;
 /// How often the relay looks without being woken.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What the server has acknowledged is marked so often, many at once: nobody waits for the marks, and each commit takes
+/// time from those that somebody waits for.
+const MARK_EVERY: Duration = Duration::from_millis(100);
+/// So many are marked at once at the latest.
+const MOST_UNMARKED: usize = 500;
 /// How long a batch that cannot be published is tried again before its rows are left for another claim. Shorter than a
 /// claim lasts.
 const TRY_FOR: u32 = 20;
@@ -96,6 +101,31 @@ impl Outlet {
     }
 }
 
+/// What the server has acknowledged and is not marked yet. A crash before it is costs a duplicate under the same id.
+#[derive(Debug, Default)]
+struct Marks(Mutex<Vec<i64>>);
+
+impl Marks {
+    /// Adds these and counts all.
+    fn add(&self, acknowledged: &[i64]) -> usize {
+        let mut ids = self.lock();
+        ids.extend(acknowledged);
+        ids.len()
+    }
+
+    fn any(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    fn take(&self) -> Vec<i64> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// When rows are published again, and when they are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayOptions {
@@ -140,6 +170,9 @@ impl Relay {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut upkeep = tokio::time::interval(self.options.upkeep_every);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut mark = tokio::time::interval(MARK_EVERY);
+        mark.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let marks = Marks::default();
         let mut running: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
             let room = running.len() < AT_ONCE;
@@ -150,24 +183,26 @@ impl Relay {
                 () = self.outlet.wake.woken(), if room => {
                     let Handed { rows, look } = self.outlet.take();
                     if !rows.is_empty() {
-                        running.push(self.send(rows, &stop).boxed());
+                        running.push(self.send(rows, &marks, &stop).boxed());
                     }
                     if look {
-                        running.push(self.drain(&stop).boxed());
+                        running.push(self.drain(&marks, &stop).boxed());
                     }
                 }
+                _ = mark.tick(), if room && marks.any() => running.push(self.mark(&marks).boxed()),
                 _ = upkeep.tick(), if room => running.push(self.upkeep().boxed()),
-                _ = look.tick(), if room => running.push(self.drain(&stop).boxed()),
+                _ = look.tick(), if room => running.push(self.drain(&marks, &stop).boxed()),
             }
         }
         while running.next().await.is_some() {}
         // One last look without patience: what does not go now is published by whoever comes next.
-        self.send(self.outlet.take().rows, &stop).await;
-        self.drain(&stop).await;
+        self.send(self.outlet.take().rows, &marks, &stop).await;
+        self.drain(&marks, &stop).await;
+        self.mark(&marks).await;
     }
 
     /// Publishes until nothing waits.
-    async fn drain(&self, stop: &CancellationToken) {
+    async fn drain(&self, marks: &Marks, stop: &CancellationToken) {
         loop {
             let claimed = match self.store.claim(self.schema, BATCH).await {
                 Ok(claimed) => claimed,
@@ -177,7 +212,7 @@ impl Relay {
                 }
             };
             let whole = claimed.len() < BATCH as usize;
-            self.send(claimed, stop).await;
+            self.send(claimed, marks, stop).await;
             if whole || stop.is_cancelled() {
                 return;
             }
@@ -185,16 +220,15 @@ impl Relay {
     }
 
     /// Publishes claimed rows, again and again while the server does not take them.
-    async fn send(&self, mut rows: Vec<Envelope>, stop: &CancellationToken) {
+    async fn send(&self, mut rows: Vec<Envelope>, marks: &Marks, stop: &CancellationToken) {
         let mut pause = FIRST_PAUSE;
         for _ in 0..TRY_FOR {
             if rows.is_empty() {
                 return;
             }
             let sent = self.bus.publish_rows(&rows, false).await;
-            if let Err(error) = self.store.mark_published(self.schema, &sent.acknowledged).await {
-                warn!(%error, "cannot mark what was published; it goes out twice");
-                return;
+            if marks.add(&sent.acknowledged) >= MOST_UNMARKED {
+                self.mark(marks).await;
             }
             let Sent { acknowledged, error } = sent;
             let Some(error) = error else { return };
@@ -206,6 +240,13 @@ impl Relay {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Marks what the server has acknowledged.
+    async fn mark(&self, marks: &Marks) {
+        if let Err(error) = self.store.mark_published(self.schema, &marks.take()).await {
+            warn!(%error, outbox = ?self.schema, "cannot mark what was published; it goes out twice");
         }
     }
 
@@ -249,6 +290,8 @@ pub struct OrderedRelay {
 struct Reached {
     /// The newest row that was published.
     row: i64,
+    /// What was acknowledged and is not marked yet: it must be before the outbox is looked at.
+    unmarked: Vec<i64>,
     /// Whether all that was committed before what is handed over next is published.
     caught_up: bool,
 }
@@ -282,7 +325,24 @@ impl OrderedRelay {
             // What could not be sent before comes first, and what was found in the outbox is not sent twice.
             rows.retain(|row| row.id > reached.row);
             if reached.caught_up {
-                reached.caught_up = self.send(&rows, &mut reached.row).await;
+                reached.caught_up = self.send(&rows, &mut reached).await;
+            }
+            if reached.unmarked.len() >= MOST_UNMARKED {
+                self.mark(&mut reached).await;
+            }
+        }
+    }
+
+    /// Marks what the server has acknowledged; `false`: it is still to be marked.
+    async fn mark(&self, reached: &mut Reached) -> bool {
+        match self.store.mark_published(self.schema, &reached.unmarked).await {
+            Ok(()) => {
+                reached.unmarked.clear();
+                true
+            }
+            Err(error) => {
+                warn!(%error, topic = self.topic, "cannot mark what was published, trying again");
+                false
             }
         }
     }
@@ -291,6 +351,10 @@ impl OrderedRelay {
     async fn catch_up(&self, reached: &mut Reached, stop: &CancellationToken) -> Result<(), StoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
+            reached.caught_up = false;
+            if !self.mark(reached).await {
+                return Ok(());
+            }
             let rows = match self.store.claim_in_order(self.schema, &self.lease, &self.topic, BATCH).await {
                 Ok(rows) => rows,
                 Err(error @ StoreError::LeaseLost { .. }) => return Err(error),
@@ -303,7 +367,7 @@ impl OrderedRelay {
             if reached.caught_up {
                 return Ok(());
             }
-            if !self.send(&rows, &mut reached.row).await {
+            if !self.send(&rows, reached).await {
                 if stop.is_cancelled() {
                     return Ok(());
                 }
@@ -313,14 +377,11 @@ impl OrderedRelay {
         }
     }
 
-    /// Publishes rows one after the other and marks them; `false`: not all of them.
-    async fn send(&self, rows: &[Envelope], newest: &mut i64) -> bool {
+    /// Publishes rows one after the other; `false`: not all of them.
+    async fn send(&self, rows: &[Envelope], reached: &mut Reached) -> bool {
         let Sent { acknowledged, error } = self.bus.publish_rows(rows, true).await;
-        *newest = acknowledged.iter().copied().fold(*newest, i64::max);
-        if let Err(error) = self.store.mark_published(self.schema, &acknowledged).await {
-            warn!(%error, topic = self.topic, "cannot mark what was published; it goes out twice");
-            return false;
-        }
+        reached.row = acknowledged.iter().copied().fold(reached.row, i64::max);
+        reached.unmarked.extend(acknowledged);
         let Some(error) = error else { return true };
         warn!(%error, topic = self.topic, "messages are not acknowledged, trying again");
         self.bus.mend(&error).await;

@@ -74,6 +74,8 @@ pub enum What {
 pub struct Admission {
     /// For each edge of the call, in its order; one entry for a call without edges.
     pub allowed: Vec<bool>,
+    /// Nothing of it may be now, whatever `allowed` says, for a person paused the target. What was not begun goes back.
+    pub not_now: bool,
 }
 
 /// The ledger cannot be written: nothing may be called.

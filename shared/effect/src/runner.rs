@@ -189,6 +189,9 @@ impl<L: Ledger> Runner<L> {
             let held = self.locks.hold(&self.lock_of(work.group, edges)).await;
             let call = work.call((self.ids)(), job, edges);
             let admission = self.ledger.admit(&call).await?;
+            if admission.not_now {
+                return Ok(BatchEnd::Late);
+            }
             let wanted: Vec<(AccountId, EdgeOp)> = edges
                 .iter()
                 .zip(&admission.allowed)
@@ -425,7 +428,12 @@ impl<L: Ledger> Runner<L> {
     }
 
     async fn admitted(&self, call: &Call) -> Result<bool, LedgerError> {
-        Ok(self.ledger.admit(call).await?.allowed.first().copied().unwrap_or(false))
+        let admission = self.ledger.admit(call).await?;
+        if admission.not_now {
+            // Taken again as it is: whether an earlier attempt made it, only this command knows.
+            return Err(LedgerError("a person paused the target".to_owned()));
+        }
+        Ok(admission.allowed.first().copied().unwrap_or(false))
     }
 
     /// Whether a further try may be waited for: what is only throttled, or never left, has until its turn is over.

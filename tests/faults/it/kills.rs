@@ -20,6 +20,7 @@ enum Victim {
     Watcher,
     Reconciler,
     Writer,
+    Console,
     Nats,
     Postgres,
     /// NATS, with all that it has stored.
@@ -32,7 +33,8 @@ fn number(name: &str, otherwise: impl FnOnce() -> u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i01_i06_i07_i08_i09_every_part_may_be_killed_at_any_moment() -> Result<()> {
-    run(&[Victim::Watcher, Victim::Reconciler, Victim::Writer, Victim::Nats, Victim::Postgres]).await
+    use Victim::{Console, Nats, Postgres, Reconciler, Watcher, Writer};
+    run(&[Watcher, Reconciler, Writer, Console, Nats, Postgres]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,6 +108,7 @@ async fn strike(world: &mut World, victim: Victim) -> Result<()> {
         Victim::Watcher => world.watcher.restart(),
         Victim::Reconciler => world.reconciler.restart(),
         Victim::Writer => world.writer.restart(),
+        Victim::Console => world.console.restart(),
         Victim::Nats => {
             world.nats.kill();
             world.nats.restart().await

@@ -70,7 +70,7 @@ impl JournalLedger {
 impl Ledger for JournalLedger {
     async fn admit(&self, call: &Call) -> Result<Admission, LedgerError> {
         self.write(&Line::Attempt { target: self.target.clone(), call: call.clone() }, true).await?;
-        Ok(Admission { allowed: vec![true; call.what.len()] })
+        Ok(Admission { allowed: vec![true; call.what.len()], not_now: false })
     }
 
     async fn answered(&self, call: &Call, answered: &Answered) -> Result<(), LedgerError> {

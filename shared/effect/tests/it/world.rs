@@ -47,7 +47,7 @@ impl Ledger for Memory {
             What::Account { person, generation, .. } => vec![current(format!("person/{person}"), *generation)],
             What::CreateGroup { .. } | What::DeleteGroup { .. } => vec![true],
         };
-        Ok(Admission { allowed })
+        Ok(Admission { allowed, not_now: false })
     }
 
     async fn answered(&self, _: &Call, _: &Answered) -> Result<(), LedgerError> {
