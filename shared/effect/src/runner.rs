@@ -415,6 +415,11 @@ impl<L: Ledger> Runner<L> {
     ) -> bool {
         match next(answered.disposition, *tried, repeatable, &self.patience) {
             Next::Settle(result) => finish(finished, result, answered),
+            // A step of several is done: the next is an attempt of its own, at once.
+            Next::Again { .. } if answered.is_progress() => {
+                *tried = 0;
+                return self.now() < self.turn_by(job);
+            }
             Next::Again { after, at_least } if self.has_time(job, answered.disposition) => {
                 *tried -= u32::from(throttled(answered.disposition));
                 self.wait(after, at_least).await;

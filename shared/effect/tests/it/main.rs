@@ -8,6 +8,7 @@ mod dc;
 mod fence;
 mod jira;
 mod lifecycle;
+mod matrix;
 mod org;
 mod provisioning;
 mod world;

@@ -22,7 +22,8 @@ use twin::engine::{
 use twin::world::atlassian::{BaseKey, DIRECTORY, ORGANIZATION, SCIM_DIRECTORY};
 
 const PEOPLE: usize = 300;
-const SITE: &str = "own";
+pub(crate) const SITE: &str = "own";
+const TOKEN: &str = "own-token";
 const ORG_CALLS: &str = "atlassian.org";
 
 /// A ledger in memory: what was admitted, what it was told, which generations it knows.
@@ -92,7 +93,7 @@ impl World {
             kind: "jira".to_owned(),
             realm: SITE.to_owned(),
             principal: "sync@example.com".to_owned(),
-            secret: "own-token".to_owned(),
+            secret: TOKEN.to_owned(),
             scopes: std::collections::BTreeSet::new(),
             expires_at: None,
             revoked: false,
@@ -121,21 +122,37 @@ impl World {
     }
 
     pub(crate) fn org(&self) -> Runner<Memory> {
-        let key = Credential::Bearer("twin-org-key".into());
+        self.org_as("twin-org-key")
+    }
+
+    pub(crate) fn org_as(&self, key: &str) -> Runner<Memory> {
+        let key = Credential::Bearer(key.into());
         let client = Self::client(&self.twin.atlassian_url(), key);
         self.runner(Target::Org(OrgWriter::new(client, ORGANIZATION, DIRECTORY)))
     }
 
     pub(crate) fn scim(&self) -> Runner<Memory> {
-        let key = Credential::Bearer("twin-scim-key".into());
+        self.scim_as("twin-scim-key")
+    }
+
+    pub(crate) fn scim_as(&self, key: &str) -> Runner<Memory> {
+        let key = Credential::Bearer(key.into());
         let client = Self::client(&self.twin.atlassian_url(), key);
         self.runner(Target::Scim(ScimWriter::new(client, SCIM_DIRECTORY)))
     }
 
+    /// A client of the site, with this token.
+    fn site(&self, token: &str) -> Client {
+        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: token.into() };
+        Self::client(&format!("{}/sites/{SITE}", self.twin.atlassian_url()), token)
+    }
+
     pub(crate) fn jira(&self) -> Runner<Memory> {
-        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: "own-token".into() };
-        let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
-        self.runner(Target::Jira(JiraWriter::new(Self::client(&base, token))))
+        self.jira_as(TOKEN)
+    }
+
+    pub(crate) fn jira_as(&self, token: &str) -> Runner<Memory> {
+        self.runner(Target::Jira(JiraWriter::new(self.site(token))))
     }
 
     /// A Data Center instance, with this secret or with its own.
@@ -158,9 +175,11 @@ impl World {
     }
 
     pub(crate) fn confluence(&self) -> Runner<Memory> {
-        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: "own-token".into() };
-        let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
-        self.runner(Target::Confluence(ConfluenceWriter::new(Self::client(&base, token))))
+        self.confluence_as(TOKEN)
+    }
+
+    pub(crate) fn confluence_as(&self, token: &str) -> Runner<Memory> {
+        self.runner(Target::Confluence(ConfluenceWriter::new(self.site(token))))
     }
 
     /// Does something at Atlassian by hand.
@@ -174,9 +193,11 @@ impl World {
 
     /// The customers of the site's desk, or its organizations of customers.
     pub(crate) fn customers(&self, kind: ListKind) -> Runner<Memory> {
-        let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: "own-token".into() };
-        let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
-        self.runner(Target::Customers(CustomersWriter::new(Self::client(&base, token), kind)))
+        self.customers_as(kind, TOKEN)
+    }
+
+    pub(crate) fn customers_as(&self, kind: ListKind, token: &str) -> Runner<Memory> {
+        self.runner(Target::Customers(CustomersWriter::new(self.site(token), kind)))
     }
 
     /// The world of the Atlassian side as the twin's operator reads it.
