@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use effect::Finished;
-use model::{Command, CommandBody, EdgeOutcome, Fault, Outcome, Rejection, StepResult, Time};
+use effect::{Finished, What};
+use model::{
+    AccountId, Command, CommandBody, Disposition, EdgeOutcome, Fault, GroupId, Outcome, Rejection, StepResult, Time,
+};
 use store::{
     audit::AuditEntry,
     effect::{AttemptEnd, NewLetter, UnendedAttempt},
@@ -60,7 +62,7 @@ fn fault_of_whole(command: &Command) -> Fault {
 
 /// The attempts of a command that changed the target, and those that may have, by what they were to change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Deeds {
+pub struct Deeds {
     lines: BTreeMap<String, Vec<Deed>>,
 }
 
@@ -73,7 +75,7 @@ struct Deed {
 
 impl Deeds {
     /// What the attempts of a run did, by their ends; `before` never ended: they are an earlier run's.
-    pub(crate) fn of(begun: &[UnendedAttempt], ends: &[AttemptEnd], before: &[UnendedAttempt]) -> Self {
+    pub fn of(begun: &[UnendedAttempt], ends: &[AttemptEnd], before: &[UnendedAttempt]) -> Self {
         let ended = |id: Uuid| ends.iter().find(|end| end.id == id).map(|end| end.disposition.as_str());
         let of_this_run = begun.iter().filter_map(|attempt| match ended(attempt.id) {
             Some("done") => Some((attempt, false)),
@@ -87,6 +89,11 @@ impl Deeds {
             }
         }
         deeds
+    }
+
+    /// Whether it is certain that what this edge says is our doing.
+    pub fn did(&self, edge: &EdgeOutcome) -> bool {
+        self.behind(Some(&line(edge)), edge.result).is_some_and(|(_, certain)| certain)
     }
 
     /// The attempts that a result is due to, the oldest first, and whether it is certain that there was an effect;
@@ -103,9 +110,47 @@ impl Deeds {
     }
 }
 
+/// What a command without edges is about, as a command says it or as one of its attempts does.
+#[derive(Debug, Clone, Copy)]
+pub enum Object<'a> {
+    /// Memberships: its edges say which.
+    Edges,
+    /// A group to be made, by its name.
+    NewGroup(&'a str),
+    /// A group to be deleted.
+    OldGroup(&'a GroupId),
+    /// An account: whose, what is done to it, and which it is where that was known before.
+    Account(&'a AccountId, &'a str, Option<&'a AccountId>),
+}
+
+impl<'a> From<&'a CommandBody> for Object<'a> {
+    fn from(body: &'a CommandBody) -> Self {
+        match body {
+            CommandBody::Edges { .. } => Self::Edges,
+            CommandBody::CreateGroup { name, .. } => Self::NewGroup(name),
+            CommandBody::DeleteGroup { group, .. } => Self::OldGroup(group),
+            CommandBody::Account { account, person, change, .. } => {
+                Self::Account(person, change.as_str(), account.as_ref())
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a What> for Object<'a> {
+    fn from(what: &'a What) -> Self {
+        match what {
+            What::Edges { .. } => Self::Edges,
+            What::CreateGroup { name } => Self::NewGroup(name),
+            What::DeleteGroup { group, .. } => Self::OldGroup(group),
+            What::Account { person, change, .. } => Self::Account(person, change, None),
+        }
+    }
+}
+
 /// What goes into the audit chain: everything that changed the target, or may have (after it: `unclear`), and nothing
-/// else. Each entry names the attempts that its effect is due to, and with them the requests at the vendor.
-pub(crate) fn entries(command: &Command, outcome: &Outcome, plan: u64, deeds: &Deeds) -> Vec<AuditEntry> {
+/// else. Each entry names the attempts that its effect is due to, and with them the requests at the vendor; `because`
+/// is what it was done for, a plan.
+pub fn entries(object: Object<'_>, outcome: &Outcome, because: &str, deeds: &Deeds) -> Vec<AuditEntry> {
     let entry = |at: Time, verb: String, key: String, (before, after): (&str, &str), attempts: &[&Uuid]| AuditEntry {
         at,
         actor: "writer".to_owned(),
@@ -113,9 +158,9 @@ pub(crate) fn entries(command: &Command, outcome: &Outcome, plan: u64, deeds: &D
         key,
         before: before.as_bytes().to_vec(),
         after: after.as_bytes().to_vec(),
-        cause: attempts
-            .iter()
-            .fold(format!("plan/{plan} command/{}", command.id), |cause, attempt| format!("{cause} attempt/{attempt}")),
+        cause: attempts.iter().fold(format!("{because} command/{}", outcome.command), |cause, attempt| {
+            format!("{cause} attempt/{attempt}")
+        }),
     };
     let target = &outcome.target;
     let of_edge = |edge: &EdgeOutcome| {
@@ -129,21 +174,48 @@ pub(crate) fn entries(command: &Command, outcome: &Outcome, plan: u64, deeds: &D
     let mut entries: Vec<AuditEntry> = outcome.edges.iter().filter_map(of_edge).collect();
     let Some((attempts, certain)) = deeds.behind(None, outcome.result) else { return entries };
     let id = outcome.group.as_ref().map_or("", |group| group.as_str());
-    let (verb, key, after) = match &command.body {
-        CommandBody::CreateGroup { name, .. } => ("group.create".to_owned(), format!("{target}/{name}"), id),
-        CommandBody::DeleteGroup { group, .. } => ("group.delete".to_owned(), format!("{target}/{group}"), ""),
-        CommandBody::Account { account, person, change, .. } => {
-            let account = outcome.account.as_ref().or(account.as_ref()).map_or("", |account| account.as_str());
-            (format!("account.{}", change.as_str()), format!("{target}/{person}"), account)
+    let (verb, key, after) = match object {
+        Object::NewGroup(name) => ("group.create".to_owned(), format!("{target}/{name}"), id),
+        Object::OldGroup(group) => ("group.delete".to_owned(), format!("{target}/{group}"), ""),
+        Object::Account(person, change, account) => {
+            let account = outcome.account.as_ref().or(account).map_or("", |account| account.as_str());
+            (format!("account.{change}"), format!("{target}/{person}"), account)
         }
-        CommandBody::Edges { .. } => return entries,
+        Object::Edges => return entries,
     };
     let after = if certain { after } else { UNCLEAR };
     entries.push(entry(outcome.at, verb, key, ("", after), &attempts));
     entries
 }
 
-fn line(edge: &EdgeOutcome) -> String {
+/// What a call is to change, as the ledger says it, one line each: `add/<group>/<account>`, `create-group/<name>`, …
+pub fn lines(what: &What) -> Vec<String> {
+    match what {
+        What::Edges { group, edges, .. } => {
+            edges.iter().map(|(account, op, _)| format!("{}/{group}/{account}", op.as_str())).collect()
+        }
+        What::CreateGroup { name } => vec![format!("create-group/{name}")],
+        What::DeleteGroup { group, .. } => vec![format!("delete-group/{group}")],
+        What::Account { person, change, .. } => vec![format!("{change}/{person}")],
+    }
+}
+
+/// What an answer means, as the ledger says it.
+pub const fn word(disposition: Disposition) -> &'static str {
+    match disposition {
+        Disposition::Done => "done",
+        Disposition::AlreadySo => "already-so",
+        Disposition::Throttled { .. } => "throttled",
+        Disposition::Retry { .. } => "retry",
+        Disposition::Unknown => "unknown",
+        Disposition::Look => "look",
+        Disposition::Reject(_) => "reject",
+        Disposition::Halt => "halt",
+    }
+}
+
+/// An edge as the ledger says it.
+pub fn line(edge: &EdgeOutcome) -> String {
     format!("{}/{}/{}", edge.op.as_str(), edge.group, edge.account)
 }
 
@@ -151,7 +223,7 @@ fn line(edge: &EdgeOutcome) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use effect::Answered;
-    use model::{AccountId, CommandId, Disposition, EdgeChange, EdgeOp, GroupId, Lane};
+    use model::{CommandId, EdgeChange, EdgeOp, Lane};
     use uuid::Uuid;
 
     use super::*;
@@ -234,13 +306,18 @@ mod tests {
         };
         let begun = [attempt(1, &["add/g/a0"]), attempt(2, &["add/g/a1"]), attempt(3, &["add/g/a2"])];
         let ends = [end(1, "done"), end(2, "already-so"), end(3, "retry")];
-        let written = entries(&command, &finished.outcome, 3, &Deeds::of(&begun, &ends, &[]));
+        let written = entries((&command.body).into(), &finished.outcome, "plan/3", &Deeds::of(&begun, &ends, &[]));
         assert_eq!(written.len(), 1);
         assert_eq!((written[0].verb.as_str(), written[0].key.as_str()), ("member.add", "cloud/g/a0"));
         assert_eq!(written[0].cause, format!("plan/3 command/{} attempt/{}", command.id, Uuid::from_u128(1)));
         // Nobody knows what an attempt did whose command was outdated before it could be read.
         let (command_2, outdated) = of(&[StepResult::Outdated]);
-        let written = entries(&command_2, &outdated.outcome, 3, &Deeds::of(&[], &[], &[attempt(7, &["add/g/a0"])]));
+        let written = entries(
+            (&command_2.body).into(),
+            &outdated.outcome,
+            "plan/3",
+            &Deeds::of(&[], &[], &[attempt(7, &["add/g/a0"])]),
+        );
         assert_eq!((written.len(), written[0].after.as_slice()), (1, UNCLEAR.as_bytes()));
         // What a writer did just before it vanished is found to be so by the next one; what an answer that was lost did,
         // by the next attempt.
@@ -253,7 +330,7 @@ mod tests {
                 &[],
             ),
         ] {
-            let written = entries(&command, &finished.outcome, 3, &deeds);
+            let written = entries((&command.body).into(), &finished.outcome, "plan/3", &deeds);
             let keys: Vec<&str> = written.iter().map(|entry| entry.key.as_str()).collect();
             assert_eq!(keys, ["cloud/g/a0", "cloud/g/a1"]);
             assert!(written[1].cause.ends_with(&format!(" attempt/{}", Uuid::from_u128(7))), "{}", written[1].cause);

@@ -31,6 +31,7 @@ use store::{Role, Schema, Store, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use bury::{Deeds, Object, entries, line, lines, word};
 pub use options::Options;
 pub use setup::{Place, places};
 

@@ -103,7 +103,10 @@ impl Settler {
             .collect();
         let entries: Vec<_> = done
             .iter()
-            .flat_map(|one| bury::entries(&one.open.command, &one.finished.outcome, one.open.plan, &one.deeds))
+            .flat_map(|one| {
+                let (open, because) = (&one.open, format!("plan/{}", one.open.plan));
+                bury::entries((&open.command.body).into(), &one.finished.outcome, &because, &one.deeds)
+            })
             .collect();
         let (lease, tenant) = (self.tenure.lease(), &self.place.tenant);
         let announce = |recorded: &RecordedOutcomes| announce(done, &letters, recorded);

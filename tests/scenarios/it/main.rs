@@ -4,6 +4,7 @@
 
 mod access;
 mod confluence;
+mod crash;
 mod customers;
 mod dc;
 mod demo;
@@ -20,6 +21,7 @@ mod refusals;
 mod replay;
 mod secrets;
 mod server;
+mod stop;
 mod story;
 mod tenants;
 mod unread;

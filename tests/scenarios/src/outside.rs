@@ -140,19 +140,33 @@ impl Outside {
     /// # Errors
     /// When it is not built, or does not end by itself.
     pub async fn rollcall_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Said> {
-        let mut command = Command::new(find::ours("rollcall")?);
-        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        command.env("XDG_STATE_HOME", self.folder.path().join("state")).env("NO_COLOR", "1");
-        for name in ["ROLLCALL_CONFIG", "ROLLCALL_SERVER", "ROLLCALL_NATS", "ROLLCALL_DATABASE", "ROLLCALL_LOG"] {
-            command.env_remove(name);
-        }
-        command.envs(settings.iter().copied());
+        let mut command = self.command(arguments)?;
+        command.stdin(Stdio::null()).envs(settings.iter().copied());
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         Ok(Said {
             code: output.status.code().context("rollcall was ended by a signal")?,
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// `rollcall` with these arguments, to be started in the folder, with a journal of its own there.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(find::ours("rollcall")?);
+        command.args(arguments).current_dir(self.folder.path());
+        command.env("XDG_STATE_HOME", self.folder.path().join("state")).env("NO_COLOR", "1");
+        for name in ["ROLLCALL_CONFIG", "ROLLCALL_SERVER", "ROLLCALL_NATS", "ROLLCALL_DATABASE", "ROLLCALL_LOG"] {
+            command.env_remove(name);
+        }
+        Ok(command)
+    }
+
+    /// The journal that `rollcall` keeps for the tenant `acme` when it is not told another place.
+    pub fn journal(&self) -> PathBuf {
+        self.folder.path().join("state/rollcall/acme")
     }
 
     /// Makes changes at Google: a list in the twin's words.

@@ -137,7 +137,7 @@ async fn show_plan(folder: &Path, policy: &Path, quiet: bool) -> Result<(), Faul
     let loaded = policy_file::load(&PolicyFile { path: policy.to_owned() })?;
     let mut journal = plan::open_journal(&loaded, &JournalArgs { journal: Some(folder.join("journal")) })?;
     let mut world = World::read(&loaded, &mut journal, &Progress::new(quiet)).await?;
-    let decision = world.decide(&mut journal, Time(runtime::clock::now_micros())).await;
+    let decision = world.decide(&mut journal, Time(runtime::clock::now_micros())).await?;
     let text = show::plan::text(&decision.plan, &world.directory_names, false);
     show::data(&(text + "\n"));
     Ok(())

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Case, Digest, DirectoryId, EdgeOp, GuardName, LinkHow, Plan, Time};
+use model::{Case, Digest, DirectoryId, EdgeOp, GuardName, Plan, Time};
 use planner::{Decision, Verdict};
 use runtime::{Exit, Fault, Shutdown};
 use serde_json::json;
 
 use super::{
-    execute::{Applied, execute},
+    execute::{Applied, because, execute},
     journal::Journal,
-    ledger, plan, planfile,
+    plan, planfile,
     world::World,
 };
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
     show::{self, counted, plan::Totals, progress::Progress},
 };
 
-/// Plans, shows, asks and applies; with a plan file applies exactly that or refuses.
+/// Plans, shows, asks and applies; with a plan file applies exactly that or refuses. The first signal lets calls in
+/// flight end and begins no other; the second ends at once, and the next run goes on from the journal.
 ///
 /// # Errors
 /// When the policy cannot be right, a directory cannot be read, the plan is stale, or nobody can be asked.
@@ -30,26 +31,80 @@ pub async fn apply(args: &ApplyArgs, quiet: bool) -> Result<Exit, Fault> {
     let mut journal = plan::open_journal(&loaded, &super::journal_args(args))?;
     let shutdown = Shutdown::on_signals()
         .map_err(|cause| Fault::new("E0130", Exit::Error, format!("signals cannot be caught: {cause}")))?;
-    let progress = Progress::new(quiet);
-    let mut world = World::read(&loaded, &mut journal, &progress).await?;
-    recover_creations(&world, &mut journal)?;
-    let now = Time(runtime::clock::now_micros());
-    let decision = world.decide(&mut journal, now).await;
-    let decision = override_guards(&mut world, &mut journal, decision, &overrides, args.reason.as_deref(), now).await?;
-    let named = saved.as_ref().map(|saved| planfile::still_holds(saved, &decision.plan)).transpose()?;
-    if args.output == Output::Table {
-        plan::print(&decision.plan, &world, args.output, false);
+    let run = Run { args, loaded: &loaded, overrides: &overrides, shutdown: &shutdown, quiet };
+    tokio::select! {
+        ended = Box::pin(run.to_the_end(&mut journal, saved.as_ref())) => ended,
+        () = shutdown.hard().cancelled() => {
+            show::note("\nStopped at once. What was under way is looked for by the next run: the same command goes on.");
+            Ok(Exit::Interrupted)
+        }
     }
-    let cases = released(&decision.plan, named.as_ref());
-    if !cases.is_empty() && !args.yes && !agreed(&cases)? {
-        show::note("Nothing was applied.");
+}
+
+/// One run, as it was asked for.
+struct Run<'a> {
+    args: &'a ApplyArgs,
+    loaded: &'a Loaded,
+    overrides: &'a BTreeSet<GuardName>,
+    shutdown: &'a Shutdown,
+    quiet: bool,
+}
+
+impl Run<'_> {
+    async fn to_the_end(&self, journal: &mut Journal, saved: Option<&Plan>) -> Result<Exit, Fault> {
+        let progress = Progress::new(self.quiet);
+        let Some((world, decision)) = self.unless_stopped(Box::pin(self.decided(journal, &progress))).await? else {
+            return Ok(nothing_applied());
+        };
+        let named = saved.map(|saved| planfile::still_holds(saved, &decision.plan)).transpose()?;
+        if self.args.output == Output::Table {
+            plan::print(&decision.plan, &world, self.args.output, false);
+        }
+        let cases = released(&decision.plan, named.as_ref());
+        if !cases.is_empty() && !self.args.yes {
+            match self.unless_stopped(agreed(&cases)).await? {
+                None => return Ok(nothing_applied()),
+                Some(true) => {}
+                Some(false) => {
+                    show::note("Nothing was applied.");
+                    world.aside.tell();
+                    return Ok(Exit::Held);
+                }
+            }
+        }
+        let shown = (self.shutdown, &progress);
+        let applied = carry_out(self.loaded, &world, journal, &decision, &cases, shown).await?;
+        report(&applied, &decision.plan, &world, self.args.output);
+        if applied.interrupted {
+            show::note("Stopped. What was begun is settled; the same command goes on with the rest.");
+        }
         world.aside.tell();
-        return Ok(Exit::Held);
+        Ok(exit_of(&applied, &decision.plan, world.aside.exit()))
     }
-    let applied = carry_out(&loaded, &world, &mut journal, &decision, &cases, (&shutdown, &progress)).await?;
-    report(&applied, &decision.plan, &world, args.output);
-    world.aside.tell();
-    Ok(exit_of(&applied, &decision.plan, world.aside.exit()))
+
+    /// Both sides, read, and what is decided about them.
+    async fn decided(&self, journal: &mut Journal, progress: &Progress) -> Result<(World, Decision), Fault> {
+        let mut world = World::read(self.loaded, journal, progress).await?;
+        let now = Time(runtime::clock::now_micros());
+        let decision = world.decide(journal, now).await?;
+        let reason = self.args.reason.as_deref();
+        let decision = override_guards(&mut world, journal, decision, self.overrides, reason, now).await?;
+        Ok((world, decision))
+    }
+
+    /// Does this; `None`: somebody stopped the run first.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<Option<T>, Fault> {
+        tokio::select! {
+            done = work => done.map(Some),
+            () = self.shutdown.begun() => Ok(None),
+        }
+    }
+}
+
+/// The run was stopped before anything was begun.
+fn nothing_applied() -> Exit {
+    show::note("\nStopped; nothing was applied. The same command begins anew.");
+    Exit::Interrupted
 }
 
 async fn carry_out(
@@ -62,7 +117,7 @@ async fn carry_out(
 ) -> Result<Applied, Fault> {
     journal.memory.learn(decision);
     let digests: Vec<Digest> = cases.values().flatten().map(|case| case.digest).collect();
-    let detail = json!({ "policy": loaded.policy.hash, "cases": digests });
+    let detail = json!({ "policy": loaded.policy.hash, "plan": because(decision), "cases": digests });
     journal.audit(decision.plan.made_at, "apply", "plan", &detail)?;
     // What is learned now must outlive a crash in the middle.
     journal.save()?;
@@ -88,20 +143,20 @@ fn released<'a>(plan: &'a Plan, named: Option<&BTreeSet<Digest>>) -> BTreeMap<Di
 }
 
 /// Asks for the number of removals when there are any, else for a yes.
-fn agreed(cases: &BTreeMap<DirectoryId, Vec<&Case>>) -> Result<bool, Fault> {
-    asked(cases.values().flatten().map(|case| case.count(EdgeOp::Remove) as u64).sum())
+async fn agreed(cases: &BTreeMap<DirectoryId, Vec<&Case>>) -> Result<bool, Fault> {
+    asked(cases.values().flatten().map(|case| case.count(EdgeOp::Remove) as u64).sum()).await
 }
 
 /// Asks for this number of removals, or for a yes when there are none.
 ///
 /// # Errors
 /// When nobody can be asked.
-pub fn asked(removals: u64) -> Result<bool, Fault> {
+pub async fn asked(removals: u64) -> Result<bool, Fault> {
     if removals == 0 {
-        return show::ask("Apply this? Type yes:", "yes");
+        return show::ask("Apply this? Type yes:", "yes").await;
     }
     let removals = removals.to_string();
-    show::ask(&format!("This removes {removals} memberships. Type {removals}:"), &removals)
+    show::ask(&format!("This removes {removals} memberships. Type {removals}:"), &removals).await
 }
 
 /// The guards of these names.
@@ -145,27 +200,7 @@ async fn override_guards(
         "{} released by --override; a one-shot run has one person, so nobody else looked at it.",
         counted(released, "case", "cases")
     ));
-    Ok(world.decide(journal, now).await)
-}
-
-/// A group whose creation an earlier run began is ours if it is there now.
-fn recover_creations(world: &World, journal: &mut Journal) -> Result<(), Fault> {
-    for (target, name) in ledger::unended_creations(journal.folder())? {
-        let folded = world.policy.fold_group_name(&target, &name);
-        let key = (target.clone(), folded.clone());
-        let known = journal.memory.pins.get(&key).is_some();
-        let found = journal.snapshots.get(&target).and_then(|snapshot| {
-            let groups = snapshot.whole().groups;
-            groups
-                .into_iter()
-                .find(|row| row.gone_at.is_none() && world.policy.fold_group_name(&target, &row.group.name) == folded)
-        });
-        if let (false, Some(row)) = (known, found) {
-            let pin = planner::Pin { group: row.group.id, how: LinkHow::Created, equal_once: false, source: None };
-            journal.memory.pins.insert(key, pin);
-        }
-    }
-    Ok(())
+    world.decide(journal, now).await
 }
 
 fn report(applied: &Applied, plan: &Plan, world: &World, output: Output) {

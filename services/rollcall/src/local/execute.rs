@@ -9,13 +9,21 @@ use std::{
 use effect::{Finished, Job, Patience, Runner, Target};
 use futures_util::{StreamExt as _, stream};
 use model::{
-    AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp,
-    GroupId, Lane, LinkHow, Rejection, Step, StepResult, TenantId, Time,
+    AccountId, Canonical as _, Case, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeChange, GroupId, Lane,
+    Outcome, Rejection, Step, StepResult, TenantId, Time,
 };
-use planner::{Confirmed, Decision, WindowEntry};
+use planner::Decision;
 use runtime::{Clock, Fault, Shutdown};
+use store::effect::UnendedAttempt;
+use writer::Object;
 
-use super::{journal::Journal, ledger::JournalLedger, world::World};
+use super::{
+    deeds::{Begun, Calls, happened},
+    journal::Journal,
+    ledger::JournalLedger,
+    past,
+    world::World,
+};
 use crate::show::progress::Running;
 
 /// Memberships per command: a few seconds of work.
@@ -45,15 +53,16 @@ struct Run<'a> {
     runner: Runner<JournalLedger>,
     ledger: Arc<JournalLedger>,
     journal: &'a mut Journal,
-    decision: &'a Decision,
     shutdown: &'a Shutdown,
     progress: &'a Running,
     applied: &'a mut Applied,
+    /// What the run's commands do not say by themselves.
+    begun: Begun,
+    /// What happened or may have, as the ledger says it.
+    happened: BTreeSet<String>,
     /// Ids of what this run created: by name, and by person.
     groups: BTreeMap<String, GroupId>,
     accounts: BTreeMap<AccountId, AccountId>,
-    /// Where the people are whose accounts are made.
-    sources: BTreeMap<AccountId, DirectoryId>,
 }
 
 /// Applies these cases at their targets, one target after the other.
@@ -69,10 +78,19 @@ pub async fn execute(
     (shutdown, progress): (&Shutdown, &Running),
 ) -> Result<Applied, Fault> {
     let mut applied = Applied::default();
+    let because = because(decision);
     for (target, cases) in cases {
         let Some(directory) = world.policy.directories.get(target) else { continue };
         let Some(opened) = open(directory, base)? else { continue };
-        let ledger = Arc::new(JournalLedger::open(journal.folder(), target)?);
+        let ledger = Arc::new(JournalLedger::open(journal.folder(), target, shutdown)?);
+        let begun = Begun::of(
+            (&world.policy.tenant, target),
+            (Time(runtime::clock::now_micros()), because.clone()),
+            cases,
+            (&journal.memory, &decision.sources),
+            |name| world.policy.fold_group_name(target, name),
+        );
+        ledger.begin(&begun).await.map_err(|error| ledger_fault(&error))?;
         let (jitter, ids) = (runtime::ids::jitter, runtime::ids::uuid);
         let runner = Runner::new(opened, Arc::clone(&ledger), Patience::default(), jitter, ids);
         let mut run = Run {
@@ -81,18 +99,23 @@ pub async fn execute(
             runner,
             ledger,
             journal,
-            decision,
             shutdown,
             progress,
             applied: &mut applied,
+            begun,
+            happened: BTreeSet::new(),
             groups: BTreeMap::new(),
             accounts: BTreeMap::new(),
-            sources: BTreeMap::new(),
         };
         run.cases(cases).await?;
     }
     applied.interrupted = shutdown.has_begun();
     Ok(applied)
+}
+
+/// What a plan is called in the audit.
+pub fn because(decision: &Decision) -> String {
+    format!("plan/{}", Digest::of(&decision.plan.body.canonical_bytes()))
 }
 
 /// Opens a target for writing.
@@ -115,14 +138,14 @@ impl Run<'_> {
         };
         let creations = steps(|step| matches!(step, Step::CreateGroup { .. }));
         self.run(creations.iter().filter_map(|(lane, step)| self.create(*lane, step)).collect()).await?;
-        self.sources = cases.iter().filter_map(|case| source_of(case)).collect();
         let accounts = steps(|step| matches!(step, Step::Account { .. }));
         self.run(accounts.iter().filter_map(|(lane, step)| self.account(*lane, step)).collect()).await?;
         let edges = steps(|step| matches!(step, Step::Edge { .. }));
         self.run(self.edges(&edges)).await?;
         let deletions = steps(|step| matches!(step, Step::DeleteGroup { .. }));
         self.run(deletions.iter().filter_map(|(lane, step)| self.delete(*lane, step)).collect()).await?;
-        self.count_windows(cases);
+        // What was released without a person's word counts against the day and the week, as far as it happened.
+        self.journal.memory.window.extend(self.begun.window(&self.happened));
         self.journal.save()
     }
 
@@ -185,15 +208,17 @@ impl Run<'_> {
         let runner = self.runner.clone();
         let stop = self.shutdown.clone();
         let halted = Arc::new(std::sync::atomic::AtomicBool::new(self.applied.halted.contains(&self.target)));
+        let open = |command: Command| (!self.before(&command).is_empty(), command);
+        let commands: Vec<(bool, Command)> = commands.into_iter().map(open).collect();
         let mut running = stream::iter(commands)
-            .map(|command| {
+            .map(|(begun_before, command)| {
                 let (runner, stop, halted) = (runner.clone(), stop.clone(), Arc::clone(&halted));
                 async move {
                     if stop.has_begun() || halted.load(std::sync::atomic::Ordering::Relaxed) {
                         return (command, None);
                     }
                     let taken_at = runner.target().client().now();
-                    let job = Job { command, taken_at, begun_before: false };
+                    let job = Job { command, taken_at, begun_before };
                     let finished = runner.run(&job).await;
                     if finished.as_ref().is_ok_and(|finished| finished.halted) {
                         halted.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -207,73 +232,70 @@ impl Run<'_> {
                 None => self.applied.open += size(&command),
                 Some(finished) => {
                     let finished = finished.map_err(|error| ledger_fault(&error))?;
-                    self.ledger.settle(&finished.outcome).await.map_err(|error| ledger_fault(&error))?;
+                    let calls = self.ledger.settle(&finished.outcome).await.map_err(|error| ledger_fault(&error))?;
                     self.progress.add(size(&command));
-                    self.learn(&command, finished);
+                    self.learn(&command, finished, &calls)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn learn(&mut self, command: &Command, finished: Finished) {
+    /// Open calls of earlier runs about what this command is about.
+    fn before(&self, command: &Command) -> Vec<UnendedAttempt> {
+        if self.journal.open.is_empty() {
+            return Vec::new();
+        }
+        let lines: BTreeSet<String> = lines(&command.body).into_iter().collect();
+        let of = self.journal.open.iter().filter(|open| open.target == self.target);
+        of.filter(|open| lines.contains(&open.line())).map(super::deeds::Open::unended).collect()
+    }
+
+    fn learn(&mut self, command: &Command, finished: Finished, calls: &Calls) -> Result<(), Fault> {
         if finished.halted {
             self.applied.halted.insert(self.target.clone());
         }
+        let (object, outcome) = (Object::from(&command.body), &finished.outcome);
+        let deeds = calls.deeds(&self.before(command));
+        let entries = past::learn(&mut self.journal.memory, &self.begun, object, outcome, &deeds);
+        self.journal.audit_effects(&entries)?;
+        self.happened.extend(happened(object, outcome));
+        self.close(command, outcome);
         let words = |place: usize| finished.answers.get(place).and_then(Option::as_ref).map(|last| last.text.clone());
-        match &command.body {
-            CommandBody::Edges { .. } => {
-                for (place, edge) in finished.outcome.edges.iter().enumerate() {
-                    let what = format!("{} {} in {}", edge.op.as_str(), edge.account, edge.group);
-                    self.count(edge.result, &what, words(place));
-                    if edge.result.holds() {
-                        let key = (self.target.clone(), edge.group.clone(), edge.account.clone());
-                        let present = edge.op == EdgeOp::Add;
-                        if present && edge.result == StepResult::Done {
-                            self.journal.memory.managed.insert(key.clone(), ());
-                        } else if !present {
-                            self.journal.memory.managed.remove(&key);
-                        }
-                        let at = edge.confirmed_at.unwrap_or(finished.outcome.at);
-                        self.journal.memory.confirmed.insert(key, Confirmed { present, at });
-                    }
-                }
-                return;
+        if let CommandBody::Edges { .. } = &command.body {
+            for (place, edge) in outcome.edges.iter().enumerate() {
+                let what = format!("{} {} in {}", edge.op.as_str(), edge.account, edge.group);
+                self.count(edge.result, &what, words(place));
             }
-            CommandBody::CreateGroup { name, .. } => {
-                if let Some(group) = finished.outcome.group.clone().filter(|_| finished.outcome.result.holds()) {
-                    let folded = name.to_ascii_lowercase();
-                    self.journal.memory.pin(&self.target, &folded, &group, LinkHow::Created, self.decision);
-                    self.groups.insert(name.clone(), group);
-                }
-            }
-            CommandBody::Account { person, change, .. } => {
-                if let Some(account) = finished.outcome.account.clone().filter(|_| finished.outcome.result.holds()) {
-                    if let Some(source) = self.source_of(person) {
-                        let link = (source, person.clone(), self.target.clone());
-                        self.journal.memory.people.insert(link, account.clone());
-                    }
-                    self.accounts.insert(person.clone(), account);
-                }
-                if let (AccountChange::Create { .. }, Some(source), true) =
-                    (change, self.sources.get(person), finished.outcome.result.holds())
-                {
-                    self.journal.memory.made_account(&self.target, source, person, finished.outcome.at);
-                }
-            }
-            CommandBody::DeleteGroup { .. } => {}
+            return Ok(());
         }
-        self.count(finished.outcome.result, &command.object(), words(0));
+        if outcome.result.holds() {
+            match &command.body {
+                CommandBody::CreateGroup { name, .. } => {
+                    self.groups.extend(outcome.group.clone().map(|group| (name.clone(), group)));
+                }
+                CommandBody::Account { person, .. } => {
+                    self.accounts.extend(outcome.account.clone().map(|account| (person.clone(), account)));
+                }
+                CommandBody::Edges { .. } | CommandBody::DeleteGroup { .. } => {}
+            }
+        }
+        self.count(outcome.result, &command.object(), words(0));
+        Ok(())
     }
 
-    /// Where a person of an account's case is known from.
-    fn source_of(&self, person: &AccountId) -> Option<DirectoryId> {
-        self.decision.plan.cases().find_map(|(_, case)| match &case.kind {
-            CaseKind::Account { source, person: of } | CaseKind::Leaver { source, person: of } if of == person => {
-                Some(source.clone())
-            }
-            _ => None,
-        })
+    /// What an earlier run left open is answered by what this command came to.
+    fn close(&mut self, command: &Command, outcome: &Outcome) {
+        if self.journal.open.is_empty() {
+            return;
+        }
+        let is_answer = |result: StepResult| !matches!(result, StepResult::NotTried | StepResult::Outdated);
+        let closed: BTreeSet<String> = if outcome.edges.is_empty() {
+            lines(&command.body).into_iter().filter(|_| is_answer(outcome.result)).collect()
+        } else {
+            outcome.edges.iter().filter(|edge| is_answer(edge.result)).map(writer::line).collect()
+        };
+        self.journal.open.retain(|open| open.target != self.target || !closed.contains(&open.line()));
     }
 
     fn count(&mut self, result: StepResult, what: &str, words: Option<String>) {
@@ -285,22 +307,17 @@ impl Run<'_> {
             _ => self.applied.open += 1,
         }
     }
-
-    /// What was released without a person's word counts against the day and the week.
-    fn count_windows(&mut self, cases: &[&Case]) {
-        let at = Time(runtime::clock::now_micros());
-        for case in cases {
-            let verdict = self.journal.memory.approvals.get(&case.digest).copied();
-            self.journal.memory.window.extend(WindowEntry::of(&self.target, case, verdict, at));
-        }
-    }
 }
 
-/// Whose account a case is about, and where the person is known from.
-fn source_of(case: &Case) -> Option<(AccountId, DirectoryId)> {
-    match &case.kind {
-        CaseKind::Account { source, person } => Some((person.clone(), source.clone())),
-        _ => None,
+/// What a command is to change, as the ledger says it.
+fn lines(body: &CommandBody) -> Vec<String> {
+    match body {
+        CommandBody::Edges { group, edges, .. } => {
+            edges.iter().map(|edge| format!("{}/{group}/{}", edge.op.as_str(), edge.account)).collect()
+        }
+        CommandBody::CreateGroup { name, .. } => vec![format!("create-group/{name}")],
+        CommandBody::DeleteGroup { group, .. } => vec![format!("delete-group/{group}")],
+        CommandBody::Account { person, change, .. } => vec![format!("{}/{person}", change.as_str())],
     }
 }
 

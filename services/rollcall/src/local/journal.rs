@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! lock                  held while a run lasts
-//! memory.json           links, pins, windows, what we added: planner::Memory
+//! memory.json           links, pins, windows, what we added: planner::Memory, and how much of the ledger is in it
 //! directory-<id>.json   the rows of each directory as last read, so that a loss is told from drift
 //! pinned.json           the vendors' own ids of the directories, as first read
 //! ledger.ndjson         every attempt before its call, every outcome after it; synced
-//! audit.ndjson          who did what, when, why; each line holds the hash of the one before
+//! audit.ndjson          who did what, when, why, and each effect; each line holds the hash of the one before
 //! ```
+//!
+//! What a run did and could not remember, since it crashed, is taken from the ledger when the journal is opened.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::Write as _,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +22,14 @@ use model::{Delta, Digest, DirectoryId, Snapshot, TenantId, Time};
 use planner::Memory;
 use runtime::{Exit, Fault};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::audit::AuditEntry;
+
+use super::{
+    deeds::Open,
+    ledger,
+    past::{Past, Replayed},
+};
 
 /// The journal of one tenant, open and locked.
 #[derive(Debug)]
@@ -34,6 +44,12 @@ pub struct Journal {
     pub pinned: BTreeMap<DirectoryId, String>,
     /// Nothing was remembered before this run: every target group is a first contact.
     pub is_first_contact: bool,
+    /// Calls of earlier runs of which nobody knows yet what they did.
+    pub open: Vec<Open>,
+    /// Effects of earlier runs that are not in the audit yet.
+    owed: Vec<AuditEntry>,
+    /// The hash of the audit's last line, once it was read.
+    head: Option<Digest>,
 }
 
 /// One line of the audit.
@@ -43,8 +59,27 @@ struct AuditLine<'a> {
     actor: &'a str,
     verb: &'a str,
     object: &'a str,
-    detail: &'a serde_json::Value,
+    detail: &'a Value,
     before: Digest,
+}
+
+/// The memory as it is saved.
+#[derive(Debug, Serialize)]
+struct Saved<'a> {
+    #[serde(flatten)]
+    memory: &'a Memory,
+    #[serde(flatten)]
+    mark: Mark,
+}
+
+/// How far the ledger is in the memory beside it, and what of it is still open. A journal of an earlier version has
+/// none: its memory was saved when its runs ended.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Mark {
+    #[serde(default)]
+    ledger_until: Option<u64>,
+    #[serde(default)]
+    open: Vec<Open>,
 }
 
 impl Journal {
@@ -80,7 +115,18 @@ impl Journal {
         // An override is for the run that it was given to.
         memory.approvals.clear();
         let pinned = read_json(&folder.join("pinned.json"))?.unwrap_or_default();
-        Ok(Self { folder, _lock: lock, memory, snapshots, pinned, is_first_contact })
+        for name in [ledger::FILE, AUDIT] {
+            cut_torn_line(&folder.join(name))?;
+        }
+        let Mark { ledger_until, mut open } = read_json(&folder.join("memory.json"))?.unwrap_or_default();
+        let past = Past::read(&folder, ledger_until)?;
+        let replayed = match ledger_until {
+            Some(_) => past.replay(&mut memory),
+            None => Replayed { open: past.open(), audit: Vec::new() },
+        };
+        open.extend(replayed.open);
+        let owed = not_in_audit(&folder, replayed.audit)?;
+        Ok(Self { folder, _lock: lock, memory, snapshots, pinned, is_first_contact, open, owed, head: None })
     }
 
     /// Pins the vendor's own id of a directory at first sight.
@@ -103,29 +149,67 @@ impl Journal {
         &self.folder
     }
 
-    /// Writes what is remembered, each file whole or not at all.
+    /// Writes what is remembered, each file whole or not at all. No call may be under way.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn save(&self) -> Result<(), Fault> {
+    pub fn save(&mut self) -> Result<(), Fault> {
+        let owed = std::mem::take(&mut self.owed);
+        self.audit_effects(&owed)?;
         for (directory, snapshot) in &self.snapshots {
             self.replace(&format!("directory-{directory}.json"), &snapshot.whole())?;
         }
         self.replace("pinned.json", &self.pinned)?;
-        self.replace("memory.json", &self.memory)
+        let until = std::fs::metadata(self.folder.join(ledger::FILE)).map_or(0, |file| file.len());
+        let mark = Mark { ledger_until: Some(until), open: self.open.clone() };
+        self.replace("memory.json", &Saved { memory: &self.memory, mark })
+    }
+
+    /// Adds effects of earlier runs to those that the next [`Journal::save`] writes into the audit.
+    pub fn owe(&mut self, entries: Vec<AuditEntry>) {
+        self.owed.extend(entries);
     }
 
     /// Adds a line to the audit, synced before this returns.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn audit(&self, at: Time, verb: &str, object: &str, detail: &serde_json::Value) -> Result<(), Fault> {
-        let path = self.folder.join("audit.ndjson");
-        let said = std::fs::read(&path).unwrap_or_default();
-        let last = said.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
-        let actor = actor();
-        let line = AuditLine { at: at.to_string(), actor: &actor, verb, object, detail, before: Digest::of(last) };
-        append(&path, &line)
+    pub fn audit(&mut self, at: Time, verb: &str, object: &str, detail: &Value) -> Result<(), Fault> {
+        self.chain([(at, verb, object, detail)])
+    }
+
+    /// Adds a line for each effect, in the form of the services' audit chain: what was before and after, and the
+    /// attempts that it is due to.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn audit_effects(&mut self, entries: &[AuditEntry]) -> Result<(), Fault> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let detail = |entry: &AuditEntry| json!({ "before": text(&entry.before), "after": text(&entry.after), "cause": entry.cause });
+        let details: Vec<Value> = entries.iter().map(detail).collect();
+        let lines = entries.iter().zip(&details);
+        self.chain(lines.map(|(entry, detail)| (entry.at, entry.verb.as_str(), entry.key.as_str(), detail)))
+    }
+
+    fn chain<'a>(&mut self, lines: impl IntoIterator<Item = (Time, &'a str, &'a str, &'a Value)>) -> Result<(), Fault> {
+        let path = self.folder.join(AUDIT);
+        let mut head = self.head.unwrap_or_else(|| {
+            let said = std::fs::read(&path).unwrap_or_default();
+            Digest::of(said.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default())
+        });
+        let (actor, mut bytes) = (actor(), Vec::new());
+        for (at, verb, object, detail) in lines {
+            let line = AuditLine { at: at.to_string(), actor: &actor, verb, object, detail, before: head };
+            let line = serde_json::to_vec(&line).map_err(|cause| unusable(&path, &cause.into()))?;
+            head = Digest::of(&line);
+            bytes.extend(line);
+            bytes.push(b'\n');
+        }
+        if !bytes.is_empty() {
+            append(&path, &bytes)?;
+        }
+        self.head = Some(head);
+        Ok(())
     }
 
     fn replace(&self, name: &str, value: &impl Serialize) -> Result<(), Fault> {
@@ -141,11 +225,59 @@ impl Journal {
     }
 }
 
-fn append(path: &Path, line: &impl Serialize) -> Result<(), Fault> {
-    let mut bytes = serde_json::to_vec(line).map_err(|cause| unusable(path, &cause.into()))?;
-    bytes.push(b'\n');
+/// The audit's name in the folder of the journal.
+const AUDIT: &str = "audit.ndjson";
+
+/// What of these effects no line of the audit tells of: a crash may have come before the line, or after it.
+fn not_in_audit(folder: &Path, entries: Vec<AuditEntry>) -> Result<Vec<AuditEntry>, Fault> {
+    let path = folder.join(AUDIT);
+    let text = match std::fs::read(&path) {
+        _ if entries.is_empty() => return Ok(entries),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(entries),
+        read => read.map_err(|cause| unusable(&path, &cause))?,
+    };
+    let mut told = BTreeSet::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let line: Value = serde_json::from_slice(line).unwrap_or_default();
+        let word = |pointer: &str| line.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        told.insert((word("/verb"), word("/object"), word("/detail/cause")));
+    }
+    let is_new = |entry: &AuditEntry| !told.contains(&(entry.verb.clone(), entry.key.clone(), entry.cause.clone()));
+    Ok(entries.into_iter().filter(is_new).collect())
+}
+
+/// Cuts off what a crash left of a line: it was never synced, so nothing came of it.
+fn cut_torn_line(path: &Path) -> Result<(), Fault> {
+    let cut = || -> std::io::Result<()> {
+        let mut file = File::options().read(true).write(true).open(path)?;
+        let length = file.metadata()?.len();
+        // From the end, for the file may be long and its lines are not.
+        let (mut end, mut block) = (length, Vec::new());
+        while end > 0 {
+            let start = end.saturating_sub(BLOCK);
+            block.clear();
+            file.seek(SeekFrom::Start(start))?;
+            (&mut file).take(end - start).read_to_end(&mut block)?;
+            if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+                end = start + u64::try_from(at).unwrap_or(0) + 1;
+                break;
+            }
+            end = start;
+        }
+        if end < length { file.set_len(end) } else { Ok(()) }
+    };
+    match cut() {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(unusable(path, &cause)),
+        _ => Ok(()),
+    }
+}
+
+/// So much is read at once when the last line is looked for.
+const BLOCK: u64 = 64 * 1024;
+
+fn append(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let written = File::options().create(true).append(true).open(path).and_then(|mut file| {
-        file.write_all(&bytes)?;
+        file.write_all(bytes)?;
         file.sync_data()
     });
     written.map_err(|cause| unusable(path, &cause))
@@ -207,7 +339,7 @@ mod tests {
     #[test]
     fn each_line_of_the_audit_holds_the_hash_of_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path().join("acme")).unwrap();
+        let mut journal = Journal::open(folder.path().join("acme")).unwrap();
         let detail = serde_json::json!({});
         journal.audit(Time(1), "apply", "plan", &detail).unwrap();
         journal.audit(Time(2), "apply", "plan", &detail).unwrap();

@@ -1,30 +1,61 @@
 //! The journal as a ledger: every attempt is on the disk before its call.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::File,
     io::Write as _,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use effect::{Admission, Answered, Call, Ledger, LedgerError, What};
-use model::{CommandId, DirectoryId, Outcome};
-use runtime::Fault;
+use effect::{Admission, Answered, Call, Ledger, LedgerError};
+use model::{AccountId, CommandId, DirectoryId, GroupId, Outcome, Time};
+use runtime::{Fault, Shutdown};
 use serde::{Deserialize, Serialize};
+use store::effect::{AttemptEnd, UnendedAttempt};
 
-use super::journal::unusable;
+use super::{
+    deeds::{Begun, Calls},
+    journal::unusable,
+};
 
-/// One line of the ledger.
+/// The ledger's name in the folder of the journal.
+pub const FILE: &str = "ledger.ndjson";
+
+/// One line of the ledger. What a version before this one did not write has a default.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "kebab-case")]
-enum Line {
+pub(super) enum Line {
+    /// A run begins at a target.
+    Begun { begun: Begun },
     /// A call is about to be made.
-    Attempt { target: DirectoryId, call: Call },
+    Attempt {
+        target: DirectoryId,
+        call: Call,
+        #[serde(default = "beginning")]
+        at: Time,
+    },
     /// It was answered.
-    Answer { command: CommandId, attempt: u32, status: Option<u16>, text: String },
+    Answer {
+        command: CommandId,
+        attempt: u32,
+        status: Option<u16>,
+        text: String,
+        #[serde(default)]
+        disposition: String,
+        #[serde(default = "beginning")]
+        at: Time,
+        #[serde(default)]
+        group: Option<GroupId>,
+        #[serde(default)]
+        account: Option<AccountId>,
+    },
     /// The command is over.
     Outcome { outcome: Outcome },
+}
+
+const fn beginning() -> Time {
+    Time(0)
 }
 
 /// The ledger of one run at one target. The journal's lock makes this the only run, so nothing is ever outdated.
@@ -32,25 +63,37 @@ enum Line {
 pub struct JournalLedger {
     target: DirectoryId,
     file: Arc<Mutex<File>>,
+    calls: Arc<Mutex<BTreeMap<CommandId, Calls>>>,
+    shutdown: Shutdown,
 }
 
 impl JournalLedger {
-    /// Opens the ledger of a journal folder.
+    /// Opens the ledger of a journal folder. Once the end has begun it admits nothing more.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn open(folder: &Path, target: &DirectoryId) -> Result<Self, Fault> {
-        let path = folder.join("ledger.ndjson");
+    pub fn open(folder: &Path, target: &DirectoryId, shutdown: &Shutdown) -> Result<Self, Fault> {
+        let path = folder.join(FILE);
         let file = File::options().create(true).append(true).open(&path).map_err(|cause| unusable(&path, &cause))?;
-        Ok(Self { target: target.clone(), file: Arc::new(Mutex::new(file)) })
+        let (file, shutdown) = (Arc::new(Mutex::new(file)), shutdown.clone());
+        Ok(Self { target: target.clone(), file, calls: Arc::default(), shutdown })
     }
 
-    /// Notes what became of a command.
+    /// Notes what is about to be done at the target.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn settle(&self, outcome: &Outcome) -> Result<(), LedgerError> {
-        self.write(&Line::Outcome { outcome: outcome.clone() }, true).await
+    pub async fn begin(&self, begun: &Begun) -> Result<(), LedgerError> {
+        self.write(&Line::Begun { begun: begun.clone() }, true).await
+    }
+
+    /// Notes what became of a command, and gives its calls.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn settle(&self, outcome: &Outcome) -> Result<Calls, LedgerError> {
+        self.write(&Line::Outcome { outcome: outcome.clone() }, true).await?;
+        Ok(self.calls().remove(&outcome.command).unwrap_or_default())
     }
 
     async fn write(&self, line: &Line, synced: bool) -> Result<(), LedgerError> {
@@ -65,78 +108,41 @@ impl JournalLedger {
         });
         written.await.map_err(|cause| failed(&cause))?.map_err(|cause| failed(&cause))
     }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<CommandId, Calls>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Ledger for JournalLedger {
     async fn admit(&self, call: &Call) -> Result<Admission, LedgerError> {
-        self.write(&Line::Attempt { target: self.target.clone(), call: call.clone() }, true).await?;
+        // Somebody stopped the run: calls that were made end, others are not begun.
+        if self.shutdown.has_begun() {
+            return Ok(Admission { allowed: vec![false; call.what.len()], not_now: false });
+        }
+        let at = Time(runtime::clock::now_micros());
+        self.write(&Line::Attempt { target: self.target.clone(), call: call.clone(), at }, true).await?;
+        let begun =
+            UnendedAttempt { id: call.id, command: call.command, edges: writer::lines(&call.what), began_at: at };
+        self.calls().entry(call.command).or_default().begun.push(begun);
         Ok(Admission { allowed: vec![true; call.what.len()], not_now: false })
     }
 
     async fn answered(&self, call: &Call, answered: &Answered) -> Result<(), LedgerError> {
-        let (status, text) = (answered.status, answered.text.clone());
-        self.write(&Line::Answer { command: call.command, attempt: call.attempt, status, text }, false).await
-    }
-}
-
-/// The groups whose creation an earlier run began and did not see the end of: if one of that name is there now, it is
-/// ours and no conflict.
-///
-/// # Errors
-/// When the ledger is there and cannot be read.
-pub fn unended_creations(folder: &Path) -> Result<BTreeSet<(DirectoryId, String)>, Fault> {
-    let path = folder.join("ledger.ndjson");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(cause) => return Err(unusable(&path, &cause)),
-    };
-    let mut open: BTreeMap<CommandId, (DirectoryId, String)> = BTreeMap::new();
-    // A crash may have cut the last line in two; what it says had not begun.
-    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
-        match line {
-            Line::Attempt { target, call: Call { command, what: What::CreateGroup { name }, .. } } => {
-                open.insert(command, (target, name));
-            }
-            Line::Outcome { outcome } => {
-                open.remove(&outcome.command);
-            }
-            Line::Attempt { .. } | Line::Answer { .. } => {}
-        }
-    }
-    Ok(open.into_values().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use model::{StepResult, TenantId, Time};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn i06_an_attempt_is_on_the_disk_before_its_call_and_open_until_its_outcome() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = DirectoryId::new("cloud").unwrap();
-        let ledger = JournalLedger::open(folder.path(), &target).unwrap();
-        let command = CommandId(uuid::Uuid::nil());
-        let what = What::CreateGroup { name: "eng".to_owned() };
-        let admission = ledger.admit(&Call { id: uuid::Uuid::from_u128(1), command, attempt: 1, what }).await.unwrap();
-        assert_eq!(admission.allowed, [true]);
-        let open = unended_creations(folder.path()).unwrap();
-        assert!(open.contains(&(target.clone(), "eng".to_owned())));
-        let outcome = Outcome {
-            command,
-            tenant: TenantId::new("acme").unwrap(),
-            target,
-            at: Time(1),
-            result: StepResult::Done,
-            edges: Vec::new(),
-            group: None,
-            account: None,
-            behind: None,
+        let (status, text, at) = (answered.status, answered.text.clone(), Time(runtime::clock::now_micros()));
+        let disposition = writer::word(answered.disposition).to_owned();
+        let line = Line::Answer {
+            command: call.command,
+            attempt: call.attempt,
+            status,
+            text: text.clone(),
+            disposition: disposition.clone(),
+            at,
+            group: answered.group.clone(),
+            account: answered.account.clone(),
         };
-        ledger.settle(&outcome).await.unwrap();
-        assert!(unended_creations(folder.path()).unwrap().is_empty());
+        let end = AttemptEnd { id: call.id, ended_at: at, disposition, status, answer: text };
+        self.calls().entry(call.command).or_default().ends.push(end);
+        self.write(&line, false).await
     }
 }

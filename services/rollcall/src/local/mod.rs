@@ -4,14 +4,17 @@
 pub mod apply;
 pub mod aside;
 pub mod cases;
+pub mod deeds;
 pub mod draft;
 pub mod execute;
 pub mod explain;
 pub mod import;
 pub mod journal;
 pub mod ledger;
+pub mod past;
 pub mod plan;
 pub mod planfile;
+pub mod recover;
 pub mod world;
 
 use crate::args::{ApplyArgs, JournalArgs};

@@ -18,14 +18,14 @@ pub async fn plan(args: &PlanArgs, quiet: bool) -> Result<Exit, Fault> {
     let loaded = policy_file::load(&args.policy)?;
     let mut journal = open_journal(&loaded, &args.journal)?;
     let mut world = World::read(&loaded, &mut journal, &Progress::new(quiet)).await?;
-    let decision = world.decide(&mut journal, Time(runtime::clock::now_micros())).await;
+    let decision = world.decide(&mut journal, Time(runtime::clock::now_micros())).await?;
     let plan = decision.plan;
     if let Some(path) = &args.out {
         planfile::save(path, &plan)?;
     }
     print(&plan, &world, args.output, args.full);
     if !quiet && args.output == Output::Table {
-        hint(&plan, &journal, args.out.is_some());
+        hint(&plan, &journal, args);
     }
     world.aside.tell();
     Ok(world.aside.exit().unwrap_or_else(|| exit_of(&plan, args.detailed_exitcode)))
@@ -63,7 +63,7 @@ fn exit_of(plan: &Plan, detailed: bool) -> Exit {
     if detailed && !plan.is_empty() { Exit::Changes } else { Exit::Done }
 }
 
-fn hint(plan: &Plan, journal: &Journal, saved: bool) {
+fn hint(plan: &Plan, journal: &Journal, args: &PlanArgs) {
     let totals = Totals::of(plan);
     if journal.is_first_contact && !plan.is_empty() {
         show::note(&format!(
@@ -77,7 +77,9 @@ fn hint(plan: &Plan, journal: &Journal, saved: bool) {
         );
     }
     if !plan.is_empty() {
-        let file = if saved { " PLANFILE" } else { "" };
-        show::note(&format!("Next: rollcall apply{file}"));
+        let path = &args.policy.path;
+        let policy = if path.as_os_str() == "policy.toml" { String::new() } else { format!(" -c {}", path.display()) };
+        let saved = args.out.as_ref().map_or_else(String::new, |out| format!(" {}", out.display()));
+        show::note(&format!("Next: rollcall apply{policy}{saved}"));
     }
 }

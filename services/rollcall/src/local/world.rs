@@ -6,21 +6,23 @@ use std::{
     sync::Arc,
 };
 
-use model::{Corroboration, Delta, DirectoryId, Fact, Group, Reading, RuleId, Side, Snapshot, Time};
+use model::{Corroboration, Delta, DirectoryId, Fact, Group, Plan, Reading, RuleId, Side, Snapshot, Time};
 use outbound::{ReadDirectory as _, ReadError, Scope, Stage};
-use planner::{Decision, Occasion, Planner};
+use planner::{Decision, Memory, Occasion, Planner};
 use policy::Policy;
 use runtime::{Exit, Fault};
 use watcher::reader::{Reader, ReaderOptions};
 
-use super::{aside::Aside, journal::Journal};
+use super::{aside::Aside, journal::Journal, recover::recover};
 use crate::{
     policy_file::Loaded,
-    show::{plan::Names, progress::Progress},
+    show::{self, plan::Names, progress::Progress},
 };
 
 /// How often facts that a decision needs are read before the rest is left as a wait.
 const PROOF_ROUNDS: usize = 4;
+/// So many violations are shown: one is enough to refuse.
+const MOST_VIOLATIONS: usize = 20;
 
 /// Both sides as just read, with the brain that decides from them.
 pub struct World {
@@ -95,12 +97,16 @@ impl World {
             world.read_directory(loaded, journal, id, scope, progress).await?;
         }
         world.aside.leaves_a_target(&targets)?;
+        recover(&world, journal);
         Ok(world)
     }
 
     /// Decides, reads the facts that the decision needs by themselves, and decides again until nothing more is needed.
     /// What is not answered waits.
-    pub async fn decide(&mut self, journal: &mut Journal, now: Time) -> Decision {
+    ///
+    /// # Errors
+    /// When the second opinion on the plan differs: nothing of it is shown or applied.
+    pub async fn decide(&mut self, journal: &mut Journal, now: Time) -> Result<Decision, Fault> {
         journal.memory.forget_newcomers(now);
         let mut decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
         let mut asked = BTreeSet::new();
@@ -112,8 +118,9 @@ impl World {
             self.prove(journal, &open).await;
             decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
         }
+        second_opinion(&decision.plan, &self.planner, &journal.memory)?;
         self.aside.leave_out(&mut decision, &journal.memory);
-        decision
+        Ok(decision)
     }
 
     /// Reads facts one by one and gives the answers to the planner. A directory that does not answer is asked no more.
@@ -196,6 +203,20 @@ impl World {
         self.read_at.insert(id.clone(), reading.began_at);
         self.planner.apply(&whole);
     }
+}
+
+/// Has the plan looked at by code that shares nothing with what made it, as the services do.
+///
+/// # Errors
+/// When it finds what must not be; says what.
+fn second_opinion(plan: &Plan, planner: &Planner, memory: &Memory) -> Result<(), Fault> {
+    let Err(violations) = planner::check::check(plan, planner, memory) else { return Ok(()) };
+    for violation in violations.iter().take(MOST_VIOLATIONS) {
+        show::note(&format!("  {violation}"));
+    }
+    let first = violations.first().map(ToString::to_string).unwrap_or_default();
+    Err(Fault::new("E0142", Exit::Error, format!("the second opinion on this plan differs: {first}"))
+        .help("nothing was applied; this is a fault of ours: report it with the lines above and the policy file"))
 }
 
 /// Whose credentials they are, and one pass.
@@ -311,5 +332,37 @@ impl outbound::Progress for Shown {
             let before = last.swap(done, std::sync::atomic::Ordering::Relaxed);
             bar.add(done.saturating_sub(before));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use model::{Case, CaseKind, Digest, GroupId, Lane, TargetPlan};
+
+    use super::*;
+
+    const POLICY: &str = "tenant = \"t\"\n[directory.google]\nkind = \"google-workspace\"\nservice_account = \"env:K\"\n\
+        subject = \"a@b.c\"\n[directory.cloud]\nkind = \"atlassian-org\"\norg = \"o\"\ndirectory = \"d\"\n\
+        api_key = \"env:K\"\n[[sync]]\nname = \"a\"\nfrom = \"google\"\nto = \"cloud\"\ngroups = [\"*\"]\n";
+
+    #[test]
+    fn a_plan_that_the_second_opinion_does_not_share_is_refused_with_a_code() {
+        let mut planner = Planner::new(Arc::new(Policy::parse(POLICY).unwrap()));
+        let cloud = DirectoryId::new("cloud").unwrap();
+        planner.apply(&Snapshot::new(cloud.clone()).whole());
+        let memory = Memory::default();
+        let mut plan = planner.decide(&memory, Time(1), Occasion::OneShot).plan;
+        assert!(second_opinion(&plan, &planner, &memory).is_ok());
+        // A released case whose digest is not that of its steps.
+        let kind = CaseKind::Delete { group: GroupId::new("g").unwrap(), name: "eng".to_owned() };
+        let (digest, lane) = (Digest([0; 32]), Lane::Normal);
+        let (steps, guards, held, needs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let cases = vec![Case { digest, kind, lane, steps, guards, held, needs }];
+        let (refusals, waits, links, seats) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        plan.body.targets = vec![TargetPlan { target: cloud, cases, refusals, waits, links, seats }];
+        let fault = second_opinion(&plan, &planner, &memory).unwrap_err();
+        assert_eq!((fault.code, fault.exit), ("E0142", Exit::Error));
+        assert!(fault.message.contains("digest"), "{}", fault.message);
     }
 }

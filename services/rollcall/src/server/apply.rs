@@ -54,7 +54,7 @@ pub async fn apply(args: &ApplyArgs, quiet: bool) -> Result<Exit, Fault> {
     let (held, mut go): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| waits(case));
     let (lifted, held): (Vec<_>, Vec<_>) = held.into_iter().partition(|case| is_lifted(case, &overrides));
     let removals: u64 = go.iter().chain(&lifted).map(|case| case.removals).sum();
-    if !(go.is_empty() && lifted.is_empty() || args.yes || local::asked(removals)?) {
+    if !(go.is_empty() && lifted.is_empty() || args.yes || local::asked(removals).await?) {
         show::note("Nothing was applied.");
         return Ok(Exit::Held);
     }

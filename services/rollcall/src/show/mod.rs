@@ -34,20 +34,28 @@ pub fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks for exactly this answer, so that nobody removes 39 people by leaning on a key.
+/// Asks for exactly this answer, so that nobody removes 39 people by leaning on a key. The answer is waited for on a
+/// thread of its own: who stops waiting leaves it behind, and the process may end.
 ///
 /// # Errors
 /// When nobody can be asked.
-pub fn ask(question: &str, wanted: &str) -> Result<bool, Fault> {
+pub async fn ask(question: &str, wanted: &str) -> Result<bool, Fault> {
     if !can_ask() {
         return Err(Fault::new("E0120", Exit::Error, "there is no terminal to ask at")
             .help("look at the plan with `rollcall plan`, then give --yes; it answers the question, never a guard"));
     }
     let mut err = std::io::stderr().lock();
     let _reader_gone = write!(err, "{question} ").and_then(|()| err.flush());
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    Ok(read.is_ok() && answer.trim().eq_ignore_ascii_case(wanted))
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let reading = move || {
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        // Nobody may wait for it any more.
+        let _unheard = tell.send(read.map(|_| answer));
+    };
+    let thread = std::thread::Builder::new().name("question".to_owned()).spawn(reading);
+    thread.map_err(|cause| Fault::new("E0127", Exit::Error, format!("no threads to be had: {cause}")))?;
+    Ok(matches!(told.await, Ok(Ok(answer)) if answer.trim().eq_ignore_ascii_case(wanted)))
 }
 
 /// A length of time as a person says it: `41 s`, `3 min`, `2 h`.
