@@ -58,4 +58,20 @@ impl Finished {
         };
         Self { outcome, answers, halted: false }
     }
+
+    /// A command without edges ended so, by this answer.
+    pub(crate) fn finish(&mut self, result: StepResult, answered: &Answered) {
+        self.outcome.result = result;
+        if let Some(last) = self.answers.first_mut() {
+            *last = Some(answered.clone());
+        }
+    }
+
+    /// The account that an answer names.
+    pub(crate) fn name_account(&mut self, answered: &Answered) {
+        if answered.account.is_some() {
+            self.outcome.account.clone_from(&answered.account);
+            self.outcome.behind.clone_from(&answered.behind);
+        }
+    }
 }

@@ -270,7 +270,7 @@ impl<L: Ledger> Runner<L> {
             }
             if let Some(answered) = &taken {
                 // Taken, perhaps by ourselves, and not to be seen: the reconciler looks when it is.
-                finish(finished, StepResult::Unknown, answered);
+                finished.finish(StepResult::Unknown, answered);
                 return Ok(());
             }
             tried += 1;
@@ -285,7 +285,7 @@ impl<L: Ledger> Runner<L> {
                 // The name is taken. By us only if an attempt of ours may have done it; else it is another's group, and
                 // the reconciler meets it as a conflict.
                 Disposition::Look if !may_be_ours => {
-                    finish(finished, StepResult::Rejected(Rejection::Conflict), &answered);
+                    finished.finish(StepResult::Rejected(Rejection::Conflict), &answered);
                     return Ok(());
                 }
                 Disposition::Look => taken = Some(answered),
@@ -339,17 +339,17 @@ impl<L: Ledger> Runner<L> {
             }
             match (looked, &taken) {
                 (Looked::There(found), _) => {
-                    name_account(finished, &found);
-                    finish(finished, StepResult::AlreadySo, &found);
+                    finished.name_account(&found);
+                    finished.finish(StepResult::AlreadySo, &found);
                     return Ok(());
                 }
                 // Taken by somebody who is not this person.
                 (Looked::NotThere, Some(answered)) if !may_be_ours => {
-                    finish(finished, StepResult::Rejected(Rejection::Conflict), answered);
+                    finished.finish(StepResult::Rejected(Rejection::Conflict), answered);
                     return Ok(());
                 }
                 (_, Some(answered)) => {
-                    finish(finished, StepResult::Unknown, answered);
+                    finished.finish(StepResult::Unknown, answered);
                     return Ok(());
                 }
                 (_, None) => {}
@@ -368,7 +368,7 @@ impl<L: Ledger> Runner<L> {
             let turn = self.turn(job, &call);
             let answered = self.target.change_account(&turn, wanted.account, wanted.person, wanted.kind).await;
             self.ledger.answered(&call, &answered).await?;
-            name_account(finished, &answered);
+            finished.name_account(&answered);
             if answered.disposition == Disposition::Look {
                 taken = Some(answered);
                 continue;
@@ -414,7 +414,7 @@ impl<L: Ledger> Runner<L> {
         finished: &mut Finished,
     ) -> bool {
         match next(answered.disposition, *tried, repeatable, &self.patience) {
-            Next::Settle(result) => finish(finished, result, answered),
+            Next::Settle(result) => finished.finish(result, answered),
             // A step of several is done: the next is an attempt of its own, at once.
             Next::Again { .. } if answered.is_progress() => {
                 *tried = 0;
@@ -426,7 +426,7 @@ impl<L: Ledger> Runner<L> {
                 return true;
             }
             Next::Again { .. } => {}
-            Next::Look => finish(finished, StepResult::Unknown, answered),
+            Next::Look => finished.finish(StepResult::Unknown, answered),
             Next::Halt => finished.halted = true,
         }
         false
@@ -490,18 +490,4 @@ struct Wanted<'a> {
 
 const fn throttled(disposition: Disposition) -> bool {
     matches!(disposition, Disposition::Throttled { .. })
-}
-
-fn name_account(finished: &mut Finished, answered: &Answered) {
-    if answered.account.is_some() {
-        finished.outcome.account.clone_from(&answered.account);
-        finished.outcome.behind.clone_from(&answered.behind);
-    }
-}
-
-fn finish(finished: &mut Finished, result: StepResult, answered: &Answered) {
-    finished.outcome.result = result;
-    if let Some(last) = finished.answers.first_mut() {
-        *last = Some(answered.clone());
-    }
 }

@@ -116,7 +116,8 @@ fn planned(number: u64, cases: &[&str], new: &[&str]) -> Turn {
         links: vec![],
         seats: vec![],
     };
-    let body = PlanBody { schema: "rollcall.plan/1".to_owned(), tenant: tenant(), targets: vec![target], wider: Vec::new() };
+    let body =
+        PlanBody { schema: "rollcall.plan/1".to_owned(), tenant: tenant(), targets: vec![target], wider: Vec::new() };
     let made_at = Time(i64::try_from(number).unwrap());
     let policy = Digest::of(b"policy");
     let plan = Plan { number: Some(number), made_at, policy, calls: std::collections::BTreeMap::new(), body };
