@@ -29,6 +29,10 @@ pub(crate) fn read(file: &Path) -> Result<Loaded, Fault> {
         let message = format!("the policy {shown} cannot be right; nothing is decided\n{problems}");
         Fault::new("E0114", Exit::Usage, message).help("correct what is named above, then run `rollcall policy check`")
     })?;
+    for note in &policy.notes {
+        let (line, code) = (note.line, note.code.as_str());
+        tracing::warn!(code, line, "the policy says what has no effect: {}; {}", note.message, note.help);
+    }
     Ok(Loaded { policy, text })
 }
 

@@ -14,12 +14,7 @@ pub struct Loaded {
     pub policy: Policy,
     /// The folder of the file.
     pub base: PathBuf,
-    /// What the file says.
-    text: String,
 }
-
-/// Keys that the file may have and that nothing acts on yet.
-const NOT_IN_EFFECT: [&str; 2] = ["audit_poll", "push"];
 
 /// Reads and checks the file.
 ///
@@ -37,7 +32,7 @@ pub fn load(file: &PolicyFile) -> Result<Loaded, Fault> {
         Fault::new("E0114", Exit::Usage, place).help("correct what is named above, then run `rollcall policy check`")
     })?;
     let base = file.path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    Ok(Loaded { policy, base, text })
+    Ok(Loaded { policy, base })
 }
 
 /// `policy check`.
@@ -45,9 +40,10 @@ pub fn load(file: &PolicyFile) -> Result<Loaded, Fault> {
 /// # Errors
 /// As [`load`].
 pub fn check(file: &PolicyFile) -> Result<Exit, Fault> {
-    let Loaded { policy, text, .. } = load(file)?;
-    for (line, key) in not_in_effect(&text) {
-        show::note(&format!("{}:{line}: `{key}` is not in effect yet; sweeps find the changes", file.path.display()));
+    let Loaded { policy, .. } = load(file)?;
+    let name = file.path.display().to_string();
+    for note in &policy.notes {
+        show::note(note.as_note(&name).to_string().trim_end());
     }
     let wider: usize = policy.rules.iter().map(|rule| rule.wider.len()).sum();
     show::data(&format!(
@@ -62,31 +58,8 @@ pub fn check(file: &PolicyFile) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-/// The lines, from 1, that set something that nothing acts on yet.
-fn not_in_effect(text: &str) -> Vec<(usize, &'static str)> {
-    let key = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned()).unwrap_or_default();
-    let table = |line: &str| line.trim().strip_prefix("[directory.").is_some_and(|rest| rest.ends_with(".push]"));
-    let which = |line: &str| match key(line) {
-        _ if table(line) => Some("push"),
-        key => NOT_IN_EFFECT.into_iter().find(|known| *known == key),
-    };
-    text.lines().enumerate().filter_map(|(at, line)| Some((at + 1, which(line)?))).collect()
-}
-
 /// `policy schema`.
 pub fn schema() -> Exit {
     show::json(&policy::json_schema(), true);
     Exit::Done
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_in_effect_is_found_with_its_line() {
-        let text = "tenant = \"t\"\n[directory.google]\n  audit_poll = \"5s\"\n# push = 1\n[directory.google.push]\n";
-        assert_eq!(not_in_effect(text), [(3, "audit_poll"), (5, "push")]);
-        assert_eq!(not_in_effect("push = { public_url = \"https://a.b\" }"), [(1, "push")]);
-    }
 }

@@ -145,11 +145,20 @@ impl Diagnostics {
 }
 
 impl Diagnostic {
+    /// One that stands in nobody's way, as text for people, with `file` as the file's name.
+    pub fn as_note<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| self.write_as(f, "note", file))
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, file: &str) -> fmt::Result {
+        self.write_as(f, "error", file)
+    }
+
+    fn write_as(&self, f: &mut fmt::Formatter<'_>, what: &str, file: &str) -> fmt::Result {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
         let excerpt = &self.excerpt;
-        writeln!(f, "error[{}]: {}", self.code, self.message)?;
+        writeln!(f, "{what}[{}]: {}", self.code, self.message)?;
         writeln!(f, "{gutter}--> {file}:{}:{}", self.line, self.column)?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {}", excerpt.text)?;

@@ -27,6 +27,7 @@ const PLAIN: &[&str] = &[
     "client_id",
     "sweep_every",
     "audit_poll",
+    "user_directory",
     "public_url",
     "endpoint",
     "org",

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{Digest, DirectoryId, Email, Group, GroupId, TenantId};
 
 use crate::{
-    Approval, Diagnostics, Directory, DriftMode, External, GroupMatcher, Guard, Joining, MembersMode, Nested,
-    OnConflict, OnSourceDeleted, People, PersonFilter, Provision, Schedule, SyncRule,
+    Approval, Diagnostic, Diagnostics, Directory, DriftMode, External, GroupMatcher, Guard, Joining, MembersMode,
+    Nested, OnConflict, OnSourceDeleted, People, PersonFilter, Provision, Schedule, SyncRule,
 };
 
 /// What one tenant's policy file says: checked, completed with defaults, views resolved to their organizations.
@@ -32,6 +32,8 @@ pub struct Policy {
     pub schedule: Schedule,
     /// `[adopt]`: which target group was adopted for a source group.
     pub adopt: BTreeMap<GroupId, (DirectoryId, GroupId)>,
+    /// Keys of the file that do nothing as things are, in its order: known, allowed, and not to be relied on.
+    pub notes: Vec<Diagnostic>,
 }
 
 impl Policy {

@@ -149,11 +149,9 @@ refused! {
     outsiders_of_a_tenant_without_domains: "[people]\ndomains = [\"acme.com\"]" => "[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nexternal = \"skip\"\n";
     accounts_at_a_site_of_its_own: "org = \"cloud\"\n" => "[[people.provision]]\nfrom = \"workspace\"\nto = \"jira\"\n";
     accounts_for_customers: "" => "\n[directory.desk]\nkind = \"jsm-customers\"\nsite = \"https://acme.atlassian.net\"\nemail = \"a@acme.com\"\napi_token = \"env:T\"\ndesk = \"HELP\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"desk\"\n";
-    leads_where_nobody_leads: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nlead_fallback = { project = \"jdoe\" }\n";
     leads_at_crowd: "" => "\n[directory.crowd]\nkind = \"crowd\"\nurl = \"https://crowd.acme.com/crowd\"\napplication = \"x\"\npassword = \"env:P\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"crowd\"\nlead_fallback = { project = \"jdoe\" }\nattributes = { department = \"organizations[primary].department\" }\n";
     attributes_that_an_organization_has_not: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nattributes = { title = \"organizations[primary].title\", costCenter = \"organizations[primary].costCenter\" }\n";
     a_bitbucket_that_deactivates: "" => "\n[directory.git]\nkind = \"bitbucket-dc\"\nurl = \"https://git.acme.com\"\ntoken = \"env:T\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"git\"\n";
-    user_names_for_nobody: "domains = [\"acme.com\"]\n" => "domains = [\"acme.com\"]\nusername = [{ pattern = '(.*)@.*', replace = '$1' }]\n";
     people_that_are_nobody: "to = \"cloud\"\nrename" => "to = \"cloud\"\npeople = []\nwhere = { \"organizations[primary].title\" = [], \"x\" = 7 }\nrename";
     an_entry_that_another_leaves_nobody_to: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nexternal = \"skip\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\norg_units = [\"/Staff/**\"]\n";
     a_group_that_is_emptied_though_nobody_is_removed: "to = \"cloud\"" => "to = \"cloud\"\nmembers = \"add-only\"\non_source_deleted = \"empty\"";

@@ -68,12 +68,12 @@ fn leads(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: DirectoryKind) {
         return;
     }
     let message = format!("`lead_fallback` has no effect: nobody leads anything at {}", kind.as_str());
-    let help = if kind == DirectoryKind::Crowd {
-        "Crowd knows no projects: write it in an entry to the Jira itself (kind = \"jira-dc\")"
-    } else {
-        "remove it, or write it in the entry to a jira-dc"
-    };
-    ctx.report(Code::NoEffect, &entry.lead_fallback_span, message, help);
+    // Behind a Crowd there may well be a Jira whose projects nobody would lead any more.
+    if kind == DirectoryKind::Crowd {
+        let help = "Crowd knows no projects: write it in an entry to the Jira itself (kind = \"jira-dc\")";
+        return ctx.report(Code::NoEffect, &entry.lead_fallback_span, message, help);
+    }
+    ctx.note(&entry.lead_fallback_span, message, "it takes effect in an entry to a jira-dc");
 }
 
 fn attributes(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: DirectoryKind) {
@@ -119,8 +119,11 @@ pub(super) fn user_names(
         return;
     }
     let message = "`username` has no effect: no entry makes accounts with user names";
-    let help = "remove it, or add [[people.provision]] to a jira-dc, confluence-dc, bitbucket-dc or crowd";
-    ctx.report(Code::NoEffect, &said.span, message, help);
+    ctx.note(
+        &said.span,
+        message,
+        "it takes effect with [[people.provision]] to a jira-dc, confluence-dc, bitbucket-dc or crowd",
+    );
 }
 
 /// The place of a key, for checks that come later.

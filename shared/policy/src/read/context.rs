@@ -18,11 +18,13 @@ pub(crate) struct Said<T> {
 pub(crate) struct Context<'t> {
     text: &'t str,
     found: Vec<Diagnostic>,
+    /// What can stay, and does nothing.
+    notes: Vec<Diagnostic>,
 }
 
 impl<'t> Context<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, found: Vec::new() }
+        Self { text, found: Vec::new(), notes: Vec::new() }
     }
 
     /// Records a problem. `message` and `help` hold no value that could be a secret.
@@ -34,6 +36,13 @@ impl<'t> Context<'t> {
         help: impl Into<String>,
     ) {
         self.push(code, span, message.into(), help.into(), |line, at| mask::excerpt(line, at, false));
+    }
+
+    /// Records a key that is known and does nothing as things are. The file can be right all the same.
+    pub(crate) fn note(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        let show = |line: &str, at| mask::excerpt(line, at, false);
+        let note = self.diagnostic(Code::NoEffect, span, message.into(), help.into(), show);
+        self.notes.push(note);
     }
 
     /// Records a problem at a value that is, or may be, a secret: it is masked whatever it looks like.
@@ -60,6 +69,18 @@ impl<'t> Context<'t> {
         help: String,
         show: impl FnOnce(&str, Range<usize>) -> mask::Excerpt,
     ) {
+        let found = self.diagnostic(code, span, message, help, show);
+        self.found.push(found);
+    }
+
+    fn diagnostic(
+        &self,
+        code: Code,
+        span: &Range<usize>,
+        message: String,
+        help: String,
+        show: impl FnOnce(&str, Range<usize>) -> mask::Excerpt,
+    ) -> Diagnostic {
         let start = self.boundary(span.start);
         let before = self.text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -68,7 +89,7 @@ impl<'t> Context<'t> {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let end = span.end.clamp(start, line_start + line.len().max(start - line_start));
         let column = self.text.get(line_start..start).unwrap_or_default().chars().count() + 1;
-        self.found.push(Diagnostic {
+        Diagnostic {
             code,
             line: self.line_of(start),
             column,
@@ -76,7 +97,7 @@ impl<'t> Context<'t> {
             message,
             help,
             excerpt: show(line, start - line_start..end - line_start),
-        });
+        }
     }
 
     /// The nearest place at or before `at` where a character begins.
@@ -97,6 +118,13 @@ impl<'t> Context<'t> {
     /// Takes back what another message says better.
     pub(crate) fn withdraw(&mut self, code: Code, span: &Range<usize>, message: &str) {
         self.found.retain(|found| found.code != code || found.span.start != span.start || found.message != message);
+    }
+
+    /// What can stay, in the order of the file.
+    pub(crate) fn take_notes(&mut self) -> Vec<Diagnostic> {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.sort_by_key(|note| note.span.start);
+        notes
     }
 
     pub(crate) fn is_clean(&self) -> bool {

@@ -119,14 +119,13 @@ fn settings(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -
 }
 
 /// Writes go to the first directory of an instance that may be written, and no call chooses another
-/// (reference/atlassian-dc.md §1.3): whoever names one would be let down.
+/// (reference/atlassian-dc.md §1.3): whoever names one is told so.
 fn no_choice_of_directory(ctx: &mut Context<'_>, section: &Section<'_>) {
-    if section.wrongly_has("user_directory") {
-        section.get("user_directory");
+    if section.text(ctx, "user_directory").is_some() {
         let message = "`user_directory` has no effect: no call of this product chooses among its user directories";
-        let help = "remove it, and have the instance's administrators put the directory first; or name the Crowd that the \
-                    directory comes from as a directory of its own, kind = \"crowd\"";
-        ctx.report(Code::NoEffect, &section.key_span("user_directory"), message, help);
+        let help = "have the instance's administrators put that directory first; or name the Crowd that the directory comes \
+                    from as a directory of its own, kind = \"crowd\"";
+        ctx.note(&section.key_span("user_directory"), message, help);
     }
 }
 
@@ -134,6 +133,14 @@ fn google(ctx: &mut Context<'_>, section: &Section<'_>) -> Option<Settings> {
     let customer = section.text(ctx, "customer").map_or_else(|| "my_customer".to_owned(), |text| text.value);
     let auth = google_auth(ctx, section);
     let audit_poll = section.duration(ctx, "audit_poll", Span::from_secs(1)).unwrap_or(Span::from_secs(60));
+    for key in ["audit_poll", "push"].into_iter().filter(|key| section.has(key)) {
+        let message = format!("`{key}` is not in effect yet");
+        ctx.note(
+            &section.key_span(key),
+            message,
+            "every change is found by the next sweep: `sweep_every` says how often",
+        );
+    }
     let push = match section.table(ctx, "push") {
         Some(table) => {
             let url =

@@ -43,11 +43,6 @@ impl<'t> Section<'t> {
         self.table.contains_key(key)
     }
 
-    /// Whether a key is there that nobody should write: it is not among those that this table knows.
-    pub(crate) fn wrongly_has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
-    }
-
     /// The place of a key itself.
     pub(crate) fn key_span(&self, key: &str) -> Range<usize> {
         self.table.get_key_value(key).map_or_else(|| self.span.clone(), |(key, _)| key.span())

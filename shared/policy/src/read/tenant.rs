@@ -113,6 +113,7 @@ impl Written {
             approval: self.approval,
             schedule: self.schedule,
             adopt,
+            notes: ctx.take_notes(),
         })
     }
 }

@@ -65,7 +65,11 @@ fn keys(kind: DirectoryKind) -> Keys {
             (keys, &["site", "email", "api_token"])
         }
         Kind::JiraDc | Kind::ConfluenceDc | Kind::BitbucketDc => (
-            vec![("url", url("Address of the instance.")), ("token", secret("Personal access token."))],
+            vec![
+                ("url", url("Address of the instance.")),
+                ("token", secret("Personal access token.")),
+                ("user_directory", text("Has no effect: no call chooses among the instance's user directories.")),
+            ],
             &["url", "token"],
         ),
         Kind::Crowd => (
