@@ -244,7 +244,7 @@ async fn p2_23_what_went_wrong_can_be_looked_up_call_by_call() -> Result<()> {
     let ledger = std::fs::read_to_string(outside.folder.path().join("journal/ledger.ndjson"))?;
     let lines: Vec<Value> = ledger.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let kinds: Vec<&str> = lines.iter().filter_map(|line| line["line"].as_str()).collect();
-    assert!(kinds.starts_with(&["attempt", "answer"]) && kinds.contains(&"outcome"), "{kinds:?}");
+    assert!(kinds.starts_with(&["begun", "attempt", "answer"]) && kinds.contains(&"outcome"), "{kinds:?}");
     let answer = lines.iter().find(|line| line["line"] == "answer").cloned().unwrap_or_default();
     assert_eq!(answer["status"], 409, "{ledger}");
     // And why somebody is not in a group is told in words.
