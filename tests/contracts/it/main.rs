@@ -5,4 +5,5 @@
 
 mod golden;
 mod later;
+mod ops;
 mod samples;
