@@ -345,9 +345,9 @@ async fn decide(
     }
     let beside = Beside::load(api, tenant).await?;
     let proposer = beside.proposer(&row.target, &row.case);
+    let result = record(api, tenant, person, row.case.digest, proposer, approved, reason).await?;
     tracing::info!(event.name = if approved { "rollcall.plan.approved" } else { "rollcall.plan.rejected" },
         rollcall.org = %tenant, rollcall.site = %row.target, rollcall.plan.id = row.plan, "a case is decided");
-    let result = record(api, tenant, person, row.case.digest, proposer, approved, reason).await?;
     match &row.case.kind {
         // The digest changes with every member that comes or goes, and who keeps the target's group means the group.
         CaseKind::Conflict { group, .. } if !approved && review::is_conflict(&row.case) => {
