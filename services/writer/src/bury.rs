@@ -188,12 +188,16 @@ pub fn entries(object: Object<'_>, outcome: &Outcome, because: &str, deeds: &Dee
     entries
 }
 
-/// What a call is to change, as the ledger says it, one line each: `add/<group>/<account>`, `create-group/<name>`, …
-pub fn lines(what: &What) -> Vec<String> {
+/// What a call is to change, as the ledger says it, one line each: `add/<group>/<account>`, `create-group/<name>`, … Of
+/// its edges those at the places that were admitted.
+pub fn lines(what: &What, admitted: impl Fn(usize) -> bool) -> Vec<String> {
     match what {
-        What::Edges { group, edges, .. } => {
-            edges.iter().map(|(account, op, _)| format!("{}/{group}/{account}", op.as_str())).collect()
-        }
+        What::Edges { group, edges, .. } => edges
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| admitted(*place))
+            .map(|(_, (account, op, _))| format!("{}/{group}/{account}", op.as_str()))
+            .collect(),
         What::CreateGroup { name } => vec![format!("create-group/{name}")],
         What::DeleteGroup { group, .. } => vec![format!("delete-group/{group}")],
         What::Account { person, change, .. } => vec![format!("{change}/{person}")],

@@ -9,7 +9,7 @@ use std::{
 };
 
 use effect::{Admission, Answered, Call, Ledger, LedgerError, What};
-use model::{CommandId, Digest, DirectoryId, Disposition, Generation, Time};
+use model::{CommandId, Digest, DirectoryId, Generation, Time};
 use runtime::Clock;
 use store::{
     Store, StoreError,
@@ -18,7 +18,11 @@ use store::{
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::{setup::Place, tenure::Tenure};
+use crate::{
+    bury::{lines, word},
+    setup::Place,
+    tenure::Tenure,
+};
 
 /// Most calls that are admitted at once.
 const BATCH: usize = 256;
@@ -120,7 +124,7 @@ impl Ledger for PostgresLedger {
             digest,
             target: self.target.clone(),
             request: request(&call.what),
-            edges: edges(&call.what, |_| true),
+            edges: lines(&call.what, |_| true),
             began_at,
         };
         let (answer, admission) = oneshot::channel();
@@ -129,7 +133,7 @@ impl Ledger for PostgresLedger {
         let admission = admission.await.map_err(|_| closed())??;
         if admission.allowed.contains(&true) {
             let allowed = |place: usize| admission.allowed.get(place).copied().unwrap_or(false);
-            let edges = edges(&call.what, allowed);
+            let edges = lines(&call.what, allowed);
             let mut notes = self.notes();
             notes.attempts.insert((call.command, call.attempt), id);
             let run = notes.runs.entry(call.command).or_default();
@@ -198,7 +202,7 @@ impl Gate {
             .zip(&admissions)
             .filter(|(_, admission)| admission.allowed.contains(&true))
             .map(|(ask, admission)| NewAttempt {
-                edges: edges(&ask.what, |place| admission.allowed.get(place).copied().unwrap_or(false)),
+                edges: lines(&ask.what, |place| admission.allowed.get(place).copied().unwrap_or(false)),
                 ..ask.attempt.clone()
             })
             .collect();
@@ -246,21 +250,6 @@ fn allowed(what: &What, present: &BTreeMap<String, Generation>) -> Vec<bool> {
     }
 }
 
-/// What a call is to change, one line each.
-fn edges(what: &What, admitted: impl Fn(usize) -> bool) -> Vec<String> {
-    match what {
-        What::Edges { group, edges, .. } => edges
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| admitted(*place))
-            .map(|(_, (account, op, _))| format!("{}/{group}/{account}", op.as_str()))
-            .collect(),
-        What::CreateGroup { name } => vec![format!("create-group/{name}")],
-        What::DeleteGroup { group, .. } => vec![format!("delete-group/{group}")],
-        What::Account { person, change, .. } => vec![format!("{change}/{person}")],
-    }
-}
-
 /// What a call asks for, without ids.
 fn request(what: &What) -> String {
     match what {
@@ -268,20 +257,6 @@ fn request(what: &What) -> String {
         What::CreateGroup { .. } => "create a group".to_owned(),
         What::DeleteGroup { .. } => "delete a group".to_owned(),
         What::Account { change, .. } => format!("{change} an account"),
-    }
-}
-
-/// A disposition in a row.
-const fn word(disposition: Disposition) -> &'static str {
-    match disposition {
-        Disposition::Done => "done",
-        Disposition::AlreadySo => "already-so",
-        Disposition::Throttled { .. } => "throttled",
-        Disposition::Retry { .. } => "retry",
-        Disposition::Unknown => "unknown",
-        Disposition::Look => "look",
-        Disposition::Reject(_) => "reject",
-        Disposition::Halt => "halt",
     }
 }
 
@@ -319,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_attempt_says_only_what_was_admitted() {
-        assert_eq!(edges(&two_edges(), |place| place == 1), ["add/g/b"]);
+        assert_eq!(lines(&two_edges(), |place| place == 1), ["add/g/b"]);
         assert_eq!(objects(&two_edges()), ["group/g", "account/a", "account/b"]);
     }
 }

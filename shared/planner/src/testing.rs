@@ -420,6 +420,17 @@ pub(crate) fn cases(decision: &Decision) -> Vec<&Case> {
     decision.plan.cases().map(|(_, case)| case).collect()
 }
 
+/// What the next decision does to whose account, by person.
+pub(crate) fn account_changes(world: &mut World) -> Vec<(String, AccountChange)> {
+    let decision = world.decide();
+    let steps = cases(&decision).into_iter().flat_map(|case| &case.steps);
+    let change = |step: &Step| match step {
+        Step::Account { person, change, .. } => Some((person.as_ref()?.to_string(), change.clone())),
+        _ => None,
+    };
+    steps.filter_map(change).collect()
+}
+
 /// The one case of a plan.
 pub(crate) fn only(decision: &Decision) -> &Case {
     let cases = cases(decision);

@@ -93,7 +93,7 @@ impl Calls {
 impl Open {
     /// What it was to change, as the ledger says it.
     pub fn line(&self) -> String {
-        writer::lines(&self.what).concat()
+        writer::lines(&self.what, |_| true).concat()
     }
 
     /// The same as an attempt that did not end.

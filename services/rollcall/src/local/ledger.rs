@@ -122,8 +122,12 @@ impl Ledger for JournalLedger {
         }
         let at = Time(runtime::clock::now_micros());
         self.write(&Line::Attempt { target: self.target.clone(), call: call.clone(), at }, true).await?;
-        let begun =
-            UnendedAttempt { id: call.id, command: call.command, edges: writer::lines(&call.what), began_at: at };
+        let begun = UnendedAttempt {
+            id: call.id,
+            command: call.command,
+            edges: writer::lines(&call.what, |_| true),
+            began_at: at,
+        };
         self.calls().entry(call.command).or_default().begun.push(begun);
         Ok(Admission { allowed: vec![true; call.what.len()], not_now: false })
     }

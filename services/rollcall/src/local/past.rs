@@ -100,7 +100,12 @@ impl Past {
                     outcome: None,
                 });
                 let (id, command) = (call.id, call.command);
-                told.calls.begun.push(UnendedAttempt { id, command, edges: writer::lines(&call.what), began_at: at });
+                told.calls.begun.push(UnendedAttempt {
+                    id,
+                    command,
+                    edges: writer::lines(&call.what, |_| true),
+                    began_at: at,
+                });
                 told.attempts.push((call, at));
             }
             Line::Answer { command, attempt, status, text, disposition, at, group, account } => {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{AccountChange, Email, Step, UserState};
+use model::{AccountChange, Email, UserState};
 
-use crate::testing::{World, acc, cases, edges, policy_for};
+use crate::testing::{World, acc, account_changes, edges, policy_for};
 
 const SCIM: &str = "kind = \"atlassian-scim\"\ndirectory_id = \"d\"\ntoken = \"file:token\"";
 
@@ -21,17 +21,6 @@ fn world(rest: &str) -> World {
 fn person(world: &mut World, name: &str, unit: &str) {
     world.person(name);
     world.source.user(name).org_unit = Some(unit.to_owned());
-}
-
-/// What is done to whose account, by person.
-fn changes(world: &mut World) -> Vec<(String, AccountChange)> {
-    let decision = world.decide();
-    let steps = cases(&decision).into_iter().flat_map(|case| &case.steps);
-    let change = |step: &Step| match step {
-        Step::Account { person, change, .. } => Some((person.as_ref()?.to_string(), change.clone())),
-        _ => None,
-    };
-    steps.filter_map(change).collect()
 }
 
 fn swept(world: &mut World) {
@@ -57,7 +46,7 @@ fn a_leaver_goes_by_the_entry_that_took_them_and_by_no_other() {
     let gone = |names: &[&str]| -> Vec<(String, AccountChange)> {
         names.iter().map(|name| ((*name).to_owned(), AccountChange::Deactivate)).collect()
     };
-    assert_eq!(changes(&mut world), gone(&["ann", "cho"]));
+    assert_eq!(account_changes(&mut world), gone(&["ann", "cho"]));
 }
 
 #[test]
@@ -72,7 +61,7 @@ fn whom_no_entry_takes_any_more_goes_by_the_mildest_of_them() {
         world.converge();
         world.source.user("ann").org_unit = Some("/Elsewhere".to_owned());
         world.sweep_source();
-        assert_eq!(changes(&mut world).len(), expected, "{way}");
+        assert_eq!(account_changes(&mut world).len(), expected, "{way}");
         assert_eq!(edges(&world.decide()), ["-eng a-ann"], "the memberships go either way");
     }
 }
@@ -90,7 +79,7 @@ fn a_person_is_within_scope_by_the_entries_for_the_target_at_hand() {
     // Sales has the wiki, and nothing here.
     world.source.user("ann").org_unit = Some("/Sales".to_owned());
     world.sweep_source();
-    assert_eq!(changes(&mut world), [("ann".to_owned(), AccountChange::Deactivate)]);
+    assert_eq!(account_changes(&mut world), [("ann".to_owned(), AccountChange::Deactivate)]);
     assert_eq!(edges(&world.decide()), ["-eng a-ann"]);
 }
 
@@ -121,7 +110,7 @@ fn of_entries_that_overlap_the_first_takes_the_person() {
     world.source.users.insert(acc("fay"), newcomer);
     world.source.user("fay").org_unit = Some("/Staff/Eng".to_owned());
     swept(&mut world);
-    let found = changes(&mut world);
+    let found = account_changes(&mut world);
     let title = |change: &AccountChange| match change {
         AccountChange::Create { attributes } | AccountChange::Update { attributes } => attributes.get("title").cloned(),
         _ => None,
@@ -133,5 +122,5 @@ fn of_entries_that_overlap_the_first_takes_the_person() {
     assert_eq!(titles.get("bob"), Some(&Some("worker".to_owned())));
     world.converge();
     swept(&mut world);
-    assert!(changes(&mut world).is_empty(), "and nobody changes it back");
+    assert!(account_changes(&mut world).is_empty(), "and nobody changes it back");
 }

@@ -4,7 +4,7 @@
 
 use model::{AccountChange, Email, Reason, Step, UserState, WaitWhy};
 
-use crate::testing::{World, acc, cases, edges, only, policy_for};
+use crate::testing::{World, acc, account_changes, cases, edges, only, policy_for};
 
 const ENTRY: &str = "[[people.provision]]\nname = \"people\"\nfrom = \"workspace\"\nto = \"cloud\"\n";
 const JIRA: &str = "kind = \"jira-dc\"\nurl = \"https://jira.acme.com\"\ntoken = \"file:token\"";
@@ -29,22 +29,12 @@ fn newcomer(world: &mut World, name: &str, email: &str) {
     world.source.users.insert(acc(name), model::User::new(acc(name), Email::new(email).ok()));
 }
 
-fn changes(world: &mut World) -> Vec<(String, AccountChange)> {
-    let decision = world.decide();
-    let steps = cases(&decision).into_iter().flat_map(|case| &case.steps);
-    let change = |step: &Step| match step {
-        Step::Account { person, change, .. } => Some((person.as_ref()?.to_string(), change.clone())),
-        _ => None,
-    };
-    steps.filter_map(change).collect()
-}
-
 fn created(world: &mut World) -> Vec<(String, String)> {
     let name = |change: AccountChange| match change {
         AccountChange::Create { mut attributes } => attributes.remove("userName").unwrap_or_default(),
         other => panic!("{other:?}"),
     };
-    changes(world).into_iter().map(|(person, change)| (person, name(change))).collect()
+    account_changes(world).into_iter().map(|(person, change)| (person, name(change))).collect()
 }
 
 fn doubts(world: &mut World) -> Vec<String> {
@@ -116,7 +106,7 @@ fn a_new_address_keeps_the_account_and_takes_its_user_name_along() {
     };
     let ann = update(&[("emails[primary].value", "ann.new@acme.com"), ("userName", "ann.new@acme.com")]);
     let bob = update(&[("emails[primary].value", "bob.new@acme.com")]);
-    assert_eq!(changes(&mut world), [("ann".to_owned(), ann), ("bob".to_owned(), bob)], "a chosen name stays");
+    assert_eq!(account_changes(&mut world), [("ann".to_owned(), ann), ("bob".to_owned(), bob)], "a chosen name stays");
     world.converge();
     assert_eq!(world.in_target("eng").len(), 2, "nobody was taken for somebody new");
 }
@@ -131,13 +121,15 @@ fn attributes_are_mapped_and_set_again_only_where_they_differ() {
     let known = mapped.map(|(path, value)| (path.to_owned(), value.to_owned()));
     world.source.user("ann").attributes.extend(known);
     swept(&mut world);
-    let [(person, AccountChange::Update { attributes })] = &changes(&mut world)[..] else { panic!("one update") };
+    let [(person, AccountChange::Update { attributes })] = &account_changes(&mut world)[..] else {
+        panic!("one update")
+    };
     assert_eq!((person.as_str(), attributes.len()), ("ann", 2), "the account reports neither, so both are missing");
     let account = world.target.user("a-ann");
     account.attributes.insert("department".to_owned(), "Tools".to_owned());
     account.attributes.insert("nickName".to_owned(), "Annie".to_owned());
     world.sweep_target();
-    assert!(changes(&mut world).is_empty());
+    assert!(account_changes(&mut world).is_empty());
 }
 
 #[test]
@@ -146,11 +138,13 @@ fn what_an_organization_tells_of_an_account_is_kept_up_to_date_too() {
     let title = ("organizations[primary].title".to_owned(), "Lead".to_owned());
     world.source.user("ann").attributes.extend([title]);
     swept(&mut world);
-    let [(person, AccountChange::Update { attributes })] = &changes(&mut world)[..] else { panic!("one update") };
+    let [(person, AccountChange::Update { attributes })] = &account_changes(&mut world)[..] else {
+        panic!("one update")
+    };
     assert_eq!((person.as_str(), attributes["title"].as_str()), ("ann", "Lead"));
     world.target.user("a-ann").attributes.insert("title".to_owned(), "Lead".to_owned());
     world.sweep_target();
-    assert!(changes(&mut world).is_empty());
+    assert!(account_changes(&mut world).is_empty());
 }
 
 #[test]
@@ -189,7 +183,7 @@ fn outsiders_get_accounts_only_where_the_entry_says_so() {
         world.target.users.insert(acc("a-yan"), account);
         world.source.user("yan").display_name = Some("Yan".to_owned());
         swept(&mut world);
-        changes(&mut world)
+        account_changes(&mut world)
             .into_iter()
             .map(|(person, change)| format!("{person} {}", change.as_str()))
             .collect::<Vec<_>>()
@@ -233,7 +227,7 @@ fn each_state_takes_the_path_that_the_entry_names() {
         world.sweep_source();
         let decision = world.decide_informed();
         assert_eq!(edges(&decision), ["-eng a-ann"], "memberships go in every state: {state:?}");
-        let change = changes(&mut world).into_iter().map(|(_, change)| change).next();
+        let change = account_changes(&mut world).into_iter().map(|(_, change)| change).next();
         assert_eq!(change, expected, "{state:?}");
     }
 }
@@ -250,7 +244,7 @@ fn a_grace_that_a_rehire_cancels_begins_anew_with_the_next_leave() {
         world.carry_out(&decision);
         world.tick(hours * 3600);
         swept(world);
-        changes(world).into_iter().map(|(_, change)| change).collect::<Vec<_>>()
+        account_changes(world).into_iter().map(|(_, change)| change).collect::<Vec<_>>()
     };
     assert!(state(&mut world, UserState::Suspended, 1).is_empty(), "the grace lasts");
     assert!(!world.memory.leaving.is_empty());
@@ -267,13 +261,13 @@ fn p2_13_p2_14_who_leads_something_hands_over_before_the_sign_in_goes() {
     world.source.user("ann").state = UserState::Suspended;
     world.sweep_source();
     let hand_over = AccountChange::HandOver { project: Some("cho".to_owned()), component: Some("bob".to_owned()) };
-    assert_eq!(changes(&mut world), [("ann".to_owned(), hand_over)]);
+    assert_eq!(account_changes(&mut world), [("ann".to_owned(), hand_over)]);
     // Nobody takes over what they lead themselves: the target says what is left.
     world.source.user("ann").state = UserState::Active;
     world.source.user("cho").state = UserState::Suspended;
     world.sweep_source();
     let hand_over = AccountChange::HandOver { project: None, component: Some("bob".to_owned()) };
-    assert_eq!(changes(&mut world), [("cho".to_owned(), hand_over)]);
+    assert_eq!(account_changes(&mut world), [("cho".to_owned(), hand_over)]);
 }
 
 #[test]
@@ -283,7 +277,7 @@ fn without_a_fallback_or_elsewhere_the_sign_in_just_goes() {
         world.converge();
         world.source.user("ann").state = UserState::Suspended;
         world.sweep_source();
-        assert_eq!(changes(&mut world), [("ann".to_owned(), AccountChange::Deactivate)]);
+        assert_eq!(account_changes(&mut world), [("ann".to_owned(), AccountChange::Deactivate)]);
     }
 }
 
