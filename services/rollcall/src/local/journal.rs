@@ -14,7 +14,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -27,7 +26,7 @@ use store::audit::AuditEntry;
 
 use super::{
     deeds::Open,
-    ledger,
+    files::{self, AUDIT, LEDGER, append, cut_torn_line, last_line, read_json, unusable},
     past::{Past, Replayed},
 };
 
@@ -115,7 +114,7 @@ impl Journal {
         // An override is for the run that it was given to.
         memory.approvals.clear();
         let pinned = read_json(&folder.join("pinned.json"))?.unwrap_or_default();
-        for name in [ledger::FILE, AUDIT] {
+        for name in [LEDGER, AUDIT] {
             cut_torn_line(&folder.join(name))?;
         }
         let Mark { ledger_until, mut open } = read_json(&folder.join("memory.json"))?.unwrap_or_default();
@@ -157,12 +156,12 @@ impl Journal {
         let owed = std::mem::take(&mut self.owed);
         self.audit_effects(&owed)?;
         for (directory, snapshot) in &self.snapshots {
-            self.replace(&format!("directory-{directory}.json"), &snapshot.whole())?;
+            files::replace(&self.folder, &format!("directory-{directory}.json"), &snapshot.whole())?;
         }
-        self.replace("pinned.json", &self.pinned)?;
-        let until = std::fs::metadata(self.folder.join(ledger::FILE)).map_or(0, |file| file.len());
+        files::replace(&self.folder, "pinned.json", &self.pinned)?;
+        let until = std::fs::metadata(self.folder.join(LEDGER)).map_or(0, |file| file.len());
         let mark = Mark { ledger_until: Some(until), open: self.open.clone() };
-        self.replace("memory.json", &Saved { memory: &self.memory, mark })
+        files::replace(&self.folder, "memory.json", &Saved { memory: &self.memory, mark })
     }
 
     /// Adds effects of earlier runs to those that the next [`Journal::save`] writes into the audit.
@@ -193,10 +192,10 @@ impl Journal {
 
     fn chain<'a>(&mut self, lines: impl IntoIterator<Item = (Time, &'a str, &'a str, &'a Value)>) -> Result<(), Fault> {
         let path = self.folder.join(AUDIT);
-        let mut head = self.head.unwrap_or_else(|| {
-            let said = std::fs::read(&path).unwrap_or_default();
-            Digest::of(said.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default())
-        });
+        let mut head = match self.head {
+            Some(head) => head,
+            None => Digest::of(&last_line(&path)?),
+        };
         let (actor, mut bytes) = (actor(), Vec::new());
         for (at, verb, object, detail) in lines {
             let line = AuditLine { at: at.to_string(), actor: &actor, verb, object, detail, before: head };
@@ -211,22 +210,7 @@ impl Journal {
         self.head = Some(head);
         Ok(())
     }
-
-    fn replace(&self, name: &str, value: &impl Serialize) -> Result<(), Fault> {
-        let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
-        let bytes = serde_json::to_vec(value).map_err(|cause| unusable(&path, &cause.into()))?;
-        let written = File::create(&fresh).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&fresh, &path)?;
-            File::open(&self.folder)?.sync_all()
-        });
-        written.map_err(|cause| unusable(&path, &cause))
-    }
 }
-
-/// The audit's name in the folder of the journal.
-const AUDIT: &str = "audit.ndjson";
 
 /// What of these effects no line of the audit tells of: a crash may have come before the line, or after it.
 fn not_in_audit(folder: &Path, entries: Vec<AuditEntry>) -> Result<Vec<AuditEntry>, Fault> {
@@ -244,58 +228,6 @@ fn not_in_audit(folder: &Path, entries: Vec<AuditEntry>) -> Result<Vec<AuditEntr
     }
     let is_new = |entry: &AuditEntry| !told.contains(&(entry.verb.clone(), entry.key.clone(), entry.cause.clone()));
     Ok(entries.into_iter().filter(is_new).collect())
-}
-
-/// Cuts off what a crash left of a line: it was never synced, so nothing came of it.
-fn cut_torn_line(path: &Path) -> Result<(), Fault> {
-    let cut = || -> std::io::Result<()> {
-        let mut file = File::options().read(true).write(true).open(path)?;
-        let length = file.metadata()?.len();
-        // From the end, for the file may be long and its lines are not.
-        let (mut end, mut block) = (length, Vec::new());
-        while end > 0 {
-            let start = end.saturating_sub(BLOCK);
-            block.clear();
-            file.seek(SeekFrom::Start(start))?;
-            (&mut file).take(end - start).read_to_end(&mut block)?;
-            if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
-                end = start + u64::try_from(at).unwrap_or(0) + 1;
-                break;
-            }
-            end = start;
-        }
-        if end < length { file.set_len(end) } else { Ok(()) }
-    };
-    match cut() {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(unusable(path, &cause)),
-        _ => Ok(()),
-    }
-}
-
-/// So much is read at once when the last line is looked for.
-const BLOCK: u64 = 64 * 1024;
-
-fn append(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
-    let written = File::options().create(true).append(true).open(path).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_data()
-    });
-    written.map_err(|cause| unusable(path, &cause))
-}
-
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Fault> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(unusable(path, &cause)),
-    };
-    serde_json::from_slice(&bytes).map(Some).map_err(|cause| unusable(path, &cause.into()))
-}
-
-/// The journal, or a file of it, cannot be used.
-pub fn unusable(path: &Path, cause: &std::io::Error) -> Fault {
-    Fault::new("E0116", Exit::Error, format!("the journal {} cannot be used: {cause}", path.display()))
-        .help("restore it, or give another folder with --journal; a new journal means a first contact with every group")
 }
 
 /// Who runs this, as the audit names them.

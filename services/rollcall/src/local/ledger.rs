@@ -16,11 +16,8 @@ use store::effect::{AttemptEnd, UnendedAttempt};
 
 use super::{
     deeds::{Begun, Calls},
-    journal::unusable,
+    files::{LEDGER, unusable},
 };
-
-/// The ledger's name in the folder of the journal.
-pub const FILE: &str = "ledger.ndjson";
 
 /// One line of the ledger. What a version before this one did not write has a default.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,7 +70,7 @@ impl JournalLedger {
     /// # Errors
     /// When it cannot be written.
     pub fn open(folder: &Path, target: &DirectoryId, shutdown: &Shutdown) -> Result<Self, Fault> {
-        let path = folder.join(FILE);
+        let path = folder.join(LEDGER);
         let file = File::options().create(true).append(true).open(&path).map_err(|cause| unusable(&path, &cause))?;
         let (file, shutdown) = (Arc::new(Mutex::new(file)), shutdown.clone());
         Ok(Self { target: target.clone(), file, calls: Arc::default(), shutdown })

@@ -8,6 +8,7 @@ pub mod deeds;
 pub mod draft;
 pub mod execute;
 pub mod explain;
+pub mod files;
 pub mod import;
 pub mod journal;
 pub mod ledger;

@@ -20,8 +20,8 @@ use writer::{Deeds, Object};
 
 use super::{
     deeds::{Begun, Calls, Open, happened},
-    journal::unusable,
-    ledger::{FILE, Line},
+    files::{LEDGER, unusable},
+    ledger::Line,
 };
 
 /// The lines of a ledger from some place on, put together command by command.
@@ -61,7 +61,7 @@ impl Past {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read(folder: &Path, from: Option<u64>) -> Result<Self, Fault> {
-        let path = folder.join(FILE);
+        let path = folder.join(LEDGER);
         let mut text = Vec::new();
         let read = File::open(&path).and_then(|mut file| {
             file.seek(SeekFrom::Start(from.unwrap_or(0)))?;
@@ -368,7 +368,7 @@ mod tests {
         let once = Memory { window: Vec::new(), ..memory.clone() };
         Past::read(folder.path(), Some(0)).unwrap().replay(&mut memory);
         assert_eq!(Memory { window: Vec::new(), ..memory.clone() }, once);
-        let end = std::fs::metadata(folder.path().join(FILE)).unwrap().len();
+        let end = std::fs::metadata(folder.path().join(LEDGER)).unwrap().len();
         let nothing = Past::read(folder.path(), Some(end)).unwrap().replay(&mut memory);
         assert!(nothing.audit.is_empty() && nothing.open.is_empty());
     }
@@ -378,7 +378,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let shutdown = Shutdown::manual();
         let ledger = JournalLedger::open(folder.path(), &id("cloud"), &shutdown).unwrap();
-        let mut file = File::options().append(true).open(folder.path().join(FILE)).unwrap();
+        let mut file = File::options().append(true).open(folder.path().join(LEDGER)).unwrap();
         file.write_all(b"{\"line\":\"attem").unwrap();
         shutdown.begin();
         let call = call(1, edges(EdgeOp::Add, &["a0", "a1"]));
