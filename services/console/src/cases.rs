@@ -14,12 +14,8 @@ use store::show::Proposal;
 use crate::body::{self, Body};
 use crate::failure::Failure;
 use crate::gate::{Asked, Parts1};
-use crate::review;
 use crate::state::Api;
-use crate::tokens::Person;
-
-/// Who proposes what nobody set in motion by hand.
-pub(crate) const POLICY: &str = "policy";
+use crate::tokens::{POLICY, Person};
 
 /// How many digits of a digest must be given at least.
 const PREFIX_MIN: usize = 12;
@@ -120,6 +116,11 @@ const fn kind_name(kind: &CaseKind) -> &'static str {
         CaseKind::Delete { .. } => "delete",
         CaseKind::Account { .. } => "account",
     }
+}
+
+/// Whether a case is about a group that was there before us, and waits for that reason.
+pub(crate) fn is_conflict(case: &Case) -> bool {
+    matches!(case.kind, CaseKind::Conflict { .. }) && case.held.iter().any(|held| held.guard == GuardName::Conflict)
 }
 
 /// A case in one line.
@@ -350,7 +351,7 @@ async fn decide(
         rollcall.org = %tenant, rollcall.site = %row.target, rollcall.plan.id = row.plan, "a case is decided");
     match &row.case.kind {
         // The digest changes with every member that comes or goes, and who keeps the target's group means the group.
-        CaseKind::Conflict { group, .. } if !approved && review::is_conflict(&row.case) => {
+        CaseKind::Conflict { group, .. } if !approved && is_conflict(&row.case) => {
             let decider = api.decider(person, reason);
             let kept = [(row.target.clone(), group.clone())];
             api.store().decide_conflicts(tenant, &kept, "keep-apart", None, &decider).await?;

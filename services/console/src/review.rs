@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::extract::{Query, State};
 use contract::ops;
-use model::{AccountId, Case, CaseKind, DirectoryId, DirectoryKind, EdgeOp, Group, GroupId, GuardName, TenantId, User};
+use model::{AccountId, Case, CaseKind, DirectoryId, DirectoryKind, EdgeOp, Group, GroupId, TenantId, User};
 use policy::{Directory, Settings};
 use serde::Deserialize;
 use store::audit::AuditEntry;
 use store::plan::{CaseRow, CaseState};
 
-use crate::cases::Beside;
+use crate::cases::{Beside, is_conflict};
 use crate::failure::Failure;
 use crate::gate::{Asked, Parts1};
 use crate::state::Api;
@@ -20,11 +20,6 @@ use crate::state::Api;
 #[derive(Debug, Deserialize)]
 pub(crate) struct TargetQuery {
     target: Option<String>,
-}
-
-/// Whether a case is about a group that was there before us, and waits for that reason.
-pub(crate) fn is_conflict(case: &Case) -> bool {
-    matches!(case.kind, CaseKind::Conflict { .. }) && case.held.iter().any(|held| held.guard == GuardName::Conflict)
 }
 
 /// `GET /conflicts`: what waits for a decision, and what was decided to be left alone.

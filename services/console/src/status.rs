@@ -13,10 +13,9 @@ use store::plan::{CaseRow, CaseState, Verdicts};
 use store::show::{DirectoryReads, LaneBacklog};
 use store::{Lease, Schema};
 
-use crate::cases::Beside;
+use crate::cases::{Beside, is_conflict};
 use crate::failure::Failure;
 use crate::gate::{Asker, TenantQuery};
-use crate::review;
 use crate::state::Api;
 
 const IN_SYNC: &str = "in-sync";
@@ -124,7 +123,7 @@ impl Facts {
             as_of: self.now.to_string(),
             directories: named.into_iter().map(|directory| self.directory(tenant, policy, directory)).collect(),
             held: self.held.len() as u64,
-            conflicts: self.held.iter().filter(|row| review::is_conflict(&row.case)).count() as u64,
+            conflicts: self.held.iter().filter(|row| is_conflict(&row.case)).count() as u64,
             schedule: match &policy.schedule {
                 Schedule::Continuous => "continuous".to_owned(),
                 Schedule::Manual => "manual".to_owned(),
@@ -220,8 +219,7 @@ impl Facts {
             // What is not known is not shown as if it were: both digests, or none.
             wanted_digest: stored.and_then(|stored| stored.wanted.clone()),
             observed_digest: stored.and_then(|stored| stored.observed.clone()),
-            conflicts: self.held.iter().filter(|row| &row.target == target && review::is_conflict(&row.case)).count()
-                as u64,
+            conflicts: self.held.iter().filter(|row| &row.target == target && is_conflict(&row.case)).count() as u64,
         }
     }
 

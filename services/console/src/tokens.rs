@@ -41,6 +41,9 @@ impl Role {
     }
 }
 
+/// Who proposes what nobody set in motion by hand.
+pub(crate) const POLICY: &str = "policy";
+
 /// Somebody who showed a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
@@ -100,8 +103,8 @@ impl Tokens {
             hex::decode_to_slice(&entry.sha256, &mut digest)
                 .map_err(|_| format!("token {number}: sha256 must be the 64 hexadecimal digits of a SHA-256"))?;
             let name = entry.person.trim().to_lowercase();
-            if name.is_empty() || name.chars().any(char::is_control) || name == crate::cases::POLICY {
-                return Err(format!("token {number}: person must be a name, and not \"{}\"", crate::cases::POLICY));
+            if name.is_empty() || name.chars().any(char::is_control) || name == POLICY {
+                return Err(format!("token {number}: person must be a name, and not \"{POLICY}\""));
             }
             if digest == <[u8; 32]>::from(Sha256::digest([])) {
                 return Err(format!("token {number}: sha256 is that of an empty token"));
