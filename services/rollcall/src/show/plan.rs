@@ -164,8 +164,12 @@ fn write_case(out: &mut String, target: &TargetPlan, case: &Case, names: &dyn Na
         let _infallible = writeln!(out, "    gives {gives}; {removes} would be removed, {adds} added");
     }
     let shown = if full { case.steps.len() } else { STEPS_SHOWN };
-    for step in case.steps.iter().take(shown) {
-        let _infallible = writeln!(out, "    {}", line(step, &target.target, names));
+    // The plan's own order is that of ids; people look for names.
+    let mut lines: Vec<(u8, String)> =
+        case.steps.iter().map(|step| (place(step), line(step, &target.target, names))).collect();
+    lines.sort_unstable();
+    for (_, line) in lines.iter().take(shown) {
+        let _infallible = writeln!(out, "    {line}");
     }
     if case.steps.len() > shown {
         let _infallible = writeln!(out, "    … {} more (--full)", case.steps.len() - shown);
@@ -176,6 +180,18 @@ fn write_case(out: &mut String, target: &TargetPlan, case: &Case, names: &dyn Na
     if case.held.is_empty() && !case.needs.is_empty() {
         let facts = counted(count(case.needs.len()), "lost fact", "lost facts");
         let _infallible = writeln!(out, "    ! {facts} must be read by themselves at the source before this goes");
+    }
+}
+
+/// Where a step stands among those of its case: the group itself, who leaves, accounts, who comes.
+const fn place(step: &Step) -> u8 {
+    match step {
+        Step::CreateGroup { .. } | Step::DeleteGroup { .. } => 0,
+        Step::Edge { edge, .. } => match edge.op {
+            EdgeOp::Remove => 1,
+            EdgeOp::Add => 3,
+        },
+        Step::Account { .. } => 2,
     }
 }
 
