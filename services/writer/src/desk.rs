@@ -23,8 +23,16 @@ use crate::{
 pub(crate) struct Taken {
     /// As the ledger has it.
     pub(crate) open: OpenCommand,
-    /// When we took it: half a minute later it is not begun any more.
-    pub(crate) at: Time,
+    /// When it was stored, by our clock: half a minute later it is not begun any more.
+    pub(crate) since: Time,
+}
+
+impl Taken {
+    /// A command that was read at this time.
+    pub(crate) fn new(open: OpenCommand, read_at: Time) -> Self {
+        let since = read_at.minus(open.age);
+        Self { open, since }
+    }
 }
 
 /// What waits to be run, lane by lane.
@@ -134,7 +142,7 @@ impl Desk {
 
     /// Begins a run.
     pub(crate) fn begin(&mut self, taken: Taken) {
-        let Taken { open, at } = taken;
+        let Taken { open, since } = taken;
         let command = open.command.id;
         let before = self.begun_before.remove(&command).unwrap_or_default();
         let span = tracing::info_span!(
@@ -151,7 +159,7 @@ impl Desk {
         }
         let (runner, ledger, settle) = (self.runner.clone(), std::sync::Arc::clone(&self.ledger), self.settle.clone());
         let work = async move {
-            let job = Job { command: open.command.clone(), taken_at: at, begun_before: !before.is_empty() };
+            let job = Job { command: open.command.clone(), since, begun_before: !before.is_empty() };
             ledger.begin(command, open.digest);
             let ran = runner.run(&job).await;
             let Run { begun, mut ends } = ledger.finish(command);

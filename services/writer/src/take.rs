@@ -12,7 +12,7 @@ use store::{Store, StoreError, plan::OpenCommand};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::Place;
+use crate::{desk::Taken, setup::Place};
 
 /// How many commands are taken at once.
 const BATCH: usize = 256;
@@ -72,7 +72,7 @@ pub(crate) struct Intaker {
     pub(crate) store: Store,
     pub(crate) bus: Bus,
     pub(crate) hands: std::sync::Arc<Hands>,
-    pub(crate) into: mpsc::Sender<OpenCommand>,
+    pub(crate) into: mpsc::Sender<Taken>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -104,6 +104,7 @@ impl Intaker {
         if batch.is_empty() {
             return !self.into.is_closed();
         }
+        let now = self.place.target.client().now();
         let ids: Vec<CommandId> = batch.iter().map(|delivery| delivery.value().id).collect();
         let mut open = match self.store.load_commands(&ids).await {
             Ok(open) => open,
@@ -135,7 +136,7 @@ impl Intaker {
             let attached = self.hands.attach(id, delivery);
             drop(attached);
             if let Some(row) = open.remove(&id).filter(|_| new)
-                && self.into.send(row).await.is_err()
+                && self.into.send(Taken::new(row, now)).await.is_err()
             {
                 return false;
             }

@@ -18,7 +18,7 @@ use runtime::{
     health::{HealthState, LoopHandle},
     ids, metrics,
 };
-use store::{Store, StoreError, plan::OpenCommand};
+use store::{Store, StoreError};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -182,7 +182,7 @@ fn intake(
     lane: Lane,
     hands: &Arc<Hands>,
     stop: &CancellationToken,
-) -> (Helper, mpsc::Receiver<OpenCommand>) {
+) -> (Helper, mpsc::Receiver<Taken>) {
     let (into, taken) = mpsc::channel(64);
     let intaker = Intaker {
         place: place.clone(),
@@ -223,7 +223,7 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    async fn work(&mut self, intakes: [(Helper, mpsc::Receiver<OpenCommand>); 3]) {
+    async fn work(&mut self, intakes: [(Helper, mpsc::Receiver<Taken>); 3]) {
         let [(_first, mut urgent), (_second, mut normal), (_third, mut bulk)] = intakes;
         let mut look = tokio::time::interval(LOOK_BEHIND);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -248,9 +248,9 @@ impl Round<'_> {
                 Some(ran) = self.desk.ended(), if self.desk.busy() > 0 => self.note(ran),
                 () = rest(self.rests_until), if self.rests_until.is_some() => self.rests_until = None,
                 _ = pause.tick(), if self.has_work() => self.look_for_pause().await,
-                Some(open) = urgent.recv(), if room_urgent => self.take(open),
-                Some(open) = normal.recv(), if room_normal => self.take(open),
-                Some(open) = bulk.recv(), if room_bulk => self.take(open),
+                Some(taken) = urgent.recv(), if room_urgent => self.queue.push(taken),
+                Some(taken) = normal.recv(), if room_normal => self.queue.push(taken),
+                Some(taken) = bulk.recv(), if room_bulk => self.queue.push(taken),
                 _ = look.tick() => self.look_behind().await,
                 _ = report.tick() => self.report_backlog().await,
             }
@@ -274,10 +274,6 @@ impl Round<'_> {
         {
             self.desk.begin(taken);
         }
-    }
-
-    fn take(&mut self, open: OpenCommand) {
-        self.queue.push(Taken { open, at: self.now() });
     }
 
     /// Takes note of a run that ended.
@@ -341,13 +337,14 @@ impl Round<'_> {
     async fn look_behind(&mut self) {
         let mut oldest: Option<Time> = None;
         for lane in Lane::ALL {
+            let now = self.now();
             let room = self.place.concurrency.saturating_sub(self.queue.waiting(lane));
             match left_behind(&self.shared.store, self.place, lane, &self.hands, room).await {
                 Ok(found) => {
                     self.behind = self.behind || (room > 0 && found.open.len() == room);
                     oldest = oldest.into_iter().chain(found.oldest).min();
                     for one in found.open {
-                        self.take(one);
+                        self.queue.push(Taken::new(one, now));
                     }
                 }
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! What a runner is given and gives back.
 
-use model::{Command, EdgeOutcome, Outcome, StepResult, Time};
+use model::{Command, Disposition, EdgeOutcome, Outcome, StepResult, Time};
 
 use crate::Answered;
 
@@ -9,8 +9,9 @@ use crate::Answered;
 pub struct Job {
     /// The command, as the ledger has it.
     pub command: Command,
-    /// When we took it: what does not begin in time after this is settled *not tried*.
-    pub taken_at: Time,
+    /// When it was decided: what does not begin in time after this is settled *not tried*, for it may not be wanted any
+    /// more.
+    pub since: Time,
     /// An earlier attempt was begun and its end is not known (a crash): what may have happened is read first.
     pub begun_before: bool,
 }
@@ -49,7 +50,7 @@ impl Finished {
             command: command.id,
             tenant: command.tenant.clone(),
             target: command.target.clone(),
-            at: job.taken_at,
+            at: job.since,
             result: StepResult::NotTried,
             edges,
             group: None,
@@ -57,6 +58,26 @@ impl Finished {
             behind: None,
         };
         Self { outcome, answers, halted: false }
+    }
+
+    /// The turn of a command was over before it began: nothing was tried, unless by an earlier attempt.
+    pub(crate) fn too_late(&mut self, job: &Job, now: Time) {
+        self.outcome.at = now;
+        if job.begun_before {
+            self.outcome.result = StepResult::Unknown;
+            for edge in &mut self.outcome.edges {
+                edge.result = StepResult::Unknown;
+            }
+        }
+    }
+
+    /// Whether an earlier attempt did it cannot be read: nobody knows, and it is not sent again.
+    pub(crate) fn unreadable(&mut self, answered: &Answered) {
+        if answered.disposition == Disposition::Halt {
+            self.halted = true;
+        } else {
+            self.finish(StepResult::Unknown, answered);
+        }
     }
 
     /// A command without edges ended so, by this answer.

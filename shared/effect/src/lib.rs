@@ -16,6 +16,7 @@
 mod job;
 mod ledger;
 mod locks;
+mod members;
 mod next;
 mod runner;
 

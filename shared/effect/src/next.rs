@@ -78,6 +78,10 @@ pub(crate) fn seen_member(look: &atlassian_write::Look, op: model::EdgeOp) -> Op
     }
 }
 
+pub(crate) const fn throttled(disposition: Disposition) -> bool {
+    matches!(disposition, Disposition::Throttled { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use model::EdgeOp;

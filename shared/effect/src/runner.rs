@@ -1,27 +1,18 @@
 //! Carrying out one command after another, or many at once.
 
-use std::{
-    collections::VecDeque,
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
-
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use std::sync::Arc;
 
 use atlassian_write::{Answered, Target, Turn};
 use model::{
-    AccountChange, AccountId, CommandBody, Disposition, EdgeChange, EdgeOp, Generation, GroupId, Rejection, Span,
-    StepResult, Time,
+    AccountChange, AccountId, CommandBody, Disposition, Generation, GroupId, Rejection, Span, StepResult, Time,
 };
 use uuid::Uuid;
 
 use crate::{
-    Admission, Call, Finished, Job, Ledger, LedgerError, Next, Patience, What,
+    Call, Finished, Job, Ledger, LedgerError, Next, Patience, What,
     locks::Locks,
-    next::{next, seen_member},
+    members::Members,
+    next::{next, throttled},
 };
 
 /// How long something new may stay invisible to reads (reference/atlassian-cloud.md §13, rule 5).
@@ -33,12 +24,12 @@ const ADMITTED_FOR: Span = Span::from_secs(2);
 /// Carries out commands at one target. Clones share the locks that keep two calls from holding one object at once.
 #[derive(Debug)]
 pub struct Runner<L> {
-    target: Target,
-    ledger: Arc<L>,
-    locks: Arc<Locks>,
-    patience: Patience,
+    pub(crate) target: Target,
+    pub(crate) ledger: Arc<L>,
+    pub(crate) locks: Arc<Locks>,
+    pub(crate) patience: Patience,
     jitter: fn(std::time::Duration) -> std::time::Duration,
-    ids: fn() -> Uuid,
+    pub(crate) ids: fn() -> Uuid,
 }
 
 impl<L> Clone for Runner<L> {
@@ -53,53 +44,6 @@ impl<L> Clone for Runner<L> {
         }
     }
 }
-
-/// The memberships of one command.
-struct Members<'a> {
-    group: &'a GroupId,
-    generation: Generation,
-    edges: &'a [EdgeChange],
-    attempts: AtomicU32,
-}
-
-impl Members<'_> {
-    fn call(&self, id: Uuid, job: &Job, edges: &[EdgeChange]) -> Call {
-        let attempt = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
-        let edges = edges.iter().map(|edge| (edge.account.clone(), edge.op, edge.person_generation)).collect();
-        let what = What::Edges { group: self.group.clone(), generation: self.generation, edges };
-        Call { id, command: job.command.id, attempt, what }
-    }
-}
-
-/// How a call and its repetitions ended, by the places of its edges in the command.
-enum BatchEnd {
-    Settled(Vec<SettledEdge>),
-    Split(Range<usize>),
-    Late,
-    Halt,
-}
-
-struct SettledEdge {
-    place: usize,
-    result: StepResult,
-    confirmed_at: Option<Time>,
-    answered: Option<Answered>,
-}
-
-impl SettledEdge {
-    fn settle(self, finished: &mut Finished) {
-        if let Some(edge) = finished.outcome.edges.get_mut(self.place) {
-            edge.result = self.result;
-            edge.confirmed_at = self.confirmed_at;
-        }
-        if let Some(last) = finished.answers.get_mut(self.place) {
-            *last = self.answered;
-        }
-    }
-}
-
-/// Calls of one command under way at once. The API budget bounds all of them together.
-const CALLS_AT_ONCE: usize = 8;
 
 impl<L: Ledger> Runner<L> {
     /// A runner. `jitter` gives a random length between nothing and the one it is given, `ids` what attempts are called.
@@ -124,9 +68,13 @@ impl<L: Ledger> Runner<L> {
     /// When the ledger cannot be written. Then nothing more was called, and the command is to be taken again.
     pub async fn run(&self, job: &Job) -> Result<Finished, LedgerError> {
         let mut finished = Finished::untouched(job);
+        if self.now() >= self.turn_by(job) && !is_looked_for(job) {
+            finished.too_late(job, self.now());
+            return Ok(finished);
+        }
         match &job.command.body {
             CommandBody::Edges { group, generation, edges } => {
-                let work = Members { group, generation: *generation, edges, attempts: AtomicU32::new(0) };
+                let work = Members::new(group, *generation, edges);
                 self.run_edges(job, &work, &mut finished).await?;
             }
             CommandBody::CreateGroup { name, description } => {
@@ -147,108 +95,6 @@ impl<L: Ledger> Runner<L> {
         Ok(finished)
     }
 
-    async fn run_edges(&self, job: &Job, work: &Members<'_>, finished: &mut Finished) -> Result<(), LedgerError> {
-        let changes: Vec<EdgeOp> = work.edges.iter().map(|edge| edge.op).collect();
-        let mut queue: VecDeque<Range<usize>> = self.target.calls(&changes).into();
-        let mut running = FuturesUnordered::new();
-        let mut stopped = false;
-        loop {
-            while running.len() < CALLS_AT_ONCE && !stopped {
-                let Some(places) = queue.pop_front() else { break };
-                running.push(self.run_batch(job, work, places));
-            }
-            let Some(end) = running.next().await else { break };
-            match end? {
-                BatchEnd::Settled(edges) => {
-                    finished.outcome.result = StepResult::Done;
-                    for edge in edges {
-                        edge.settle(finished);
-                    }
-                }
-                BatchEnd::Split(places) => {
-                    let middle = places.start + places.len() / 2;
-                    queue.push_front(middle..places.end);
-                    queue.push_front(places.start..middle);
-                }
-                // What was not begun in time goes back; it never stands in a leaver's way.
-                BatchEnd::Late => stopped = true,
-                BatchEnd::Halt => {
-                    finished.halted = true;
-                    stopped = true;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes one call, and again as long as that makes sense.
-    async fn run_batch(&self, job: &Job, work: &Members<'_>, places: Range<usize>) -> Result<BatchEnd, LedgerError> {
-        let edges = work.edges.get(places.clone()).unwrap_or_default();
-        let mut tried = 0;
-        loop {
-            let held = self.locks.hold(&self.lock_of(work.group, edges)).await;
-            let call = work.call((self.ids)(), job, edges);
-            let admission = self.ledger.admit(&call).await?;
-            if admission.not_now {
-                return Ok(BatchEnd::Late);
-            }
-            let wanted: Vec<(AccountId, EdgeOp)> = edges
-                .iter()
-                .zip(&admission.allowed)
-                .filter(|(_, allowed)| **allowed)
-                .map(|(edge, _)| (edge.account.clone(), edge.op))
-                .collect();
-            if wanted.is_empty() {
-                return Ok(self.settled(places, &admission, StepResult::Outdated, None));
-            }
-            tried += 1;
-            let answered = self.target.change_members(&self.turn(job, &call), work.group, &wanted).await;
-            self.ledger.answered(&call, &answered).await?;
-            let mut next = next(answered.disposition, tried, true, &self.patience);
-            if next == Next::Look && wanted.len() > 1 {
-                // One of them is at fault; halves find it.
-                return Ok(BatchEnd::Split(places));
-            }
-            if let (Next::Look, Some((account, op))) = (next, wanted.first()) {
-                let look = self.target.look_member(job.command.lane, work.group, account).await;
-                next = Next::Settle(seen_member(&look, *op).unwrap_or(StepResult::Unknown));
-            }
-            drop(held);
-            match next {
-                Next::Settle(result) => return Ok(self.settled(places, &admission, result, Some(&answered))),
-                Next::Again { after, at_least } if self.has_time(job, answered.disposition) => {
-                    tried -= u32::from(throttled(answered.disposition));
-                    self.wait(after, at_least).await;
-                }
-                Next::Again { .. } => return Ok(BatchEnd::Late),
-                Next::Halt | Next::Look => return Ok(BatchEnd::Halt),
-            }
-        }
-    }
-
-    fn settled(
-        &self,
-        places: Range<usize>,
-        admission: &Admission,
-        result: StepResult,
-        answered: Option<&Answered>,
-    ) -> BatchEnd {
-        let now = self.now();
-        let each = places.zip(&admission.allowed).map(|(place, allowed)| {
-            let result = if *allowed { result } else { StepResult::Outdated };
-            SettledEdge { place, result, confirmed_at: result.holds().then_some(now), answered: answered.cloned() }
-        });
-        BatchEnd::Settled(each.collect())
-    }
-
-    /// What one call holds: a membership, or the whole group where a call changes many.
-    fn lock_of(&self, group: &GroupId, edges: &[EdgeChange]) -> String {
-        match edges {
-            [edge] if self.target.edges_per_call() == 1 => format!("edge/{group}/{}", edge.account),
-            _ => format!("group/{group}"),
-        }
-    }
-
     async fn run_create(
         &self,
         job: &Job,
@@ -261,11 +107,17 @@ impl<L: Ledger> Runner<L> {
         let mut tried = 0;
         loop {
             if may_be_ours {
-                let looked = self.looked(taken.is_some(), || self.target.find_group(lane, name)).await;
-                if let Looked::There(group) = looked {
-                    finished.outcome.group = Some(group);
-                    finished.outcome.result = StepResult::AlreadySo;
-                    return Ok(());
+                match self.looked(job, taken.is_some(), || self.target.find_group(lane, name)).await {
+                    Looked::There(group) => {
+                        finished.outcome.group = Some(group);
+                        finished.outcome.result = StepResult::AlreadySo;
+                        return Ok(());
+                    }
+                    Looked::Unreadable(answered) => {
+                        finished.unreadable(&answered);
+                        return Ok(());
+                    }
+                    Looked::NotThere => {}
                 }
             }
             if let Some(answered) = &taken {
@@ -335,9 +187,13 @@ impl<L: Ledger> Runner<L> {
             if may_be_ours || taken.is_some() {
                 let patient = may_be_ours && taken.is_some();
                 let find = || self.target.find_account(lane, wanted.account, wanted.person, wanted.kind);
-                looked = self.looked(patient, find).await;
+                looked = self.looked(job, patient, find).await;
             }
             match (looked, &taken) {
+                (Looked::Unreadable(answered), _) => {
+                    finished.unreadable(&answered);
+                    return Ok(());
+                }
                 (Looked::There(found), _) => {
                     finished.name_account(&found);
                     finished.finish(StepResult::AlreadySo, &found);
@@ -382,19 +238,21 @@ impl<L: Ledger> Runner<L> {
     }
 
     /// Looks for something; `patient`: it is said to be there, so again and again for as long as a new thing may stay
-    /// invisible.
+    /// invisible. What cannot be read is looked for until the command's turn is over: nothing is sent twice unseen.
     async fn looked<T, F: Future<Output = Result<Option<T>, Answered>>>(
         &self,
+        job: &Job,
         patient: bool,
         look: impl Fn() -> F,
     ) -> Looked<T> {
-        let until = self.now().plus(if patient { VISIBLE_WITHIN } else { Span::ZERO });
+        let visible_by = self.now().plus(if patient { VISIBLE_WITHIN } else { Span::ZERO });
         let mut pause = self.patience.wait;
         loop {
-            let looked = match look().await {
+            let (looked, until) = match look().await {
                 Ok(Some(found)) => return Looked::There(found),
-                Ok(None) => Looked::NotThere,
-                Err(_) => Looked::Unreadable,
+                Ok(None) => (Looked::NotThere, visible_by),
+                Err(answered) if answered.disposition == Disposition::Halt => return Looked::Unreadable(answered),
+                Err(answered) => (Looked::Unreadable(answered), self.turn_by(job)),
             };
             if self.now() >= until {
                 return looked;
@@ -442,7 +300,7 @@ impl<L: Ledger> Runner<L> {
     }
 
     /// Whether a further try may be waited for: what is only throttled, or never left, has until its turn is over.
-    fn has_time(&self, job: &Job, disposition: Disposition) -> bool {
+    pub(crate) fn has_time(&self, job: &Job, disposition: Disposition) -> bool {
         !throttled(disposition) || self.now() < self.turn_by(job)
     }
 
@@ -452,20 +310,20 @@ impl<L: Ledger> Runner<L> {
 
     /// The turn of a call that was just admitted. It is given up unsent before what admitted it (the lease, the
     /// generations) is too old to be believed.
-    fn turn(&self, job: &Job, call: &Call) -> Turn {
+    pub(crate) fn turn(&self, job: &Job, call: &Call) -> Turn {
         let by = self.turn_by(job).min(self.now().plus(ADMITTED_FOR));
         Turn::new(job.command.lane, by, call.id)
     }
 
     fn turn_by(&self, job: &Job) -> Time {
-        job.taken_at.plus(self.patience.turn)
+        job.since.plus(self.patience.turn)
     }
 
-    fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         self.target.client().now()
     }
 
-    async fn wait(&self, after: Span, at_least: Span) {
+    pub(crate) async fn wait(&self, after: Span, at_least: Span) {
         let wait = (self.jitter)(after.to_std()).max(at_least.to_std());
         if !wait.is_zero() {
             self.target.client().clock().sleep(wait).await;
@@ -473,11 +331,17 @@ impl<L: Ledger> Runner<L> {
     }
 }
 
+/// Whether what an earlier attempt may have done is looked for before anything is said, however late it is. A membership
+/// is not: adding twice is adding.
+fn is_looked_for(job: &Job) -> bool {
+    job.begun_before && !matches!(job.command.body, CommandBody::Edges { .. })
+}
+
 /// What a look came to.
 enum Looked<T> {
     There(T),
     NotThere,
-    Unreadable,
+    Unreadable(Answered),
 }
 
 /// A change of an account, as its command says it.
@@ -486,8 +350,4 @@ struct Wanted<'a> {
     person: &'a AccountId,
     kind: &'a AccountChange,
     generation: Generation,
-}
-
-const fn throttled(disposition: Disposition) -> bool {
-    matches!(disposition, Disposition::Throttled { .. })
 }

@@ -217,8 +217,8 @@ impl Run<'_> {
                     if stop.has_begun() || halted.load(std::sync::atomic::Ordering::Relaxed) {
                         return (command, None);
                     }
-                    let taken_at = runner.target().client().now();
-                    let job = Job { command, taken_at, begun_before };
+                    let since = runner.target().client().now();
+                    let job = Job { command, since, begun_before };
                     let finished = runner.run(&job).await;
                     if finished.as_ref().is_ok_and(|finished| finished.halted) {
                         halted.store(true, std::sync::atomic::Ordering::Relaxed);

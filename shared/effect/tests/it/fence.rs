@@ -39,10 +39,32 @@ async fn what_cannot_start_in_time_is_not_tried() {
     let account = world.account(0);
     world.org_fault("*", 1_000, FaultKind::Throttle { retry_after: Some("2".to_owned()), shape: None });
     let mut job = world.edges(&group, &[(&account, EdgeOp::Add)]);
-    job.taken_at = job.taken_at.minus(Span::from_secs(29));
+    job.since = job.since.minus(Span::from_secs(29));
     let outcome = run(&org, &job).await.outcome;
     assert_eq!(outcome.edges[0].result, StepResult::NotTried);
     assert!(world.members("eng").is_empty());
+}
+
+#[tokio::test]
+async fn what_was_decided_too_long_ago_is_not_begun() {
+    let world = World::start().await;
+    let org = world.org();
+    let group = world.group(&org, "eng").await;
+    let account = world.account(0);
+    world.ledger.admitted.lock().unwrap().clear();
+    let mut late = [world.edges(&group, &[(&account, EdgeOp::Add)]), world.create("ops")];
+    for job in &mut late {
+        job.since = job.since.minus(Span::from_secs(30));
+        let outcome = run(&org, job).await.outcome;
+        let results: Vec<_> = outcome.edges.iter().map(|edge| edge.result).chain([outcome.result]).collect();
+        assert!(results.iter().all(|result| *result == StepResult::NotTried), "{results:?}");
+        assert!(outcome.at >= job.since.plus(Span::from_secs(30)));
+    }
+    assert!(world.ledger.admitted.lock().unwrap().is_empty() && world.members("eng").is_empty());
+    // What an earlier attempt may have done is not said to be untried.
+    let [edges, _] = &mut late;
+    edges.begun_before = true;
+    assert_eq!(run(&org, edges).await.outcome.edges[0].result, StepResult::Unknown);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The organization: one membership a call, groups that are made without an answer.
 
-use model::{EdgeOp, GroupId, Rejection, StepResult};
+use model::{EdgeOp, GroupId, Rejection, Span, StepResult};
 use twin::engine::fault::FaultKind;
 
 use crate::world::{World, email, run};
@@ -59,6 +59,20 @@ async fn i06_after_a_crash_the_group_that_an_earlier_attempt_made_is_ours() {
     let second = run(&org, &job).await.outcome;
     assert_eq!((second.result, second.group), (StepResult::AlreadySo, Some(first)));
     assert_eq!(world.effects("groups.create"), 1);
+}
+
+#[tokio::test]
+async fn i06_a_creation_is_not_sent_again_while_nobody_can_read_whether_it_was_done() {
+    let world = World::start().await;
+    let org = world.org();
+    let mut job = world.create("eng");
+    run(&org, &job).await.outcome.group.unwrap();
+    (job.begun_before, job.since) = (true, job.since.minus(Span::from_secs(28)));
+    for operation in ["groups.list", "groups.search", "groups.get"] {
+        world.org_fault(operation, 1_000, FaultKind::Fail { status: 503, after: false, plain: true });
+    }
+    assert_eq!(run(&org, &job).await.outcome.result, StepResult::Unknown);
+    assert_eq!(world.effects("groups.create"), 1, "sent once");
 }
 
 #[tokio::test]

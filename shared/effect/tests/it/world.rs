@@ -214,7 +214,7 @@ impl World {
             lane,
             body,
         };
-        Job { command, taken_at: Self::now(), begun_before: false }
+        Job { command, since: Self::now(), begun_before: false }
     }
 
     pub(crate) fn edges(&self, group: &GroupId, changes: &[(&str, EdgeOp)]) -> Job {

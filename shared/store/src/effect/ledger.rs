@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::letters::{self, NewLetter};
 use crate::audit::{self, AuditEntry};
 use crate::outbox::{self, Envelope, OutboxMessage, Schema};
-use crate::plan::OpenCommand;
+use crate::plan::{COMMAND, OpenCommand};
 use crate::{
     Lease, Store, StoreError, lease,
     sql::{self, Batch, Work, values},
@@ -86,12 +86,13 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<OpenCommand>, StoreError> {
         let client = self.client().await?;
-        let select = "select c.body, c.digest, c.plan, c.traceparent, c.created_at from plan.command c
-                       where c.tenant = $1 and c.target = $2 and c.lane = $3 and c.settled_at is null
+        let select = format!(
+            "{COMMAND} where c.tenant = $1 and c.target = $2 and c.lane = $3 and c.settled_at is null
                          and not exists (select from effect.outcome o where o.command = c.id)
-                       order by c.created_at, c.id limit $4";
+                       order by c.created_at, c.id limit $4"
+        );
         let params: sql::Params<'_> = &[&tenant.as_str(), &target.as_str(), &lane.as_str(), &i64::from(limit)];
-        let rows = sql::query_on(&client, select, params).await?;
+        let rows = sql::query_on(&client, &select, params).await?;
         rows.iter().map(crate::plan::open_command).collect()
     }
 
@@ -103,10 +104,11 @@ impl Store {
     pub async fn load_commands(&self, ids: &[CommandId]) -> Result<BTreeMap<CommandId, OpenCommand>, StoreError> {
         let client = self.client().await?;
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let select = "select c.body, c.digest, c.plan, c.traceparent, c.created_at from plan.command c
-                       where c.id = any($1) and c.settled_at is null
-                         and not exists (select from effect.outcome o where o.command = c.id)";
-        let rows = sql::query_on(&client, select, &[&ids]).await?;
+        let select = format!(
+            "{COMMAND} where c.id = any($1) and c.settled_at is null
+                         and not exists (select from effect.outcome o where o.command = c.id)"
+        );
+        let rows = sql::query_on(&client, &select, &[&ids]).await?;
         rows.iter().map(|row| crate::plan::open_command(row).map(|open| (open.command.id, open))).collect()
     }
 

@@ -46,7 +46,9 @@ impl Store {
 }
 
 /// The columns that [`open_command`] reads.
-pub(crate) const COMMAND: &str = "select body, digest, plan, traceparent, created_at from plan.command";
+pub(crate) const COMMAND: &str = "select c.body, c.digest, c.plan, c.traceparent, c.created_at,
+        greatest(0, extract(epoch from clock_timestamp() - c.stored_at) * 1000)::bigint
+   from plan.command c";
 
 /// Reads a command's row.
 pub(crate) fn open_command(row: &Row) -> Result<OpenCommand, StoreError> {
@@ -57,6 +59,7 @@ pub(crate) fn open_command(row: &Row) -> Result<OpenCommand, StoreError> {
         plan: row.number(2)?,
         traceparent: row.try_get(3)?,
         created_at: row.time(4)?,
+        age: Span::from_millis(row.number(5)?),
     })
 }
 

@@ -14,7 +14,7 @@ mod turn;
 mod verdicts;
 
 pub use asked::{SyncAsked, SyncTaken};
-pub(crate) use memory::open_command;
+pub(crate) use memory::{COMMAND, open_command};
 pub use news::{Awaited, News};
 pub use read::{CaseRow, PlanSummary, SyncStateRow};
 pub use rows::{

@@ -1,7 +1,7 @@
 //! The rows of schema `plan` as values.
 
 use model::{
-    AccountId, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, GuardName, Lane, LinkHow, Time,
+    AccountId, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, GuardName, Lane, LinkHow, Span, Time,
 };
 
 use crate::OutboxMessage;
@@ -269,6 +269,8 @@ pub struct OpenCommand {
     pub traceparent: Option<String>,
     /// When it was made.
     pub created_at: Time,
+    /// How long it had been stored when this was read, by the database's clock.
+    pub age: Span,
 }
 
 /// Whether a policy is the one in force.
