@@ -22,6 +22,8 @@ pub(crate) struct Pace {
     pub(crate) open: usize,
     /// How many of them there may be.
     pub(crate) most: usize,
+    /// When it was halved last.
+    halved_at: Time,
 }
 
 impl Pace {
@@ -33,16 +35,24 @@ impl Pace {
         self.open < self.most
     }
 
-    /// A command of this size came back; `late`: some of it was not begun in time.
-    pub(crate) fn learn(&mut self, size: usize, late: bool) {
-        self.most = if late { self.most / 2 } else { self.most.saturating_add(size) };
+    /// A command of this size came back; `late`: some of it was not begun in time, and it was made then. Those that
+    /// were under way together tell the same story, which halves once.
+    pub(crate) fn learn(&mut self, size: usize, late: Option<Time>, now: Time) {
+        self.most = match late {
+            Some(made) if made >= self.halved_at => {
+                self.halved_at = now;
+                self.most / 2
+            }
+            Some(_) => self.most,
+            None => self.most.saturating_add(size),
+        };
         self.most = self.most.clamp(Self::LEAST, Self::MOST);
     }
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { open: 0, most: 500 }
+        Self { open: 0, most: 500, halved_at: Time::NEVER }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Step, Time,
+    AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, GroupId,
+    Lane, ReadScope, Step, Time,
 };
 use planner::{Decision, Verdict, WindowEntry, WindowKind};
 use store::audit::AuditEntry;
@@ -79,7 +80,7 @@ impl Gate<'_> {
             }
             Step::DeleteGroup { group, .. } => {
                 let object = format!("group/{group}");
-                if self.may_open(&object) {
+                if self.may_open(&object) && !self.is_deleted(group) {
                     let generation = self.raise(object);
                     self.command(CommandBody::DeleteGroup { group: group.clone(), generation }, ids);
                 }
@@ -91,7 +92,7 @@ impl Gate<'_> {
         }
     }
 
-    fn edge(&mut self, group: model::GroupId, account: AccountId, op: EdgeOp) {
+    fn edge(&mut self, group: GroupId, account: AccountId, op: EdgeOp) {
         let revocation = matches!(self.case.kind, CaseKind::Leaver { .. });
         if revocation {
             self.revoke(&account);
@@ -134,9 +135,24 @@ impl Gate<'_> {
         let Some(command) = self.command(body, ids) else { return };
         let key = (self.target.clone(), source.clone(), person.clone());
         self.state.memory.accounts_open.insert(key.clone());
-        self.state.accounts.insert(key, AccountOpen { command, done: None });
+        let approved = self.state.memory.approvals.get(&self.case.digest) == Some(&Verdict::Approved);
+        let counted = !approved && matches!(self.case.kind, CaseKind::Leaver { .. });
+        self.state.accounts.insert(key, AccountOpen { command, counted, done: None });
         let target = self.target.clone();
         self.turn.accounts_open.push(AccountOpenRow { target, source, person: person.clone(), command });
+    }
+
+    /// Whether the group was deleted, and is only in the mirror because nobody read the target since.
+    fn is_deleted(&mut self, group: &GroupId) -> bool {
+        let key = (self.target.clone(), group.clone());
+        let Some(at) = self.state.deleted.get(&key) else { return false };
+        let lag = self.state.planner.policy().directories.get(self.target).map(|of| of.lag).unwrap_or_default();
+        let read = self.state.planner.mirror(self.target).and_then(|mirror| mirror.read_of(&ReadScope::Groups));
+        let still_there = read.and_then(|read| read.complete_began_at).is_some_and(|began| began > at.plus(lag));
+        if still_there {
+            self.state.deleted.remove(&key);
+        }
+        !still_there
     }
 
     /// Where the person of an account's case is known from.
@@ -156,7 +172,8 @@ impl Gate<'_> {
     fn may_open(&self, object: &str) -> bool {
         let lane = (self.target.clone(), self.case.lane);
         let free = !self.state.busy.contains(&(self.target.clone(), self.case.lane, object.to_owned()));
-        free && self.state.pace.get(&lane).is_none_or(dispatch::Pace::has_room)
+        // A revocation never waits for room.
+        free && (lane.1 == Lane::Urgent || self.state.pace.get(&lane).is_none_or(dispatch::Pace::has_room))
     }
 
     /// Makes a command of a step that is not an edge; `None`: its turn comes later.

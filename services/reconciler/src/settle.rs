@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use model::{AccountChange, CommandBody, CommandId, EdgeOp, Link, LinkHow, Outcome, StepResult, Time};
-use planner::{Confirmed, Pin};
-use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, PersonLinkRow, PinRow, Turn};
+use model::{
+    AccountChange, AccountId, CommandBody, CommandId, DirectoryId, EdgeOp, Link, LinkHow, Outcome, StepResult, Time,
+};
+use planner::{Confirmed, Pin, WindowKind};
+use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, PersonLinkRow, PinRow, ReleasedRow, Turn};
 
-use crate::state::{AccountKey, Done, EdgeKey, Open, State};
+use crate::state::{AccountKey, Done, EdgeKey, Open, Released, State};
 
 /// Commands that say of a group that it was there already: whose it is, the ledger of attempts tells.
 pub(crate) fn found_groups(outcomes: &[(Outcome, Option<String>)]) -> Vec<CommandId> {
@@ -27,12 +29,16 @@ pub(crate) fn outcomes(
         let lane = (open.command.target.clone(), open.command.lane);
         let late = outcome.result == StepResult::NotTried
             || outcome.edges.iter().any(|edge| edge.result == StepResult::NotTried);
-        state.pace.entry(lane).or_default().learn(crate::state::size(&open.command.body), late);
+        let size = crate::state::size(&open.command.body);
+        state.pace.entry(lane).or_default().learn(size, late.then_some(open.created_at), outcome.at);
         match &open.command.body {
             CommandBody::Edges { .. } => edges(state, &open, outcome, turn),
             CommandBody::CreateGroup { name, .. } => created(state, &open, name, outcome, unclear, turn),
             CommandBody::Account { .. } => account(state, &open, outcome, turn),
             // The group disappears with the next read of the target.
+            CommandBody::DeleteGroup { group, .. } if outcome.result.holds() => {
+                state.deleted.insert((open.command.target.clone(), group.clone()), outcome.at);
+            }
             CommandBody::DeleteGroup { .. } => {}
         }
     }
@@ -41,8 +47,16 @@ pub(crate) fn outcomes(
 fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
     let CommandBody::Edges { group, edges, .. } = &open.command.body else { return };
     let target = &open.command.target;
+    let undone: BTreeSet<&AccountId> =
+        outcome.edges.iter().filter(|edge| undone(edge.result)).map(|edge| &edge.account).collect();
     for edge in edges {
-        state.unrelease(&(target.clone(), group.clone(), edge.account.clone()));
+        let key = (target.clone(), group.clone(), edge.account.clone());
+        if !undone.contains(&edge.account) {
+            state.unrelease(&key);
+        } else if let Some(Released { op, lane, revocation, plan, command }) = state.wait_again(&key) {
+            let edge = EdgeRow { target: key.0, group: key.1, account: key.2 };
+            turn.released.push(ReleasedRow { edge, op, lane, revocation, plan, command, released_at: outcome.at });
+        }
     }
     for edge in outcome.edges.iter().filter(|edge| edge.result.holds()) {
         let key: EdgeKey = (target.clone(), edge.group.clone(), edge.account.clone());
@@ -59,6 +73,12 @@ fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
             turn.managed.push(row);
         }
     }
+}
+
+/// Whether a membership may still be to be changed although nobody is at fault. Decided afresh it would count again in
+/// the windows, and what a person approved would wait for a second approval.
+const fn undone(result: StepResult) -> bool {
+    matches!(result, StepResult::NotTried | StepResult::Unknown)
 }
 
 /// A group that was made, or found under its name after an attempt of ours whose end nobody knows, is what we mean by the
@@ -103,6 +123,10 @@ fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
     let Some(key) = found else { return };
     let account = outcome.account.clone().or_else(|| account.clone());
     if !outcome.result.holds() {
+        let counted = state.accounts.get(&key).is_some_and(|open| open.counted);
+        if counted && outcome.result == StepResult::NotTried {
+            give_back(state, target, turn);
+        }
         return close(state, &key, turn);
     }
     if let Some(account) = &account {
@@ -129,6 +153,15 @@ fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
     let lag = state.planner.policy().directories.get(target).map(|directory| directory.lag).unwrap_or_default();
     if let Some(at) = state.accounts.get_mut(&key) {
         at.done = Some(Done { account, after: outcome.at.plus(lag) });
+    }
+}
+
+/// A deactivation that was not tried counts no longer: it is decided afresh, and counts then.
+fn give_back(state: &mut State, target: &DirectoryId, turn: &mut Turn) {
+    let window = &mut state.memory.window;
+    let last = window.iter().rposition(|entry| &entry.target == target && entry.kind == WindowKind::Deactivations);
+    if let Some(entry) = last.map(|place| window.remove(place)) {
+        turn.windows_back.push((entry.target, store::plan::WindowKind::Deactivations));
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Open {
 #[derive(Debug, Clone)]
 pub(crate) struct AccountOpen {
     pub(crate) command: CommandId,
+    /// Its release counted in the window of deactivations: given back if nothing comes of it.
+    pub(crate) counted: bool,
     pub(crate) done: Option<Done>,
 }
 
@@ -84,6 +86,8 @@ pub(crate) struct State {
     pub(crate) idle_letters: BTreeMap<u64, Time>,
     /// Targets paused over the bus, until this process ends; `*` is all.
     pub(crate) paused: BTreeSet<String>,
+    /// Groups that were deleted and are still in the mirror, and when.
+    pub(crate) deleted: BTreeMap<(DirectoryId, GroupId), Time>,
     /// What a person let go where the schedule alone would not.
     pub(crate) applied: Applied,
     pub(crate) sync_said: BTreeMap<DirectoryId, String>,
@@ -117,6 +121,7 @@ impl State {
             pace: BTreeMap::new(),
             idle_letters: BTreeMap::new(),
             paused: BTreeSet::new(),
+            deleted: BTreeMap::new(),
             applied: Applied::default(),
             sync_said: BTreeMap::new(),
             swept: true,
@@ -141,7 +146,7 @@ impl State {
                 let lag = state.planner.policy().directories.get(&target).map(|d| d.lag).unwrap_or_default();
                 Done { account, after: now.plus(lag) }
             });
-            state.accounts.insert((target, source, person), AccountOpen { command, done });
+            state.accounts.insert((target, source, person), AccountOpen { command, counted: false, done });
         }
         state
     }
@@ -172,6 +177,14 @@ impl State {
         }
         self.memory.released.insert(key.clone(), released.op);
         self.released.insert(key, released);
+    }
+
+    /// A released edge whose command came to nothing waits for another one: it was decided, and is not decided again.
+    /// Whether it is still wanted is looked at when the command is made.
+    pub(crate) fn wait_again(&mut self, key: &EdgeKey) -> Option<Released> {
+        let released = Released { command: None, ..self.unrelease(key)? };
+        self.release(key.clone(), released.clone());
+        Some(released)
     }
 
     /// Takes a released edge out.

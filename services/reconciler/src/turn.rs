@@ -149,6 +149,7 @@ pub(crate) fn says_something(turn: &Turn) -> bool {
         commands,
         generations,
         windows,
+        windows_back,
         needs,
         unneeded,
         progress,
@@ -179,6 +180,7 @@ pub(crate) fn says_something(turn: &Turn) -> bool {
         || !(commands.is_empty()
             && generations.is_empty()
             && windows.is_empty()
+            && windows_back.is_empty()
             && needs.is_empty()
             && unneeded.is_empty()
             && progress.is_empty()

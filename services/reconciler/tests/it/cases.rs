@@ -49,6 +49,92 @@ async fn i03_a_mass_removal_waits_for_a_person_and_goes_as_approved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn i03_what_was_approved_is_not_held_again_because_the_target_was_down() {
+    let (mut world, running, digest) = emptied("").await;
+    let hour = Span::from_secs(3600);
+    // Approved removals of one group are one command: it comes to nothing twice.
+    world.down = 2;
+    world.console.decide_case(&tenant(), digest, true, "reconciler", &decider("ann"), hour).await.unwrap();
+    world.converge().await;
+    assert_eq!((world.down, world.target["eng"].len()), (0, 10));
+    assert_eq!(world.count("select count(*) from plan.case_held").await, 1, "nothing was held again");
+    assert_eq!(world.count("select count(*) from plan.window_entry where kind = 'removals'").await, 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_again_after_trouble_counts_once_and_is_looked_at_before() {
+    let mut world = World::start("").await;
+    world.hire(&["ann", "ben", "cid"]);
+    world.at_source("eng", &["ann", "ben", "cid"]);
+    world.sweep_source().await;
+    world.sweep_target().await;
+    let running = world.reconcile("0.1");
+    world.converge().await;
+    world.sweep_target().await;
+    world.taken_in().await;
+    world.down = 3;
+    world.at_source("eng", &["ann"]);
+    world.read_group("eng").await;
+    world.converge().await;
+    assert_eq!(world.down, 0);
+    assert_eq!(world.count("select sum(count)::bigint from plan.window_entry where kind = 'removals'").await, 2);
+    // Who comes back meanwhile is not taken out because that was decided once.
+    world.sweep_target().await;
+    world.taken_in().await;
+    world.down = 1;
+    world.at_source("eng", &[]);
+    world.read_group("eng").await;
+    while world.waiting().await.is_empty() {
+        world.answer().await;
+    }
+    world.at_source("eng", &["ann"]);
+    world.sweep_source().await;
+    world.taken_in().await;
+    assert_eq!(world.act().await.len(), 1, "the removal, which is not tried");
+    world.settled().await;
+    world.sweep_source().await;
+    world.taken_in().await;
+    assert!(world.waiting().await.is_empty());
+    assert_eq!(world.target["eng"].len(), 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_deleted_once_after_its_approval() {
+    let mut world = World::start("").await;
+    world.rewrite_policy(|text| format!("{text}on_source_deleted = \"delete\"\n"));
+    world.hire(&["ann"]);
+    world.at_source("eng", &["ann"]);
+    world.at_source("ops", &["ann"]);
+    world.sweep_source().await;
+    world.sweep_target().await;
+    let running = world.reconcile("0.1");
+    world.converge().await;
+    world.sweep_target().await;
+    world.taken_in().await;
+    world.source.remove("ops");
+    world.sweep_source().await;
+    let held = "select count(*) from plan.case_held where state = 'held' and kind = 'delete'";
+    world.counts(held, 1).await;
+    world.answer().await;
+    let digest = world.console.cases(&tenant(), &[CaseState::Held]).await.unwrap()[0].case.digest;
+    let hour = Span::from_secs(3600);
+    world.console.decide_case(&tenant(), digest, true, "reconciler", &decider("ann"), hour).await.unwrap();
+    world.converge().await;
+    // The mirror shows the group until the target is read: it is not deleted again and again.
+    for _ in 0..3 {
+        world.sweep_source().await;
+        world.taken_in().await;
+        world.answer().await;
+        assert!(world.act().await.is_empty());
+    }
+    let deletions = "select count(*) from plan.command where body like '%delete%'";
+    assert_eq!(world.count(deletions).await, 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn i03_an_approval_of_other_bytes_releases_nothing() {
     let (mut world, running, digest) = emptied("").await;
     // One more leaves: the case that was looked at is no longer the case.

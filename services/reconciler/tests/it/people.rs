@@ -1,4 +1,4 @@
-use model::{AccountChange, CommandBody};
+use model::{AccountChange, CommandBody, StepResult};
 
 use crate::world::World;
 
@@ -38,5 +38,34 @@ async fn an_account_is_made_once_linked_and_asked_for_again_only_after_it_was_re
     world.sweep_source().await;
     world.taken_in().await;
     assert_eq!(world.count("select count(*) from plan.command where target = 'idp'").await, 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deactivation_that_was_not_tried_counts_once() {
+    let mut world = World::start(PROVISION).await;
+    world.hire(&["ann", "ben"]);
+    world.sweep_source().await;
+    world.sweep_accounts(&["ann", "ben"]).await;
+    let running = world.reconcile("0.1");
+    world.counts("select count(*) from plan.person_link where target = 'idp'", 2).await;
+    world.people.remove("ben");
+    world.sweep_source().await;
+    let open = "select count(*) from plan.command where target = 'idp' and settled_at is null";
+    for _ in 0..3 {
+        world.counts("select count(*) from plan.need where directory = 'workspace'", 0).await;
+        while world.waiting_at("idp").await.is_empty() {
+            world.answer().await;
+        }
+        let commands = world.waiting_at("idp").await;
+        assert!(matches!(&commands[0].body, CommandBody::Account { change: AccountChange::Deactivate, .. }));
+        world.report(&commands[0], StepResult::NotTried, None).await;
+        let settled =
+            format!("select count(*) from plan.command where id = '{}' and settled_at is null", commands[0].id);
+        world.counts(&settled, 0).await;
+    }
+    world.counts(open, 1).await;
+    let counted = "select coalesce(sum(count), 0)::bigint from plan.window_entry where kind = 'deactivations'";
+    assert_eq!(world.count(counted).await, 1);
     running.stop().await;
 }

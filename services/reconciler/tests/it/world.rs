@@ -10,9 +10,9 @@ use bus::{Bus, Outlet, Relay, RelayOptions};
 use clap::Parser;
 use harness::{Nats, Postgres, eventually};
 use model::{
-    AccountId, Answer, Command, CommandBody, Corroboration, DirectoryId, EdgeOp, EdgeOutcome, Email, Group, GroupId,
-    Lane, Member, MemberKind, MembersRead, Outcome, Reading, Rejection, Role as MemberRole, StepResult, TenantId, Time,
-    User,
+    AccountId, Answer, Command, CommandBody, Corroboration, DirectoryId, EdgeChange, EdgeOp, EdgeOutcome, Email, Group,
+    GroupId, Lane, Member, MemberKind, MembersRead, Outcome, Reading, Rejection, Role as MemberRole, StepResult,
+    TenantId, Time, User,
 };
 use runtime::Shutdown;
 use store::directory::{Committed, DirectoryKey, Pass};
@@ -70,6 +70,8 @@ pub struct World {
     pub people: BTreeSet<String>,
     /// Accounts that the target refuses.
     pub poisoned: BTreeSet<String>,
+    /// So many commands are not tried from now on, for the target does not answer.
+    pub down: usize,
     pub policy: PathBuf,
     keys: BTreeMap<&'static str, DirectoryKey>,
     pub writing: Lease,
@@ -146,6 +148,7 @@ impl World {
             target,
             people,
             poisoned,
+            down: 0,
             policy,
             keys,
             writing,
@@ -261,15 +264,20 @@ impl World {
 
     /// Reports that an account command was done.
     pub async fn report_account(&mut self, command: &Command, id: &str) {
+        self.report(command, StepResult::Done, Some(account(id))).await;
+    }
+
+    /// Reports what became of an account command.
+    pub async fn report(&mut self, command: &Command, result: StepResult, account: Option<AccountId>) {
         let outcome = Outcome {
             command: command.id,
             tenant: tenant(),
             target: command.target.clone(),
             at: self.moment(),
-            result: StepResult::Done,
+            result,
             edges: Vec::new(),
             group: None,
-            account: Some(account(id)),
+            account,
             behind: None,
         };
         let none = |_: &RecordedOutcomes| Vec::new();
@@ -372,6 +380,13 @@ impl World {
                 self.target.insert(name.clone(), BTreeSet::new());
                 outcome.group = Some(group(name));
             }
+            CommandBody::DeleteGroup { group, .. } => {
+                self.target.remove(group.as_str());
+            }
+            CommandBody::Edges { group, edges, .. } if self.down > 0 => {
+                self.down -= 1;
+                (outcome.result, outcome.edges) = (StepResult::NotTried, not_tried(group, edges));
+            }
             CommandBody::Edges { group, edges, .. } => {
                 for edge in edges {
                     let name = edge.account.as_str().trim_start_matches("a-").to_owned();
@@ -396,7 +411,7 @@ impl World {
                     });
                 }
             }
-            other => panic!("no test asks for {other:?}"),
+            other @ CommandBody::Account { .. } => panic!("no test asks for {other:?}"),
         }
         (outcome, letters)
     }
@@ -482,6 +497,17 @@ fn announce(key: &DirectoryKey, committed: &Committed) -> Vec<OutboxMessage> {
         ids: Vec::new(),
     };
     vec![bus::outgoing::event(&event, None)]
+}
+
+fn not_tried(group: &GroupId, edges: &[EdgeChange]) -> Vec<EdgeOutcome> {
+    let outcome = |edge: &EdgeChange| EdgeOutcome {
+        group: group.clone(),
+        account: edge.account.clone(),
+        op: edge.op,
+        result: StepResult::NotTried,
+        confirmed_at: None,
+    };
+    edges.iter().map(outcome).collect()
 }
 
 fn letter(command: &Command, group: &GroupId, who: &AccountId, at: Time) -> NewLetter {

@@ -378,6 +378,20 @@ fn needs<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
 }
 
 fn marks<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
+    if !turn.windows_back.is_empty() {
+        let targets: Vec<&str> = turn.windows_back.iter().map(|(target, _)| target.as_str()).collect();
+        let kinds: Vec<&str> = turn.windows_back.iter().map(|(_, kind)| kind.as_str()).collect();
+        batch.add(
+            "delete from plan.window_entry where id in (
+               select e.id
+                 from (select id, target, kind, row_number() over (partition by target, kind order by id desc) as place
+                         from plan.window_entry where tenant = $1) e
+                 join (select target, kind, count(*) as count
+                         from unnest($2::text[], $3::text[]) as r (target, kind) group by target, kind) b
+                   on b.target = e.target and b.kind = e.kind and e.place <= b.count)",
+            values![tenant.as_str(), targets, kinds],
+        );
+    }
     if !turn.windows.is_empty() {
         let targets: Vec<&str> = turn.windows.iter().map(|window| window.target.as_str()).collect();
         let at: Vec<i64> = turn.windows.iter().map(|window| window.at.0).collect();

@@ -4,7 +4,7 @@ use model::{CommandId, DirectoryId, Fact, Generation, TenantId, Time};
 
 use super::rows::{
     AccountOpenRow, ConfirmedRow, EdgeKey, HeldRow, LeavingRow, NewCommand, OpeningRow, PersonLinkRow, PinRow,
-    PlanHoldRow, PlanRow, ReleasedRow, WindowRow,
+    PlanHoldRow, PlanRow, ReleasedRow, WindowKind, WindowRow,
 };
 use super::statements;
 use crate::audit::{self, AuditEntry};
@@ -63,6 +63,8 @@ pub struct Turn {
     pub generations: Vec<(DirectoryId, String, Generation)>,
     /// What was released without approval.
     pub windows: Vec<WindowRow>,
+    /// Entries that count no longer: the newest of the target and kind.
+    pub windows_back: Vec<(DirectoryId, WindowKind)>,
     /// Facts to be read by themselves from now on.
     pub needs: Vec<Fact>,
     /// Facts that need not be read any more.
