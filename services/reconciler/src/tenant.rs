@@ -76,6 +76,8 @@ struct Session<'a> {
     watch: PolicyWatch,
     /// When something new was last decided, for schedules.
     decided_at: Option<Time>,
+    /// Nothing that was asked for was looked at yet.
+    is_new: bool,
     /// Until when a person's request to synchronize, or a strike of the schedule, holds: what is read for it, and what
     /// it makes before it can be filled, takes its time.
     asked_until: Time,
@@ -192,6 +194,7 @@ async fn open<'a>(shared: &'a Shared, lease: &'a Lease, loaded: &Loaded) -> Resu
         state,
         watch,
         decided_at: None,
+        is_new: true,
         asked_until: Time::NEVER,
         request: 0,
         last: None,
@@ -237,6 +240,10 @@ impl Session<'_> {
     async fn take_requests(&mut self) -> Result<(), StoreError> {
         let SyncAsked { newest, taken } = self.shared.store.sync_asked(&self.state.tenant).await?;
         self.asked_until = self.asked_until.max(taken.until);
+        // What was due while nobody decided is due now.
+        if std::mem::take(&mut self.is_new) && taken.until > Time::NEVER {
+            self.decided_at = Some(taken.until.minus(ASKED_FOR));
+        }
         self.request = self.request.max(taken.request);
         if newest > self.request {
             self.request = newest;
@@ -250,8 +257,17 @@ impl Session<'_> {
         let now = now(&self.shared.clock);
         let asked = now < self.asked_until;
         let policy = self.state.planner.policy();
+        let strikes = matches!(policy.schedule, policy::Schedule::Cron(_));
+        if !strikes {
+            self.decided_at = None;
+        }
+        let first = strikes && self.decided_at.is_none();
         let due = sweep::is_due(&policy.schedule, &mut self.decided_at, now, asked);
-        if due && !asked && matches!(policy.schedule, policy::Schedule::Cron(_)) {
+        if first && self.begun.sync_taken.is_none() {
+            // From here on strikes are counted, also by who takes over.
+            self.begun.sync_taken = Some(SyncTaken { request: self.request, until: now });
+        }
+        if due && !asked && strikes {
             // A strike holds like a person's request: what it makes (groups, accounts) is also filled.
             self.let_go_for_a_while(now);
         }

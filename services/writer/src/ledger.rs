@@ -214,6 +214,10 @@ impl Gate {
             self.tenure.over().cancel();
         }
         let begun: BTreeSet<Uuid> = begun.map_err(failed)?.into_iter().collect();
+        // The commit may have taken longer than the lease allows. What is begun and not called is looked for later.
+        if !self.tenure.fits_a_call() {
+            return Err(LedgerError("the lease of the target ended while attempts were committed".to_owned()));
+        }
         for (ask, admission) in asks.iter().zip(&mut admissions) {
             // Settled meanwhile, or not the ledger's: it must not be made.
             if !begun.contains(&ask.attempt.id) {

@@ -274,10 +274,12 @@ async fn a_targeted_read_sees_what_changed_and_what_is_gone() {
         ])
         .unwrap_or_else(|(applied, error)| panic!("after {applied}: {error}"));
     let ids = |texts: &[&str]| texts.iter().map(|text| GroupId::new(text).unwrap()).collect::<Vec<_>>();
-    let users: Vec<_> = ["u1", "u2"].iter().map(|id| AccountId::new(id).unwrap()).collect();
+    let users: Vec<_> = ["u1", "u2", "nobody"].iter().map(|id| AccountId::new(id).unwrap()).collect();
     let reading = stage.reader.reread(&ids(&["g1", "gone"]), &users).await.unwrap();
     assert_eq!(reading.groups.gone, ids(&["gone"]));
-    assert_eq!(reading.users.gone.iter().map(AccountId::as_str).collect::<Vec<_>>(), ["u2"]);
+    let state = |id: &str| reading.users.seen.iter().find(|user| user.id.as_str() == id).map(|user| user.state);
+    assert_eq!((state("u1"), state("u2")), (Some(UserState::Active), Some(UserState::Deleted)));
+    assert!(state("nobody").is_none() && reading.users.gone.is_empty(), "not found is not deleted");
     assert!(!reading.users.complete && !reading.groups.complete, "nothing else was looked at");
     let read = members(&reading, "g1");
     assert!(read.complete && !read.seen.iter().any(|member| member.kind.id() == "u1"));

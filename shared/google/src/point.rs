@@ -1,5 +1,7 @@
 //! Reading one thing by itself.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt as _, stream};
 use model::{AccountId, Answer as FactAnswer, Fact, Group, GroupId, Lane, Reading, User};
 use outbound::{Answer, ReadError, Request, Sense};
@@ -7,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{GoogleError, read_error, sense};
 use crate::reader::GoogleReader;
-use crate::wire::{GROUP_FIELDS, MEMBER_FIELDS, USER_FIELDS, WireGroup, WireMember, WireUser};
+use crate::wire::{GROUP_FIELDS, MEMBER_FIELDS, USER_FIELDS, WireDeleted, WireGroup, WireMember, WireUser};
 
 const GET_USER: &str = "/admin/directory/v1/users/{userKey}";
 const GET_GROUP: &str = "/admin/directory/v1/groups/{groupKey}";
@@ -89,11 +91,17 @@ impl GoogleReader {
             (id, user)
         });
         let mut users = stream::iter(users).buffered(self.parallel);
+        let mut missing = BTreeSet::new();
         while let Some((id, user)) = users.next().await {
             match user? {
                 Some(user) => reading.users.seen.push(user),
-                None => reading.users.gone.push(id),
+                None => _ = missing.insert(id),
             }
+        }
+        // Not found is not deleted (reference/google.md §9): who is not among the deleted is left to a whole read.
+        if !missing.is_empty() {
+            let deleted = self.deleted(Lane::Normal).await.into_iter().filter(|row| missing.contains(&row.id));
+            reading.users.seen.extend(deleted.map(WireDeleted::user));
         }
         // A person who is also asked for by id is the customer's: the row by id stands.
         let mut known = std::collections::BTreeMap::new();

@@ -55,7 +55,7 @@ impl GoogleReader {
     pub(crate) async fn sweep_all(&self, scope: &Scope, progress: &dyn Progress) -> Result<Reading, ReadError> {
         let mut reading = Reading::begun(self.client.now());
         let as_of = self.known.times();
-        let (users, deleted, groups) = tokio::join!(self.users(progress), self.deleted(), self.groups(progress));
+        let (users, deleted, groups) = tokio::join!(self.users(progress), self.deleted(Lane::Bulk), self.groups(progress));
         // Every row says whose it is: no call of its own is needed to know.
         let customers: BTreeSet<&str> = users.rows.iter().filter_map(|user| user.customer_id.as_deref()).collect();
         if !customers.is_empty() {
@@ -99,7 +99,7 @@ impl GoogleReader {
     }
 
     /// Those who were deleted in the last 20 days: positive evidence. Missing it costs nothing but time.
-    async fn deleted(&self) -> Vec<WireDeleted> {
+    pub(crate) async fn deleted(&self, lane: Lane) -> Vec<WireDeleted> {
         let query = vec![
             ("customer", self.customer.clone()),
             ("maxResults", USERS_PAGE.to_owned()),
@@ -107,7 +107,7 @@ impl GoogleReader {
             ("fields", DELETED_FIELDS.to_owned()),
         ];
         let template = "/admin/directory/v1/users";
-        let list = List { template, values: &[], array: "users", query, lane: Lane::Bulk };
+        let list = List { template, values: &[], array: "users", query, lane };
         walk(&self.client, &list, |_| ()).await.rows
     }
 

@@ -25,6 +25,8 @@ use crate::metrics::Metrics;
 
 /// How often it is looked whether what a process needs is there.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// What does not answer in this time is not there: silence must not go on looking like the last good answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a process knows of its own health. Clones share it.
 #[derive(Clone, Debug)]
@@ -218,7 +220,8 @@ pub async fn watch(needs: Vec<(Readiness, Probe)>, stop: CancellationToken) {
     let mut told: Vec<Option<String>> = vec![None; needs.len()];
     loop {
         for ((readiness, probe), told) in needs.iter().zip(&mut told) {
-            let reason = probe().await.err();
+            let answered = tokio::time::timeout(ANSWERS_WITHIN, probe()).await;
+            let reason = answered.unwrap_or_else(|_| Err("there is no answer".to_owned())).err();
             match &reason {
                 None => readiness.ready(),
                 Some(reason) => readiness.not_ready(reason),

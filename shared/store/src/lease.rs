@@ -65,8 +65,14 @@ impl Store {
     /// Holds on for another `time_to_live`. `false`: it is lost.
     ///
     /// # Errors
-    /// When the database does not answer: until it does, count the lease from before the last good renewal.
+    /// When the database does not answer, or not in half that time: until it does, count the lease from before the last
+    /// good renewal. An answer that never comes must not hide that the lease is over.
     pub async fn renew(&self, lease: &Lease, time_to_live: Duration) -> Result<bool, StoreError> {
+        let renewed = tokio::time::timeout(time_to_live / 2, self.try_renew(lease, time_to_live)).await;
+        renewed.unwrap_or_else(|late| Err(StoreError::Unreachable(Box::new(late))))
+    }
+
+    async fn try_renew(&self, lease: &Lease, time_to_live: Duration) -> Result<bool, StoreError> {
         let client = self.client().await?;
         let changed = sql::execute_on(
             &client,

@@ -94,6 +94,9 @@ impl std::fmt::Debug for Store {
 /// The longest that a caller waits for a connection.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
 
+/// After so long without a word a connection is asked whether it still is one.
+const SILENT_FOR: Duration = Duration::from_secs(10);
+
 impl Store {
     /// Makes a pool of at most `size` connections and proves with one of them that the database answers. Each
     /// connection does `SET ROLE` first, where a role is named, and plans as that role's statements need it.
@@ -104,6 +107,9 @@ impl Store {
     pub async fn connect(url: &str, role: Option<Role>, size: usize) -> Result<Self, StoreError> {
         let mut config: tokio_postgres::Config = url.parse()?;
         config.connect_timeout(WAIT_FOR_CONNECTION).application_name(role.map_or("rollcall", Role::as_str));
+        // A server that vanished without a word is noticed in half a minute: nobody waits for its answer for hours.
+        config.keepalives_idle(SILENT_FOR).keepalives_interval(SILENT_FOR).keepalives_retries(2);
+        config.tcp_user_timeout(3 * SILENT_FOR);
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         // The connection that came back last goes out first: its statements are prepared, and the server has them at hand.
         let builder = Pool::builder(manager).max_size(size).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);

@@ -59,6 +59,14 @@ async fn a_saved_plan_applies_exactly_or_is_refused_as_stale() -> Result<()> {
     let applied = outside.rollcall(&["apply", "second.plan", "--yes"]).await?;
     assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
     assert_eq!(outside.difference(), Vec::<String>::new());
+    // What it shows still is as it was, and is not all any more of the group that it names.
+    outside.at_google(json!([{ "op": "member_added", "group": "grp_staff", "id": Company::id(10), "type": "USER", "role": "MEMBER" }]))?;
+    outside.rollcall(&["plan", "--out", "third.plan"]).await?;
+    outside.at_google(json!([{ "op": "member_removed", "group": "grp_staff", "id": Company::id(11) }]))?;
+    let before = outside.sequence();
+    let stale = outside.rollcall(&["apply", "third.plan", "--yes"]).await?;
+    assert_eq!((stale.code, outside.sequence()), (3, before), "{}{}", stale.out, stale.err);
+    assert!(stale.err.contains("more is to be changed now at 1 of"), "{}", stale.err);
     Ok(())
 }
 

@@ -101,6 +101,29 @@ async fn what_goes_again_after_trouble_counts_once_and_is_looked_at_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_strike_of_the_schedule_is_not_lost_because_nobody_decided_at_that_moment() {
+    let mut world = World::start("").await;
+    world.rewrite_policy(|text| text.replace("[people]", "[schedule]\ncron = \"0 2 * * *\"\n[people]"));
+    let file = world.policy.with_file_name("clock");
+    let at = |hour: i64| runtime::clock::set_shared(&file, (20_000 * 24 + hour) * 3_600_000_000).unwrap();
+    let clock = file.display().to_string();
+    at(1);
+    world.hire(&["ann"]);
+    world.at_source("eng", &["ann"]);
+    world.sweep_source().await;
+    world.sweep_target().await;
+    let running = world.reconcile_with("0.1", &["--clock-file", &clock]);
+    world.counts("select least(count(*), 1) from plan.plan", 1).await;
+    world.counts("select count(*) from plan.sync_taken", 1).await;
+    running.stop().await;
+    assert!(world.waiting().await.is_empty(), "before its time");
+    at(3);
+    let running = world.reconcile_with("0.1", &["--clock-file", &clock]);
+    world.converge().await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_deleted_once_after_its_approval() {
     let mut world = World::start("").await;
     world.rewrite_policy(|text| format!("{text}on_source_deleted = \"delete\"\n"));

@@ -161,6 +161,11 @@ impl World {
 
     /// Starts a reconciler that looks by itself every `tick` seconds.
     pub fn reconcile(&self, tick: &str) -> Running {
+        self.reconcile_with(tick, &[])
+    }
+
+    /// Starts a reconciler with further arguments.
+    pub fn reconcile_with(&self, tick: &str, more: &[&str]) -> Running {
         let (nats, policy) = (self.nats.url(), self.policy.display().to_string());
         let arguments = [
             "reconciler",
@@ -175,7 +180,7 @@ impl World {
             "--lease",
             "2",
         ];
-        let options = Arguments::try_parse_from(arguments).unwrap().options;
+        let options = Arguments::try_parse_from(arguments.iter().chain(more)).unwrap().options;
         let shutdown = Shutdown::manual();
         let task = tokio::spawn(reconciler::run(options, shutdown.clone()));
         Running { shutdown, task }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use model::{Digest, Plan};
+use model::{AccountId, Digest, Plan, Step};
 use runtime::{Exit, Fault};
 use serde::{Deserialize, Serialize};
 
@@ -63,11 +63,38 @@ pub fn still_holds(saved: &Plan, fresh: &Plan) -> Result<BTreeSet<Digest>, Fault
         )
         .help("make a new plan, and look at it"));
     }
-    if stale > 0 {
-        let message = format!("the plan is stale: {stale} of its {} cases are no longer what they were", named.len());
+    let more = beside(saved, &named, fresh);
+    if stale > 0 || more > 0 {
+        let message = if stale > 0 {
+            format!("the plan is stale: {stale} of its {} cases are no longer what they were", named.len())
+        } else {
+            format!("the plan is stale: more is to be changed now at {more} of the groups and people that it names")
+        };
         return Err(
             Fault::new("E0123", Exit::Held, message).help("make a new plan, and look at it; nothing was applied")
         );
     }
     Ok(named.into_iter().map(|(_, digest)| digest).collect())
+}
+
+/// Groups and people of the saved plan of which the fresh one has other cases beside: what was shown of them is not all.
+fn beside(saved: &Plan, named: &BTreeSet<(String, Digest)>, fresh: &Plan) -> usize {
+    let objects = |plan: &Plan, wanted: &dyn Fn(&(String, Digest)) -> bool| -> BTreeSet<(String, String)> {
+        let cases = plan.cases().filter(|(target, case)| wanted(&(target.to_string(), case.digest)));
+        cases.flat_map(|(target, case)| case.steps.iter().map(move |step| (target.to_string(), object(step)))).collect()
+    };
+    let (shown, new) = (objects(saved, &|_| true), objects(fresh, &|case| !named.contains(case)));
+    shown.intersection(&new).count()
+}
+
+/// What a step changes: a group, or a person.
+fn object(step: &Step) -> String {
+    match step {
+        Step::CreateGroup { name, .. } | Step::DeleteGroup { name, .. } => format!("group {name}"),
+        Step::Edge { edge, .. } => format!("group {}", edge.group_name),
+        Step::Account { account, person, .. } => {
+            let id = person.as_ref().or(account.as_ref());
+            format!("person {}", id.map(AccountId::as_str).unwrap_or_default())
+        }
+    }
 }

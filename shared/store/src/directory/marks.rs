@@ -133,7 +133,12 @@ pub(super) async fn write_marks(
                 ended_at = greatest(s.ended_at, excluded.ended_at),
                 complete = excluded.complete,
                 rows_now = case when excluded.complete_began_at is null then s.rows_now else excluded.rows_now end,
-                rows_before = case when excluded.complete_began_at is null then s.rows_before else s.rows_now end,
+                rows_before = case when excluded.complete_began_at is null then s.rows_before
+                                   when s.version <= (select coalesce(max(p.version), 0)
+                                                        from directory.directory d
+                                                        join plan.progress p using (tenant, directory)
+                                                       where d.key = s.dir) then s.rows_now
+                                   else greatest(s.rows_before, s.rows_now) end,
                 digest = excluded.digest, content = excluded.content, version = excluded.version",
         &[&dir, &sql::big(version), &kinds, &groups, &began, &ended, &complete, &absence, &rows, &digests, &contents],
     )

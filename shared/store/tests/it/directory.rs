@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use model::{Answer, Corroboration, Fact, MemberKind, ReadScope, Standing, Time};
 use store::directory::{Pass, Wish};
+use store::plan::Turn;
 
 use crate::world::{World, account, group, id, member, no_messages, reading, sweep, tenant, user, walk};
 
@@ -124,6 +125,38 @@ async fn copy_and_arrays_come_to_the_same_rows() {
         .collect();
     assert_eq!(first.digest, Some(model::members_digest(rows)));
     assert_eq!((first.rows, first.rows_before), (20, 20));
+}
+
+/// What the source lost is counted from what the last decision knew, however often it was read since.
+#[tokio::test]
+async fn i03_a_loss_that_nobody_decided_upon_stays_a_loss() {
+    let world = World::start().await;
+    let directory = world.directory().await;
+    let all: Vec<String> = (0..20).map(|n| format!("u{n:02}")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let lease = world.lease(&world.reconciler, "reconciler/acme").await;
+    let commit = async |at: i64, count: usize| {
+        let reading = sweep(at, &all[..count], &[("g", &all[..count])]);
+        world.watcher.commit_reading(None, &directory, Pass::Sweep, &reading, no_messages).await.unwrap().version
+    };
+    let rows = async |at: i64| {
+        let delta = world.watcher.delta_since(&directory, 0, Time(at)).await.unwrap();
+        let of =
+            |scope: ReadScope| delta.reads.iter().find(|r| r.scope == scope).map(|r| (r.rows, r.rows_before)).unwrap();
+        (of(ReadScope::Users), of(ReadScope::Members(group("g"))))
+    };
+    let first = commit(10, 20).await;
+    let decided = async |version: u64| {
+        let turn = Turn { at: Time(11), progress: vec![(directory.directory.clone(), version)], ..Turn::default() };
+        world.reconciler.commit_turn(&lease, &tenant(), &turn).await.unwrap();
+    };
+    decided(first).await;
+    commit(20, 5).await;
+    let third = commit(30, 5).await;
+    assert_eq!(rows(40).await, ((5, 20), (5, 20)), "read twice, decided upon never");
+    decided(third).await;
+    commit(50, 5).await;
+    assert_eq!(rows(60).await, ((5, 5), (5, 5)), "decided upon");
 }
 
 #[tokio::test]
