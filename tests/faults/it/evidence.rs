@@ -52,27 +52,19 @@ pub(crate) async fn ledger_and_effects_agree(world: &World) -> Result<()> {
             &[],
         )
         .await?;
-    let mut attempts: BTreeMap<Uuid, (BTreeSet<String>, i64)> = BTreeMap::new();
-    let mut generations: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+    let mut attempts: BTreeMap<Uuid, (BTreeSet<String>, i64, i64)> = BTreeMap::new();
     for row in rows {
         let edges: BTreeSet<String> = row.get::<_, Vec<String>>(1).into_iter().collect();
-        for edge in &edges {
-            generations.entry(edge.clone()).or_default().insert(row.get(3));
-        }
-        attempts.insert(row.get(0), (edges, row.get(2)));
+        attempts.insert(row.get(0), (edges, row.get(2), row.get(3)));
     }
     let effects = effects(world)?;
-    let mut done: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut done: BTreeSet<(&str, i64)> = BTreeSet::new();
     for Effect { edge, at, attempt } in &effects {
-        let (edges, began) =
+        let (edges, began, generation) =
             attempts.get(attempt).with_context(|| format!("{edge}: {attempt} is not in the ledger"))?;
         ensure!(edges.contains(edge), "{attempt} was not to do {edge}");
         ensure!(began <= at, "{edge} happened before it stood in the ledger");
-        *done.entry(edge).or_default() += 1;
-    }
-    for (edge, times) in &done {
-        let generations = generations.get(*edge).map_or(0, BTreeSet::len);
-        ensure!(*times <= generations, "{edge} had {times} effects in {generations} generations");
+        ensure!(done.insert((edge, *generation)), "{edge} had two effects in generation {generation}");
     }
     audit_and_effects_agree(world, &effects).await?;
     let back = "select count(*) from (select c.generation < lag(c.generation) over (partition by \
