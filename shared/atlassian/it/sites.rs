@@ -91,6 +91,50 @@ async fn a_targeted_read_of_confluence_sees_what_changed_and_what_is_gone() {
     assert!(reader.read_group(&eng).await.unwrap().is_some_and(|group| group.name == "eng"));
 }
 
+/// What protects a group is read with it, whatever asks for it: a read of one group is laid over that of the pass.
+#[tokio::test]
+async fn i09_a_group_that_is_read_alone_is_protected_as_in_a_pass() {
+    let stage = Stage::new().await;
+    let (wiki, jira) = (stage.wiki(), stage.jira());
+    for (name, administrates) in [("helpers", true), ("jira-admins-acme", true), ("eng", false)] {
+        let passes = [wiki.sweep(&Scope::Nobody, &Silent).await, jira.sweep(&Scope::Nobody, &Silent).await];
+        let [in_wiki, in_jira] = passes.map(|pass| named(&pass.unwrap(), name).clone());
+        assert_eq!((in_wiki.grants_admin, in_wiki.roles_known), (administrates, true), "{name}");
+        assert_eq!((in_jira.grants_admin, in_jira.roles_known), (administrates, true), "{name}");
+        let ids = [in_wiki.id.clone()];
+        let again = wiki.reread(&ids, &[]).await.unwrap();
+        assert_eq!(again.groups.seen, [in_wiki], "{name}");
+        let again = jira.reread(&ids, &[]).await.unwrap();
+        assert_eq!(again.groups.seen, [in_jira], "{name}");
+    }
+}
+
+/// Without the right to see who administrates names must do, and trouble is no such answer.
+#[tokio::test]
+async fn i09_trouble_with_the_list_of_administrators_groups_is_not_an_answer() {
+    let stage = Stage::new().await;
+    let reading = stage.jira().sweep(&Scope::Nobody, &Silent).await.unwrap();
+    let helpers = named(&reading, "helpers").id.clone();
+    let second = |family, operation, kind: FaultKind| Fault { skip: 1, ..Fault::new(family, operation, kind) };
+    for (trouble, complete) in
+        [(FaultKind::Fail { status: 503, after: false, plain: true }, false), (FaultKind::Forbidden, true)]
+    {
+        stage.running.twin.engine.faults.inject(second(JIRA, "group.bulk", trouble.clone()));
+        let reading = stage.jira().sweep(&Scope::Nobody, &Silent).await.unwrap();
+        assert_eq!(reading.groups.complete, complete, "{trouble:?}");
+        assert!(!named(&reading, "helpers").roles_known, "{trouble:?}");
+        stage.running.twin.engine.faults.clear();
+        stage.running.twin.engine.faults.inject(second(JIRA, "group.bulk", trouble.clone()));
+        let alone = stage.jira().read_group(&helpers).await;
+        assert_eq!(alone.is_ok_and(|group| !group.unwrap().roles_known), complete, "{trouble:?}");
+        stage.running.twin.engine.faults.clear();
+        stage.running.twin.engine.faults.inject(Fault::new(WIKI, "group.list", trouble.clone()));
+        let alone = stage.wiki().read_group(&helpers).await;
+        assert_eq!(alone.is_ok_and(|group| !group.unwrap().roles_known), complete, "{trouble:?}");
+        stage.running.twin.engine.faults.clear();
+    }
+}
+
 #[tokio::test]
 async fn i02_trouble_in_the_middle_of_confluence_never_looks_like_an_absence() {
     let kinds = [

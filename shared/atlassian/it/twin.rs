@@ -306,6 +306,7 @@ async fn a_site_is_read_with_its_inactive_members() {
     assert!(named(&reading, "jira-users-acme").default_access);
     let calls = stage.count("atlassian.jira");
     assert_eq!(calls.values().max(), Some(&(5 + 1 + 1 + 1 + extra_members(&reading))), "one walk a group: {calls:?}");
+    assert_eq!(calls.get("group.bulk"), Some(&3), "all groups, and twice those that make administrators: {calls:?}");
     let (inside, outside) = (addressed(&reading, &person(0)), addressed(&reading, &person(9)));
     answers(&reader, &eng.id, &inside.id, &outside.id).await;
     assert_eq!(reader.who_am_i().await.unwrap().len(), 1);

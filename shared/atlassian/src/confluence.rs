@@ -3,6 +3,7 @@
 //! Confluence has no listing of everybody: people are searched, and those who are members and were not found (suspended
 //! people are missing from both) are known by their id alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{
@@ -12,9 +13,9 @@ use outbound::{Budget, Client, ClientConfig, Credential, Progress, ReadDirectory
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{is_good, read_error, shape};
+use crate::error::{if_permitted, is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
-use crate::jira::JiraConfig;
+use crate::jira::{JiraConfig, administrates};
 use crate::names::says_default_access;
 
 const GROUPS: &str = "/wiki/rest/api/group";
@@ -161,6 +162,13 @@ impl ConfluenceReader {
         Err(read_error(request.template(), &answer))
     }
 
+    /// Which groups make administrators, another listing tells. One group cannot be asked for by itself.
+    async fn administrators(&self, lane: Lane) -> Result<BTreeSet<GroupId>, ReadError> {
+        let request = Request::get(GROUPS, &[]).query("accessType", "admin").lane(lane);
+        let walk = self.pages(&request, |row| group(row).map(|group| group.id), |_| ()).await;
+        walk.error.map_or_else(|| Ok(walk.rows.into_iter().collect()), Err)
+    }
+
     async fn groups_of_account(&self, user: &AccountId, lane: Lane) -> Result<Vec<GroupId>, ReadError> {
         let request = Request::get(MEMBER_OF, &[]).query("accountId", user.as_str()).lane(lane);
         let walk = self.pages(&request, |row| group(row).map(|group| group.id), |_| ()).await;
@@ -216,20 +224,11 @@ impl Source for ConfluenceReader {
         if walk.rows.is_empty() {
             return walk.failed(shape(GROUPS, "the site lists no group, and every site has one"));
         }
-        // Which of them make administrators, another listing tells.
-        let admins = request.query("accessType", "admin");
-        let admins = self.pages(&admins, |row| group(row).map(|group| group.id), |_| ()).await;
-        if let Some(error) = admins.error {
+        match self.administrators(Lane::Bulk).await {
+            Ok(found) => walk.rows.iter_mut().for_each(|listed| administrates(&mut listed.group, Some(&found))),
             // Without the right to see them, names must do; trouble must not look like that.
-            if error.may_pass() || error.is_about_us() {
-                return walk.failed(error);
-            }
-            progress.trouble(&error);
-            return walk;
-        }
-        for listed in &mut walk.rows {
-            listed.group.grants_admin = admins.rows.contains(&listed.group.id);
-            listed.group.roles_known = true;
+            Err(error) if error.may_pass() || error.is_about_us() => return walk.failed(error),
+            Err(error) => progress.trouble(&error),
         }
         walk
     }
@@ -243,6 +242,16 @@ impl Source for ConfluenceReader {
         let request = Request::get(GROUP, &[]).query("id", id.as_str()).lane(lane);
         let Some(row) = self.read_one::<Value>(&request).await? else { return Ok(None) };
         group(row).map(Some).ok_or_else(|| shape(GROUP, "a group is of another shape than documented"))
+    }
+
+    async fn with_roles(&self, mut groups: Vec<Group>, lane: Lane) -> Result<Vec<Group>, ReadError> {
+        if !groups.is_empty() {
+            let found = if_permitted(self.administrators(lane).await.map(Some))?;
+            for group in &mut groups {
+                administrates(group, found.as_ref());
+            }
+        }
+        Ok(groups)
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {
@@ -266,7 +275,7 @@ impl ReadDirectory for ConfluenceReader {
     }
 
     async fn read_group(&self, group: &GroupId) -> Result<Option<Group>, ReadError> {
-        twice(|| self.group(group, Lane::Normal)).await
+        gather::group_alone(self, group).await
     }
 
     async fn read_user(&self, user: &AccountId) -> Result<Option<User>, ReadError> {

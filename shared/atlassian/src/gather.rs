@@ -101,6 +101,14 @@ pub(crate) trait Source: Sync {
         }
     }
     fn group(&self, group: &GroupId, lane: Lane) -> impl Future<Output = Result<Option<Group>, ReadError>> + Send;
+    /// Groups that were read by themselves with what other lists say of them: who administrates through them, and which
+    /// give a product. What protects a group in a pass must not be lost to a read of that group alone.
+    fn with_roles(&self, groups: Vec<Group>, lane: Lane) -> impl Future<Output = Result<Vec<Group>, ReadError>> + Send {
+        async move {
+            let _ = lane;
+            Ok(groups)
+        }
+    }
     fn user(&self, user: &AccountId, lane: Lane) -> impl Future<Output = Result<Option<User>, ReadError>> + Send;
     /// Whether a list without a single user can be true.
     fn may_be_empty(&self) -> bool;
@@ -212,6 +220,8 @@ pub(crate) async fn reread<S: Source>(
         }
         reading.members.push(members_seen(&id, walk));
     }
+    drop(groups);
+    reading.groups.seen = source.with_roles(reading.groups.seen, Lane::Normal).await?;
     let users = users.iter().cloned().map(|id| async move {
         let user = twice(|| source.user(&id, Lane::Normal)).await;
         (id, user)
@@ -225,6 +235,12 @@ pub(crate) async fn reread<S: Source>(
     }
     reading.ended_at = source.client().now();
     Ok(reading)
+}
+
+/// One group as a pass would tell it; `None`: it is not found, twice.
+pub(crate) async fn group_alone<S: Source>(source: &S, group: &GroupId) -> Result<Option<Group>, ReadError> {
+    let Some(found) = twice(|| source.group(group, Lane::Normal)).await? else { return Ok(None) };
+    Ok(source.with_roles(vec![found], Lane::Normal).await?.pop())
 }
 
 /// Whether a group is not found, twice.

@@ -28,6 +28,9 @@ const FIND: &str = "/rest/api/3/user/search";
 const MYSELF: &str = "/rest/api/3/myself";
 const ROLES: &str = "/rest/api/3/applicationrole";
 
+/// The kinds of access that make administrators: of the site, and of a product.
+const ADMINISTRATE: [&str; 2] = ["site-admin", "admin"];
+
 /// Largest page of users.
 const USERS_PAGE: usize = 1_000;
 /// Page of groups.
@@ -182,6 +185,25 @@ impl JiraReader {
         Ok(Defaults::of(&roles, &self.address))
     }
 
+    /// Groups that make administrators of the site or of a product on it (reference/atlassian-cloud.md §7), all or one.
+    ///
+    /// # Errors
+    /// When the site does not tell: what it does not tell is not "none".
+    async fn administrators(&self, one: Option<&GroupId>, lane: Lane) -> Result<BTreeSet<GroupId>, ReadError> {
+        let mut found = BTreeSet::new();
+        for kind in ADMINISTRATE {
+            let mut query = vec![("accessType", kind.to_owned()), ("maxResults", GROUPS_PAGE.to_string())];
+            query.extend(one.map(|id| ("groupId", id.to_string())));
+            let read = |row| serde_json::from_value::<WireGroup>(row).ok().map(|group| group.group_id);
+            let walk = self.pages(GROUPS, &query, lane, read, |_, _| ()).await;
+            if let Some(error) = walk.error {
+                return Err(error);
+            }
+            found.extend(walk.rows);
+        }
+        Ok(found)
+    }
+
     /// The groups of an account; `None`: there is no such account.
     async fn groups_of_account(&self, user: &AccountId, lane: Lane) -> Result<Option<Vec<GroupId>>, ReadError> {
         let request = Request::get(GROUPS_OF, &[]).query("accountId", user.as_str()).lane(lane);
@@ -260,9 +282,18 @@ impl Source for JiraReader {
             Ok(defaults) => defaults,
             Err(error) => return Walk::begun(self.client.now()).failed(error),
         };
-        let read = |row| group(row, &defaults).map(Listed::from);
+        let read = |row| group(row).map(Listed::from);
         let step = |done, all| progress.step(Stage::Groups, done, all);
-        self.pages(GROUPS, &[("maxResults", GROUPS_PAGE.to_string())], Lane::Bulk, read, step).await
+        let mut walk = self.pages(GROUPS, &[("maxResults", GROUPS_PAGE.to_string())], Lane::Bulk, read, step).await;
+        walk.rows.iter_mut().for_each(|listed| defaults.tell(&mut listed.group));
+        if walk.error.is_none() {
+            match self.administrators(None, Lane::Bulk).await {
+                Ok(found) => walk.rows.iter_mut().for_each(|listed| administrates(&mut listed.group, Some(&found))),
+                Err(error) if error.may_pass() || error.is_about_us() => return walk.failed(error),
+                Err(error) => progress.trouble(&error),
+            }
+        }
+        walk
     }
 
     /// Inactive members are left out unless they are asked for: a sync that does not ask adds them for ever.
@@ -283,8 +314,22 @@ impl Source for JiraReader {
         }
         let is_it = |row: &Value| row.get("groupId").and_then(Value::as_str) == Some(id.as_str());
         let Some(row) = walk.rows.into_iter().find(is_it) else { return Ok(None) };
+        group(row).map(Some).ok_or_else(|| shape(GROUPS, "a group is of another shape than documented"))
+    }
+
+    async fn with_roles(&self, mut groups: Vec<Group>, lane: Lane) -> Result<Vec<Group>, ReadError> {
+        let one = match groups.as_slice() {
+            [] => return Ok(groups),
+            [one] => Some(one.id.clone()),
+            _ => None,
+        };
         let defaults = if_permitted(self.defaults(lane).await)?;
-        group(row, &defaults).map(Some).ok_or_else(|| shape(GROUPS, "a group is of another shape than documented"))
+        let found = if_permitted(self.administrators(one.as_ref(), lane).await.map(Some))?;
+        for group in &mut groups {
+            defaults.tell(group);
+            administrates(group, found.as_ref());
+        }
+        Ok(groups)
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {
@@ -311,7 +356,7 @@ impl ReadDirectory for JiraReader {
     }
 
     async fn read_group(&self, group: &GroupId) -> Result<Option<Group>, ReadError> {
-        twice(|| self.group(group, Lane::Normal)).await
+        gather::group_alone(self, group).await
     }
 
     async fn read_user(&self, user: &AccountId) -> Result<Option<User>, ReadError> {
@@ -367,12 +412,15 @@ fn user(row: Value) -> Option<User> {
     serde_json::from_value::<WireUser>(row).ok().map(WireUser::user)
 }
 
-fn group(row: Value, defaults: &Defaults) -> Option<Group> {
+fn group(row: Value) -> Option<Group> {
     let row: WireGroup = serde_json::from_value(row).ok()?;
-    let default_access =
-        defaults.ids.contains(&row.group_id) || defaults.names.contains(&row.name) || says_default_access(&row.name);
-    let gives = defaults.products.get(&row.name).into_iter().flatten().cloned().collect();
-    Some(Group { default_access, gives, ..Group::new(row.group_id, row.name) })
+    Some(Group::new(row.group_id, row.name))
+}
+
+/// Writes into a group whether it makes administrators. Without the right to see which do, its name must speak.
+pub(crate) fn administrates(group: &mut Group, found: Option<&BTreeSet<GroupId>>) {
+    group.grants_admin = found.is_some_and(|found| found.contains(&group.id));
+    group.roles_known = found.is_some();
 }
 
 /// Groups that give a product of a site by default: by id, and by name where the site tells names only. And which
@@ -385,6 +433,13 @@ pub(crate) struct Defaults {
 }
 
 impl Defaults {
+    /// Writes into a group what it gives, and whether by default. Its name speaks too, on the safe side.
+    fn tell(&self, group: &mut Group) {
+        group.default_access =
+            self.ids.contains(&group.id) || self.names.contains(&group.name) || says_default_access(&group.name);
+        group.gives = self.products.get(&group.name).into_iter().flatten().cloned().collect();
+    }
+
     fn of(roles: &[Value], site: &str) -> Self {
         let listed = |field: &'static str| {
             roles.iter().filter_map(move |role| role.get(field).and_then(Value::as_array)).flatten()

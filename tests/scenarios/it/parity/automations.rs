@@ -221,3 +221,38 @@ async fn p4_07_a_group_of_administrators_never_becomes_empty() -> Result<()> {
     assert_eq!((forced.code, in_group(&outside, "team-leads-admin")), (0, people(4..6)), "{}", forced.out);
     Ok(())
 }
+
+/// The same at a site that owns its groups, where the site itself tells which they are, whatever they are called.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_07_nor_at_a_site_that_stands_alone() -> Result<()> {
+    const JIRA: &str = "ari:cloud:jira-software::site/acme";
+    for (kind, role) in [("jira-cloud", "atlassian/admin"), ("confluence-cloud", "atlassian/site-admin")] {
+        let company = Company::of(6).group("bosses", 0..2).group("staff", 0..4);
+        let mut company = company.with_sections(WIDE);
+        "on_conflict = \"adopt\"\n".clone_into(&mut company.rule);
+        let policy = company.policy().replace(
+            "kind = \"atlassian-org\"\norg = \"org-1\"\ndirectory = \"dir-1\"\napi_key = \"file:secrets/org-key\"\n\
+             owner = \"sync@acme.example\"",
+            &format!(
+                "kind = \"{kind}\"\nsite = \"https://acme.atlassian.net\"\nemail = \"sync@acme.example\"\n\
+                 api_token = \"file:secrets/api-token\""
+            ),
+        );
+        let outside = Outside::start(&company.snapshot(), &policy).await?;
+        outside
+            .at_atlassian(&json!([
+                { "op": "load", "organizations": [{ "id": "org-1", "name": "Acme", "directory": "dir-1",
+                    "products": [{ "resource": JIRA, "key": "jira-software", "name": "Jira", "site": "acme", "seats": 50 }] }] },
+                { "op": "group", "name": "bosses", "members": ["p04@acme.example", "p05@acme.example"],
+                    "roles": [[JIRA, role]] },
+            ]))
+            .await?;
+        let plan = planned(&outside).await?;
+        let touched: Vec<Value> = steps(&plan).into_iter().filter(|step| step.to_string().contains("bosses")).collect();
+        assert!(touched.is_empty(), "{kind}: {touched:?}");
+        settle(&outside).await?;
+        assert_eq!(in_group(&outside, "bosses"), people(4..6), "{kind}: neither filled nor emptied");
+        assert_eq!(in_group(&outside, "staff"), people(0..4), "{kind}: and nothing else is held up");
+    }
+    Ok(())
+}
