@@ -113,6 +113,11 @@ pub fn delete_group(status: u16, code: &str, words: &str) -> Disposition {
     }
 }
 
+/// The end of somebody's sessions. A server that knows no such call or no such person has none of them either.
+pub fn end_sessions(status: u16, code: &str, words: &str) -> Disposition {
+    if status == 404 { AlreadySo } else { common(status, code, words) }
+}
+
 /// Change a user, at any of them.
 pub fn user(status: u16, code: &str, words: &str) -> Disposition {
     match status {

@@ -36,7 +36,7 @@ pub(super) async fn change(
     match change {
         AccountChange::Create { .. } => not_here("an account is created without one"),
         AccountChange::Update { attributes } => update(writer, turn, account, attributes).await,
-        AccountChange::Deactivate => set_active(writer, turn, name, false).await,
+        AccountChange::Deactivate => deactivate(writer, turn, name).await,
         AccountChange::Suspend | AccountChange::Remove => not_here("only an organization suspends or removes people"),
         AccountChange::Restore => set_active(writer, turn, name, true).await,
         AccountChange::HandOver { project, component } => {
@@ -51,9 +51,26 @@ pub(super) async fn change(
                     Ok(None) => {}
                 }
             }
-            set_active(writer, turn, name, false).await
+            deactivate(writer, turn, name).await
         }
     }
+}
+
+/// Takes an account away, and ends what is signed in with it: at Jira and Crowd a session outlives the account
+/// (reference/atlassian-dc.md §2, §5). That comes second, so that nobody signs in again in between; when it fails, the
+/// whole is tried again, and both calls say the same however often they are made.
+async fn deactivate(writer: &DcWriter, turn: &Turn, name: &str) -> Answered {
+    let answered = set_active(writer, turn, name, false).await;
+    let request = match writer.product {
+        Product::Jira => Request::new(Method::DELETE, "/rest/api/2/user/session/{username}", &[name]),
+        Product::Crowd => Request::new(Method::DELETE, "/rest/usermanagement/1/session", &[]).query("username", name),
+        Product::Confluence | Product::Bitbucket => return answered,
+    };
+    if !answered.holds() {
+        return answered;
+    }
+    let ended = writer.send(turn, Write { request, judge: dc::end_sessions, names: vec![name.to_owned()] }).await.0;
+    if ended.holds() { answered } else { ended }
 }
 
 fn of<'a>(attributes: &'a Attributes, path: &str) -> &'a str {
@@ -261,6 +278,10 @@ pub(super) async fn find(
         (AccountChange::Update { .. } | AccountChange::Suspend | AccountChange::Remove, _) | (_, None) => Ok(None),
         (AccountChange::Deactivate | AccountChange::Restore | AccountChange::HandOver { .. }, Some(account)) => {
             let wanted = matches!(change, AccountChange::Restore);
+            // Whether the sessions were ended too cannot be read: the whole is done again.
+            if !wanted && matches!(writer.product, Product::Jira | Product::Crowd) {
+                return Ok(None);
+            }
             let found = user(writer, lane, user_name(account)).await?;
             Ok(found.filter(|user| is_active(user) == wanted).map(|user| there(&user)))
         }

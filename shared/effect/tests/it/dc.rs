@@ -267,6 +267,45 @@ async fn accounts_are_made_changed_taken_away_and_given_back() {
     }
 }
 
+/// Whoever is signed in stays signed in when the account is taken away: at Jira and Crowd that is ended too.
+#[tokio::test]
+async fn i05_who_is_deactivated_is_signed_out_also_where_the_first_try_was_cut_off() {
+    let cut = |operation: &str, after: bool| Some((operation.to_owned(), FaultKind::Reset { after }));
+    for (product, instance) in [(DcProduct::Jira, "jira"), (DcProduct::Crowd, "crowd"), (DcProduct::Crowd, "jira")] {
+        for fault in [
+            None,
+            cut("*session.delete", false),
+            cut("*session.delete", true),
+            cut("user.update", true),
+            Some(("*session.delete".to_owned(), FaultKind::Fail { status: 500, after: false, plain: true })),
+        ] {
+            let world = world().await;
+            world.edit_dc(json!({ "op": "user", "instance": instance, "name": "bob", "sessions": 2 }));
+            let runner = world.dc(product, instance, None);
+            let bob = AccountId::new(user(&world, instance, "bob").0).unwrap();
+            let what = format!("{product:?} at {instance}, {fault:?}");
+            if let Some((operation, kind)) = fault {
+                world.fault("atlassian.dc.*", &operation, 1, kind);
+            }
+            let off = change(&world, &runner, Some(&bob), AccountChange::Deactivate).await.outcome.result;
+            assert!(off.holds(), "{what}: {off:?}");
+            let sessions = {
+                let world = world.twin.twin.world();
+                world.dc.instance(instance).unwrap().user("bob").unwrap().1.sessions
+            };
+            assert_eq!((user(&world, instance, "bob").2, sessions), (false, 0), "{what}");
+            world.every_effect_was_admitted();
+        }
+        // A server without that call has no such sessions: the account is taken away all the same.
+        let world = world().await;
+        let runner = world.dc(product, instance, None);
+        let cat = AccountId::new(user(&world, instance, "cat").0).unwrap();
+        world.fault("atlassian.dc.*", "*session.delete", 9, FaultKind::Fail { status: 404, after: false, plain: true });
+        let off = change(&world, &runner, Some(&cat), AccountChange::Deactivate).await.outcome.result;
+        assert_eq!((off, user(&world, instance, "cat").2), (StepResult::Done, false), "{product:?} at {instance}");
+    }
+}
+
 fn atlassian_name(id: &AccountId) -> String {
     id.as_str().split_once('/').unwrap().1.to_owned()
 }

@@ -52,7 +52,10 @@ pub(super) fn handle(request: &Request<'_>, instance: &mut Instance, act: &mut A
             let found = named(request, instance)?;
             Ok(Answer::json(200, attributes(request, &found.attributes)))
         }
-        "session.delete" => Ok(Answer::empty(204)),
+        "session.delete" => {
+            instance.sign_out(parameter("username"), act);
+            Ok(Answer::empty(204))
+        }
         "user.group.direct" | "user.group.nested" => {
             let name = named(request, instance)?.name.clone();
             let found = instance.groups_of(&name, request.operation.ends_with("nested"));

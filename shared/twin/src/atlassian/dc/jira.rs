@@ -48,7 +48,11 @@ pub(super) fn handle(request: &Request<'_>, instance: &mut Instance, act: &mut A
         "user.get" => Ok(Answer::json(200, user(request, instance, named(request, instance)?))),
         "user.list" => Ok(Answer::json(200, list(request, instance)?)),
         "user.search" => search(request, instance),
-        "user.session.delete" => by_name(instance, request.name(0)).map(|_| Answer::empty(200)),
+        "user.session.delete" => {
+            by_name(instance, request.name(0))?;
+            instance.sign_out(request.name(0), act);
+            Ok(Answer::empty(200))
+        }
         "user.password" => named(request, instance).map(|_| Answer::empty(204)),
         "group.member" => members(request, instance),
         "groups.picker" => Ok(Answer::json(200, picker(request, instance))),

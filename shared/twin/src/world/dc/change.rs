@@ -113,6 +113,21 @@ impl Instance {
         Ok(())
     }
 
+    /// Signs a user out everywhere; false: there is no such user. Also of a directory that is only read.
+    pub fn sign_out(&mut self, name: &str, act: &mut Act<'_>) -> bool {
+        let folded = fold(name);
+        let key = self.key(&format!("user/{folded}/sessions"));
+        let Some(person) = self.directories.iter_mut().filter(|it| it.active).find_map(|it| it.people.get_mut(&folded))
+        else {
+            return false;
+        };
+        if person.sessions > 0 {
+            act.record(key, Some(person.sessions.to_string()), None);
+            person.sessions = 0;
+        }
+        true
+    }
+
     /// Gives a user another name; memberships and leads follow.
     ///
     /// # Errors

@@ -50,6 +50,9 @@ pub enum Edit {
         /// Whether they may sign in.
         #[serde(default)]
         active: Option<bool>,
+        /// How often they are signed in.
+        #[serde(default)]
+        sessions: Option<u32>,
     },
     /// A user for everybody at Google and in the Cloud, named by what stands before the `@`, or by the whole address where
     /// that is taken or asked for.
@@ -210,7 +213,7 @@ impl Instance {
         match edit {
             Edit::Instance { .. } => {}
             Edit::Directory { directory, .. } => self.set_directory(&directory, None),
-            Edit::User { directory, name, email, display_name, active, .. } => {
+            Edit::User { directory, name, email, display_name, active, sessions, .. } => {
                 let place = self.place(directory.as_deref())?;
                 let fresh = self.person(&name, &name, "");
                 let here = self.directories.get_mut(place).ok_or("no such directory")?;
@@ -218,6 +221,7 @@ impl Instance {
                 person.email = email.unwrap_or_else(|| person.email.clone());
                 person.display_name = display_name.unwrap_or_else(|| person.display_name.clone());
                 person.active = active.unwrap_or(person.active);
+                person.sessions = sessions.unwrap_or(person.sessions);
                 act.record(format!("dc/{}/user/{}", self.name, fold(&name)), None, Some("by hand".to_owned()));
             }
             Edit::People { whole_address, .. } => {

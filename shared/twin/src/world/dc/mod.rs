@@ -68,6 +68,8 @@ pub struct Person {
     pub email: String,
     /// Whether they may sign in.
     pub active: bool,
+    /// How often they are signed in now: an account that is deactivated stays signed in.
+    pub sessions: u32,
     /// Crowd's attributes.
     pub attributes: BTreeMap<String, Vec<String>>,
 }
@@ -293,7 +295,7 @@ impl Instance {
             }
         };
         let (name, display_name, email) = (name.to_owned(), display_name.to_owned(), email.to_owned());
-        Person { key, name, display_name, email, active: true, attributes: BTreeMap::new() }
+        Person { key, name, display_name, email, active: true, sessions: 0, attributes: BTreeMap::new() }
     }
 
     /// The node that answers the next request, from 1.
