@@ -61,6 +61,7 @@ use model::{AccountId, Delta, DirectoryId, EdgeOp, GroupId, Span, Time};
 use policy::Policy;
 
 pub use decision::{Decision, Occasion};
+pub use guard::protect::untouchable;
 pub use memory::{Confirmed, ConflictDecision, EdgeKey, Memory, Pin, PlanHold, Verdict, WindowEntry, WindowKind};
 pub use mirror::Mirror;
 pub use tracked::Tracked;

@@ -3,19 +3,20 @@
 use model::{DirectoryKind, GroupRow, LinkHow, Ownership, RefusalWhy};
 use policy::{Policy, SyncRule};
 
-use crate::Pin;
+use crate::{Pin, judge::Judge, state::TargetGroup};
 
-/// Why a group of the target is not ours to change, if it is not.
+/// Why a group of the target is not ours to change, if it is not. `on_purpose`: whoever fills it says that it may be
+/// one that gives a product by default.
 ///
 /// Three things protect a group. The patterns of `protected_groups` hold for every group, existing or not, ours or not.
 /// Roles hold for every group that is seen to grant administration. The *name* holds only where roles were not read, and
 /// only for groups that we did not make: an existing group whose name says administrator may well be one of Atlassian's own,
 /// which grant something; a group that we made through a rule of the operator's grants nothing by itself, whatever it
 /// is called (real organizations have dozens of such names), and Atlassian never turns it into one of its own.
-pub(crate) fn untouchable(
+pub fn untouchable(
     policy: &Policy,
     kind: Option<DirectoryKind>,
-    rule: &SyncRule,
+    on_purpose: bool,
     name: &str,
     row: Option<&GroupRow>,
     pin: Option<&Pin>,
@@ -40,7 +41,23 @@ pub(crate) fn untouchable(
     if !owned_by_us {
         return Some(RefusalWhy::NotOurs);
     }
-    (group.default_access && !rule.default_access_group).then_some(RefusalWhy::DefaultAccessGroup)
+    (group.default_access && !on_purpose).then_some(RefusalWhy::DefaultAccessGroup)
+}
+
+impl Judge<'_> {
+    /// The same of a group that these rules fill. A group that gives a product is filled on purpose only if every one
+    /// of them says so: what one rule says of its people is nothing that another one's people may come in by.
+    pub(crate) fn untouchable(
+        &self,
+        group: &TargetGroup,
+        rule: &SyncRule,
+        row: Option<&GroupRow>,
+        pin: Option<&Pin>,
+    ) -> Option<RefusalWhy> {
+        let mut rules = group.live_claims().filter_map(|claim| self.policy.rules.get(claim.rule));
+        let on_purpose = rule.default_access_group && rules.all(|rule| rule.default_access_group);
+        untouchable(self.policy, self.kind, on_purpose, &group.name, row, pin)
+    }
 }
 
 /// Atlassian's own groups of administrators, which may grant something that no role assignment shows

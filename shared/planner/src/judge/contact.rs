@@ -4,7 +4,7 @@ use model::{CaseKind, EdgeOp, GuardName, Lane, LinkHow, Reason, RefusalWhy, Step
 use policy::{ApprovalFor, OnConflict, SyncRule};
 
 use super::{Draft, Judge, group::Known};
-use crate::{ConflictDecision, Verdict, guard::protect, state::TargetGroup};
+use crate::{ConflictDecision, Verdict, state::TargetGroup};
 
 impl Judge<'_> {
     /// Makes a missing group and fills it. With a reason it was there once, and waits for a person.
@@ -16,7 +16,7 @@ impl Judge<'_> {
         let description = self.description(group);
         let reason = Reason::Missing { rule: rule_id, source, group: source_group };
         let step = Step::CreateGroup { name: group.name.clone(), description, reason };
-        if let Some(why) = protect::untouchable(self.policy, self.kind, rule, &group.name, None, None) {
+        if let Some(why) = self.untouchable(group, rule, None, None) {
             return self.refuse(step, why);
         }
         if !rule.create {
@@ -57,7 +57,7 @@ impl Judge<'_> {
     pub(crate) fn meet(&mut self, known: Known<'_>, changed: Option<String>) {
         let Known { group, rule, slot, .. } = known;
         let row = self.accounts.group_at(slot).and_then(|group| group.row.as_ref());
-        if let Some(why) = protect::untouchable(self.policy, self.kind, rule, &group.name, row, None) {
+        if let Some(why) = self.untouchable(group, rule, row, None) {
             return self.refuse_all(known, why);
         }
         let read = self.accounts.group_at(slot).map(|group| group.read).unwrap_or_default();

@@ -7,8 +7,7 @@ use policy::{ApprovalFor, DriftMode, SyncRule};
 
 use super::{Draft, Judge};
 use crate::{
-    Pin,
-    guard::{self, protect},
+    Pin, guard,
     mirror::Mirror,
     state::{Bound, TargetGroup},
 };
@@ -112,7 +111,7 @@ impl Judge<'_> {
     pub(crate) fn managed(&mut self, known: Known<'_>) {
         let Known { group, rule, pin, slot, .. } = known;
         let row = self.accounts.group_at(slot).and_then(|group| group.row.as_ref());
-        if let Some(why) = protect::untouchable(self.policy, self.kind, rule, &group.name, row, pin) {
+        if let Some(why) = self.untouchable(group, rule, row, pin) {
             return self.refuse_all(known, why);
         }
         let read = self.accounts.group_at(slot).map(|group| group.read).unwrap_or_default();

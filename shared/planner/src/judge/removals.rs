@@ -227,7 +227,7 @@ impl Judge<'_> {
             return;
         }
         let row = found.row.as_ref();
-        if let Some(why) = guard::protect::untouchable(self.policy, self.kind, rule, &group.name, row, pin) {
+        if let Some(why) = self.untouchable(group, rule, row, pin) {
             return self.refuse_all(known, why);
         }
         let Some((rule_id, source, Some(source_group))) = self.origin(group) else { return };

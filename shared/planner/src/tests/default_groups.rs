@@ -150,6 +150,36 @@ fn i04_a_default_group_that_gives_a_product_is_filled_only_on_purpose() {
     assert_eq!(only(&on_purpose).held[0].guard, GuardName::DefaultAccessGroup, "a person looks at it first");
 }
 
+/// A file with such a union is refused; a plan from one that was not must not let the second rule's people in.
+#[test]
+fn i04_a_union_gives_a_product_only_if_every_rule_says_so() {
+    let union = "members = \"managed\"\ninto = \"jira-users\"\ndefault_access_group = true\n";
+    let second = format!(
+        "{union}on_conflict = \"adopt\"\n[[sync]]\nname = \"second\"\nfrom = \"workspace\"\nto = \"cloud\"\n\
+         groups = [\"guests@acme.com\"]\n{union}on_conflict = \"adopt\""
+    );
+    let mut policy = (*crate::testing::policy(&second, "")).clone();
+    let of = |policy: policy::Policy| {
+        let mut world = World::new("", "");
+        world.planner = crate::Planner::new(std::sync::Arc::new(policy));
+        world.person("ann");
+        world.person("gus");
+        world.fill("staff", &["ann"]);
+        world.fill("guests", &["gus"]);
+        world.existing("j", "jira-users", &[]);
+        world.target.group("j").default_access = true;
+        world.sweep_source();
+        world.sweep_target();
+        world.decide()
+    };
+    assert_eq!(edges(&of(policy.clone())).len(), 2);
+    policy.rules[1].default_access_group = false;
+    let refused = of(policy);
+    assert!(cases(&refused).is_empty());
+    assert!(refused.plan.body.targets[0].refusals.iter().all(|each| each.why == RefusalWhy::DefaultAccessGroup));
+    assert!(!refused.plan.body.targets[0].refusals.is_empty());
+}
+
 #[test]
 fn i02_who_is_absent_leaves_a_default_group_only_once_that_is_proven() {
     let mut world = company("all = [\"everyone\"]");
