@@ -165,6 +165,15 @@ pub fn customers_create(status: u16, _code: &str, _words: &str) -> Disposition {
     common(status, "")
 }
 
+/// Service management: attach an organization of customers to a desk. A desk or an organization that is not there is
+/// for a person to correct, and no reason to look for anybody.
+pub fn customers_attach(status: u16, _code: &str, _words: &str) -> Disposition {
+    match status {
+        400 | 404 | 409 => Reject(Rejection::Validation),
+        _ => common(status, ""),
+    }
+}
+
 /// Service management: delete an organization of customers.
 pub fn customers_delete(status: u16, _code: &str, _words: &str) -> Disposition {
     if status == 404 { AlreadySo } else { common(status, "") }

@@ -1,7 +1,11 @@
 //! Changing a list of customers of Jira Service Management: those of a desk, or an organization of customers
 //! (reference/atlassian-cloud.md §6). Many people in one call; repeats change nothing and are no refusal.
 
-use std::ops::Range;
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection};
 use outbound::{Client, Method, Request, Turn};
@@ -22,6 +26,7 @@ const PAGES_MAX: usize = 20_000;
 const OPT_IN: (&str, &str) = ("X-ExperimentalApi", "opt-in");
 
 const DESK_CUSTOMERS: &str = "/rest/servicedeskapi/servicedesk/{serviceDeskId}/customer";
+const DESK_ORGANIZATIONS: &str = "/rest/servicedeskapi/servicedesk/{serviceDeskId}/organization";
 const ORGANIZATIONS: &str = "/rest/servicedeskapi/organization";
 const ORGANIZATION: &str = "/rest/servicedeskapi/organization/{organizationId}";
 const ORGANIZATION_USERS: &str = "/rest/servicedeskapi/organization/{organizationId}/user";
@@ -40,12 +45,23 @@ pub enum ListKind {
 pub struct CustomersWriter {
     client: Client,
     kind: ListKind,
+    /// The desk that an organization is to be attached to, by its project key.
+    desk: Option<String>,
+    /// The organizations that were attached to it since we began.
+    attached: Arc<Mutex<BTreeSet<GroupId>>>,
 }
 
 impl CustomersWriter {
     /// A writer through this client, whose base is the site.
-    pub const fn new(client: Client, kind: ListKind) -> Self {
-        Self { client, kind }
+    pub fn new(client: Client, kind: ListKind) -> Self {
+        Self { client, kind, desk: None, attached: Arc::default() }
+    }
+
+    /// The same, which attaches an organization to the desk with this project key before it puts anybody in: only
+    /// that opens a portal to them. Of a desk's own list it says nothing.
+    #[must_use]
+    pub fn attaching_to(self, desk: Option<String>) -> Self {
+        Self { desk: desk.filter(|_| self.kind == ListKind::Organization), ..self }
     }
 
     /// The client behind it.
@@ -67,11 +83,36 @@ impl CustomersWriter {
         if edges.iter().any(|(_, other)| other != op) {
             return not_here("this API adds or removes customers, not both in one call");
         }
+        if *op == EdgeOp::Add
+            && let Some(refused) = self.attach(turn, group).await
+        {
+            return refused;
+        }
         let accounts: Vec<&AccountId> = edges.iter().map(|(account, _)| account).collect();
         let method = if *op == EdgeOp::Add { Method::POST } else { Method::DELETE };
         let request = Request::new(method, self.template(), &[group.as_str()]).json(json!({ "accountIds": accounts }));
         let answered = self.send(request.turn(turn), classify::customers).await;
         self.whose(turn.lane(), group, answered).await
+    }
+
+    /// Attaches an organization to its desk, once for as long as we run: attaching twice is attaching (§6). `None`: it
+    /// is attached, or nobody wants that.
+    async fn attach(&self, turn: &Turn, group: &GroupId) -> Option<Answered> {
+        let desk = self.desk.as_deref()?;
+        let known = || self.attached.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().contains(group) {
+            return None;
+        }
+        // The document has a number here.
+        let id = group.as_str().parse::<u64>().map_or_else(|_| json!(group), |id| json!(id));
+        let request = Request::post(DESK_ORGANIZATIONS, &[desk]).json(json!({ "organizationId": id }));
+        let answered = self.send(request.turn(turn), classify::customers_attach).await;
+        if answered.holds() {
+            known().insert(group.clone());
+            return None;
+        }
+        let text = format!("the organization of customers could not be attached to the desk {desk}: {}", answered.text);
+        Some(Answered { text, ..answered })
     }
 
     /// A refusal for lack of rights, told by the state and not by its words: an organization of customers that an

@@ -161,15 +161,20 @@ pub struct Push {
 pub enum Customers {
     /// Those of the desk with this project key.
     Desk(String),
-    /// Those of the customer organization with this name.
-    Organization(String),
+    /// Those of a customer organization.
+    Organization {
+        /// Its name.
+        name: String,
+        /// The project key of the desk that it is to be attached to; `None`: that is done by hand, or it opens no portal.
+        desk: Option<String>,
+    },
 }
 
 impl Customers {
     /// What the list is called: the key of the desk's project, or the organization's name.
     pub fn name(&self) -> &str {
         match self {
-            Self::Desk(name) | Self::Organization(name) => name,
+            Self::Desk(name) | Self::Organization { name, .. } => name,
         }
     }
 }

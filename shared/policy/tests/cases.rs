@@ -126,6 +126,62 @@ fn coverage_names_idle_rules_unclaimed_groups_and_shared_targets() {
     assert_eq!(shared, [("eng-odd", 2, 1, false), ("Staff", 1, 2, true)]);
     assert!(!coverage.is_whole());
     let coverage = policy().coverage([(&google, &groups[0])]);
-    let idle: Vec<_> = coverage.idle.iter().map(|(rule, line)| (rule.as_str(), *line)).collect();
-    assert_eq!(idle, [("staff", 25), ("odd", 32)]);
+    let idle: Vec<_> = coverage.idle.iter().map(|(rule, line, from)| (rule.as_str(), *line, from.as_str())).collect();
+    assert_eq!(idle, [("staff", 25, "google"), ("odd", 32, "google")]);
+}
+
+#[test]
+fn what_rules_and_entries_fill_is_not_unclaimed_and_each_source_of_a_rule_counts() {
+    let rest = r#"
+[directory.other]
+kind = "google-workspace"
+service_account = "env:KEY"
+subject = "a@b.c"
+
+[[sync]]
+name = "everywhere"
+from = ["google", "other"]
+groups = ["sig-*@b.c"]
+to = "cloud"
+rename = [{ pattern = '@.*$', replace = '' }]
+
+[[sync]]
+name = "product access"
+from = "cloud"
+groups = ["scim-*"]
+to = "cloud"
+into = "jira-users"
+members = "managed"
+default_access_group = true
+
+[[people.provision]]
+name = "newcomers"
+from = "people"
+to = "cloud"
+default_groups = { new = ["welcome"], all = ["Staff"] }
+
+[directory.people]
+kind = "google-workspace"
+service_account = "env:KEY"
+subject = "a@b.c"
+
+[adopt]
+"g9" = "cloud/by hand"
+"#;
+    let text = POLICY.replace("into = \"Staff\"", "into = \"Staff\"\nmembers = \"managed\"");
+    let policy = Policy::parse(&format!("{text}{rest}")).unwrap();
+    let [google, cloud, other, people] = ["google", "cloud", "other", "people"].map(directory);
+    let sources: Vec<&str> = policy.sources().iter().map(|id| id.as_str()).collect();
+    assert_eq!(sources, ["cloud", "google", "other", "people"]);
+    let theirs = ["eng-web", "scim-all", "welcome", "STAFF", "by hand", "theirs"].map(group);
+    let ours = ["eng-web@b.c", "hr@b.c", "sig-node@b.c"].map(group);
+    let alone = group("alone@b.c");
+    let read = theirs.iter().map(|group| (&cloud, group)).chain(ours.iter().map(|group| (&google, group)));
+    let coverage = policy.coverage(read.chain([(&people, &alone)]));
+    let unclaimed = [(cloud.clone(), "theirs".to_owned()), (people, "alone@b.c".to_owned())];
+    assert_eq!(coverage.unclaimed, BTreeSet::from(unclaimed), "what is filled needs nobody else");
+    let idle: Vec<_> = coverage.idle.iter().map(|(rule, _, from)| (rule.as_str(), from.clone())).collect();
+    assert_eq!(idle, [("odd", google), ("everywhere", other)]);
+    let shared: Vec<_> = coverage.shared.iter().map(|each| (each.name.as_str(), each.rules.len())).collect();
+    assert_eq!(shared, [("Staff", 2)], "an entry and a rule fill it together");
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use model::{DirectoryId, Email, Group, GroupId};
-use policy::Policy;
+use policy::{Customers, Policy, Settings};
 
 fn text(rule: &str) -> String {
     format!(
@@ -58,6 +58,26 @@ fn each_target_has_the_name_that_fits_it() {
         assert_eq!(rule.target_name(&id(target), &group), name);
         assert_eq!(rule.into_at(&id(target)).is_some(), union, "{target}");
     }
+}
+
+#[test]
+fn an_organization_of_customers_is_attached_to_a_desk_or_told_that_it_opens_no_portal() {
+    let customers = |policy: &Policy| match &policy.directories.get("partners").unwrap().settings {
+        Settings::Jsm { customers, .. } => customers.clone(),
+        _ => unreachable!("a list of customers"),
+    };
+    let name = "Acme partners".to_owned();
+    let alone = Policy::parse(&text("to = \"partners\"")).unwrap();
+    assert_eq!(customers(&alone), Customers::Organization { name: name.clone(), desk: None });
+    let notes: Vec<String> = alone.notes.iter().map(|note| note.as_note("acme.toml").to_string()).collect();
+    assert!(notes.len() == 1 && notes.concat().contains("opens the portals of the desks"), "{notes:?}");
+    let with_desk = text("to = \"partners\"").replace(
+        "customer_organization = \"Acme partners\"",
+        "customer_organization = \"Acme partners\"\ndesk = \"HELP\"",
+    );
+    let attached = Policy::parse(&with_desk).unwrap();
+    assert_eq!(customers(&attached), Customers::Organization { name, desk: Some("HELP".to_owned()) });
+    assert!(attached.notes.is_empty());
 }
 
 #[test]

@@ -124,6 +124,16 @@ refused! {
     two_rules_with_one_pattern: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = [\"jira\"]\ngroups = [\"ENG-*@acme.com\"]\nrename = [{ pattern = '^(.+)@.*$', replace = '$1' }]\n";
     a_group_beside_a_union: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"All\"\n\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"all@acme.com\"]\nrename = [{ pattern = '@.*', replace = '' }]\n";
     a_union_with_two_answers: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"all\"\n\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"b@acme.com\"]\ninto = \"all\"\nmembers = \"add-only\"\n";
+    a_union_that_is_half_on_purpose: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\ndefault_access_group = true\n\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"b@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\n";
+    a_union_with_two_conflicts: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\non_conflict = \"adopt\"\n\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"b@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\n";
+    a_union_with_two_ends: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\non_source_deleted = \"empty\"\n\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"b@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\n";
+    a_union_with_two_drifts: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\ndrift = \"report\"\n\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"b@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\n";
+    a_union_that_is_half_made: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\ncreate = false\n\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"b@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\n";
+    a_default_group_half_on_purpose: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"all\"\nmembers = \"managed\"\ndefault_access_group = true\n\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ndefault_groups = { all = [\"ALL\"] }\n";
+    two_entries_of_one_default_group: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nname = \"a\"\norg_units = [\"/A\"]\ndefault_groups = { all = [\"x\"], default_access_group = true }\n\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nname = \"b\"\ndefault_groups = { new = [\"X\"] }\n";
+    a_default_access_group_to_be_deleted: "to = \"cloud\"" => "to = \"cloud\"\nmembers = \"managed\"\ndefault_access_group = true\non_source_deleted = \"delete\"";
+    a_group_never_emptied_to_be_deleted: "to = \"cloud\"" => "to = \"cloud\"\nmembers = \"add-only\"\non_source_deleted = \"delete\"";
+    a_limit_of_no_product: "" => "\n[guard]\nseat_limit = { jira-sofware = 5, jira-software = 5, loom = 3 }\n";
     a_rename_that_makes_all_groups_one: "'$1'" => "'everyone'";
     a_rename_beside_a_union: "to = \"cloud\"" => "to = \"cloud\"\ninto = \"everyone\"";
     exact_for_a_default_access_group: "to = \"cloud\"\nrename = [{ pattern = '^(.+)@.*$', replace = '$1' }]" => "to = \"cloud\"\ninto = \"jira-users\"\ndefault_access_group = true";
@@ -140,7 +150,6 @@ refused! {
     a_schedule_without_times: "" => "\n[schedule]\nmode = \"cron\"\n";
     an_adoption_of_nothing: "" => "\n[adopt]\n\"g1\" = \"cloud\"\n\"g2\" = \"clout/17\"\n\"g3\" = \"cloud/18\"\n\"g4\" = \"jira/18\"\n";
     two_ways_to_sign_in: "service_account =" => "oauth = { client_id = \"x\", client_secret = \"env:S\", refresh_token = \"env:T\" }\nservice_account =";
-    two_kinds_of_customers: "" => "\n[directory.desk]\nkind = \"jsm-customers\"\nsite = \"https://acme.atlassian.net\"\nemail = \"a@acme.com\"\napi_token = \"env:T\"\ndesk = \"HELP\"\ncustomer_organization = \"Acme\"\n";
     a_provision_to_the_source: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"workspace\"\norg_units = [\"Staff\"]\nattributes = { title = \"organizations[.title\" }\non_leave = { deleted = \"delete\" }\n";
     a_protected_group_as_default_group: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ndefault_groups = { new = [\"welcome\"], all = [\"Site-Admins\"] }\n";
     a_default_group_that_a_rule_fills_alone: "groups = [\"eng-*@acme.com\"]\nto = \"cloud\"" => "groups = [\"eng-*@acme.com\"]\nto = \"cloud\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\ndefault_groups = { all = [\"Everyone\"] }\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"everyone@acme.com\"]";

@@ -34,6 +34,7 @@ site = "https://acme.atlassian.net"
 email = "sync@acme.example"
 api_token = "file:secrets/api-token"
 customer_organization = "Partners"
+desk = "OTHER"
 endpoint = "{atlassian}"
 lag = "0s"
 
@@ -129,6 +130,10 @@ async fn p3_05_a_group_opens_the_portal_and_who_has_no_account_gets_one() -> Res
     let world = World::start(&snapshot(), POLICY, &options).await?;
     until(&world, &["ann@acme.example", "bob@acme.example", PIA], &[PIA]).await?;
     assert_eq!(portal_only(&world, STAFF), [false], "who has an account keeps it");
+    let dump = world.twin.twin.world().atlassian.dump();
+    let partners = dump.pointer("/customer_organizations/Partners/id").cloned();
+    let at = |desk: &str| dump.pointer(&format!("/desks/{desk}/organizations")).cloned().unwrap_or_default();
+    assert_eq!((at("OTHER"), at("HELP")), (json!([partners]), json!([])), "its people see the portal of that desk");
     assert_eq!(portal_only(&world, PIA), [true], "one account for both lists");
     assert_eq!(portal_only(&world, "bob@acme.example"), [true]);
     // A newcomer of the partner, while everything runs.

@@ -106,12 +106,11 @@ fn named(cases: &Cases) -> Groups {
     Groups { known: known.into_iter().map(|((directory, _), group)| (directory, group)).collect(), read: false }
 }
 
-/// The groups that every source of a rule has.
+/// The groups that every source of a rule or an entry has.
 async fn read(loaded: &Loaded, quiet: bool) -> Result<Groups, Fault> {
-    let sources: BTreeSet<&DirectoryId> = loaded.policy.rules.iter().map(|rule| &rule.from).collect();
     let progress = Progress::new(quiet);
     let mut known = Vec::new();
-    for id in sources {
+    for id in loaded.policy.sources() {
         let Some(directory) = loaded.policy.directories.get(id) else { continue };
         let reader = connect(&loaded.policy, directory, &loaded.base)?;
         let shown = super::world::Shown::new(&progress, id);
@@ -173,8 +172,8 @@ fn text(path: &Path, verdicts: &[Verdict<'_>], coverage: &Coverage, groups: &Gro
 fn write_coverage(out: &mut String, coverage: &Coverage, groups: &Groups) {
     let from = if groups.read { "read at the sources" } else { "named in the cases; --read asks the sources" };
     let _infallible = writeln!(out, "coverage of {} ({from})", counted(number(groups.known.len()), "group", "groups"));
-    for (rule, line) in &coverage.idle {
-        let _infallible = writeln!(out, "  idle      rule \"{rule}\" (line {line}) takes no group");
+    for (rule, line, source) in &coverage.idle {
+        let _infallible = writeln!(out, "  idle      rule \"{rule}\" (line {line}) takes no group of {source}");
     }
     for (directory, group) in &coverage.unclaimed {
         let _infallible = writeln!(out, "  unclaimed {directory}: {group}, no rule takes it");
@@ -194,7 +193,8 @@ fn write_coverage(out: &mut String, coverage: &Coverage, groups: &Groups) {
 }
 
 fn document(verdicts: &[Verdict<'_>], coverage: &Coverage, groups: &Groups) -> Value {
-    let rule = |(id, line): &(model::RuleId, usize)| json!({ "rule": id, "line": line });
+    let idle =
+        |(id, line, source): &(model::RuleId, usize, DirectoryId)| json!({ "rule": id, "line": line, "from": source });
     let group = |(directory, name): &(DirectoryId, String)| json!({ "directory": directory, "group": name });
     let shared = |each: &policy::Shared| {
         let rules: Vec<Value> = each.rules.iter().map(|(line, id)| json!({ "rule": id, "line": line })).collect();
@@ -209,7 +209,7 @@ fn document(verdicts: &[Verdict<'_>], coverage: &Coverage, groups: &Groups) -> V
         "coverage": {
             "groups": groups.known.len(),
             "read": groups.read,
-            "idle": coverage.idle.iter().map(rule).collect::<Vec<_>>(),
+            "idle": coverage.idle.iter().map(idle).collect::<Vec<_>>(),
             "unclaimed": coverage.unclaimed.iter().map(group).collect::<Vec<_>>(),
             "shared": coverage.shared.iter().map(shared).collect::<Vec<_>>(),
         },

@@ -41,6 +41,36 @@ fn create(world: &World, address: &str) -> effect::Job {
     world.job(Lane::Normal, body)
 }
 
+/// Without that nobody in it sees a portal.
+#[tokio::test]
+async fn an_organization_is_attached_to_its_desk_before_anybody_is_put_in() {
+    let world = World::start().await;
+    let organization =
+        GroupId::new(world.dump().pointer("/customer_organizations/Partners/id").and_then(Value::as_str).unwrap())
+            .unwrap();
+    let accounts: Vec<String> = (0..3).map(|n| world.account(n)).collect();
+    let attached = || world.dump()["desks"]["HELP"]["organizations"].as_array().unwrap().len();
+    let calls = || world.ledger.admitted.lock().unwrap().len();
+    assert_eq!(attached(), 0);
+    // A desk that is not there is told, and nobody is put in as if all were well.
+    let lost = world.attached_to("NONE");
+    let outcome = run(&lost, &world.edges(&organization, &[(&accounts[0], EdgeOp::Add)])).await.outcome;
+    assert_eq!(outcome.edges[0].result, StepResult::Rejected(Rejection::Validation));
+    assert!(people(&world, ListKind::Organization).is_empty());
+    let runner = world.attached_to("HELP");
+    let desk = |world: &World| {
+        let (families, _) = world.twin.twin.engine.counters.all();
+        families[FAMILY].get("servicedesk.organization.add").map_or(0, |it| it.calls)
+    };
+    let before = (calls(), desk(&world));
+    for account in &accounts {
+        let outcome = run(&runner, &world.edges(&organization, &[(account, EdgeOp::Add)])).await.outcome;
+        assert_eq!(outcome.edges[0].result, StepResult::Done);
+    }
+    assert_eq!((attached(), people(&world, ListKind::Organization).len()), (1, 3));
+    assert_eq!((calls(), desk(&world)), (before.0 + 3, before.1 + 1), "attached once for as long as we run");
+}
+
 #[tokio::test]
 async fn hundreds_go_in_calls_of_fifty_and_one_unknown_among_them_stops_nobody_else() {
     let world = World::start().await;

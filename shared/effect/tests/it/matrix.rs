@@ -1,6 +1,8 @@
 //! The idempotency matrix, of every API in one table: what a repetition, a refusal or a fault comes to through the whole
 //! write path (reference/atlassian-cloud.md §12, atlassian-dc.md §8). A cell that there is none of says why.
 
+use std::collections::BTreeMap;
+
 use effect::{DcProduct, ListKind, Runner};
 use model::{AccountChange, AccountId, CommandBody, EdgeOp, GroupId, Lane, Rejection, StepResult};
 use serde_json::{Value, json};
@@ -46,6 +48,10 @@ enum Case {
     AddAgain,
     RemoveStranger,
     CreateWhatExists,
+    /// The person has the account that is to be made, or is a member already.
+    CreateWhoIsThere,
+    /// The user name is somebody else's.
+    CreateWhoseNameIsTaken,
     AddUnknownUser,
     RemoveUnknownUser,
     AddToUnknownGroup,
@@ -79,13 +85,21 @@ const ALL_OWN: Cell = Not("a provisioning directory has no groups but its own");
 const DESKS_OWN: Cell = Not("no identity provider fills the customers of a desk");
 const NO_PRODUCT: Cell = Not("a list of customers gives no product");
 const FREE: Cell = Not("customers take no seat");
+const NO_ACCOUNTS: Cell = Not("a site makes no accounts: the organization does");
+const NO_NAMES: Cell = Not("who is invited has an address and no user name, which nobody else can have");
+const TELLS_NO_ADDRESS: Cell = Not("Confluence tells no address, by which the person would be known");
 const CROWD_GIVES: Cell = Not("no group of Crowd gives a product by itself: the products that read from it decide");
 
 /// Where nothing tells a repetition from a change (the API is documented as idempotent), what was so already is done.
-const MATRIX: [(Case, [Cell; 11]); 12] = [
+const MATRIX: [(Case, [Cell; 11]); 14] = [
     (Case::AddAgain, [SO, DONE, SO, DONE, DONE, DONE, SO, DONE, DONE, SO, SO]),
     (Case::RemoveStranger, [SO, DONE, SO, DONE, DONE, DONE, SO, DONE, SO, SO, SO]),
     (Case::CreateWhatExists, [TAKEN, TAKEN, TAKEN, TAKEN, BY_PEOPLE, TAKEN, TAKEN, TAKEN, TAKEN, TAKEN, TAKEN]),
+    (Case::CreateWhoIsThere, [DONE, SO, NO_ACCOUNTS, NO_ACCOUNTS, SO, SO, SO, TELLS_NO_ADDRESS, SO, SO, SO]),
+    (
+        Case::CreateWhoseNameIsTaken,
+        [NO_NAMES, TAKEN, NO_ACCOUNTS, NO_ACCOUNTS, NO_NAMES, NO_NAMES, TAKEN, TAKEN, TAKEN, TAKEN, TAKEN],
+    ),
     (Case::AddUnknownUser, [NOBODY; 11]),
     // Who does not exist is no member.
     (Case::RemoveUnknownUser, [SO; 11]),
@@ -106,6 +120,8 @@ struct Door {
     refused: Runner<Memory>,
     /// Its calls, for faults.
     family: &'static str,
+    /// The instance of Data Center, where it is one.
+    instance: Option<&'static str>,
     /// A group's name and id, of which `member` is one and `stranger` is none.
     name: &'static str,
     group: GroupId,
@@ -116,6 +132,17 @@ struct Door {
     anothers: Option<GroupId>,
     default: Option<GroupId>,
     full: Option<GroupId>,
+    /// Who the member is: the person at the source, and what they are made of.
+    person: &'static str,
+    made_of: Attributes,
+}
+
+type Attributes = BTreeMap<String, String>;
+
+/// What a person of this user name and address is made of.
+fn attributes(name: &str, email: &str, shown: &str) -> Attributes {
+    let all = [("userName", name), ("emails[primary].value", email), ("displayName", shown)];
+    all.map(|(path, value)| (path.to_owned(), value.to_owned())).into()
 }
 
 const PRODUCT: &str = "ari:cloud:jira-software::site/full";
@@ -191,6 +218,9 @@ async fn organization(world: &World) -> Door {
         anothers: of("synced"),
         default: of("jira-users"),
         full: of("full"),
+        instance: None,
+        person: "u000",
+        made_of: attributes(&email(0), &email(0), "Somebody"),
         runner,
     }
 }
@@ -208,8 +238,7 @@ async fn scim(world: &World) -> Door {
     world.twin.twin.world().atlassian.switches.scim_accepts_without_seat = false;
     let mut people = Vec::new();
     for n in 0..2 {
-        let attributes = [("userName", email(n)), ("emails[primary].value", email(n))];
-        let attributes = attributes.map(|(path, value)| (path.to_owned(), value)).into();
+        let attributes = attributes(&email(n), &email(n), "Somebody");
         let change = AccountChange::Create { attributes };
         let person = AccountId::new(format!("u{n:03}")).unwrap();
         let body = CommandBody::Account { account: None, person, change, generation: 1 };
@@ -228,6 +257,9 @@ async fn scim(world: &World) -> Door {
         anothers: None,
         default: None,
         full: Some(full),
+        instance: None,
+        person: "u000",
+        made_of: attributes(&email(0), &email(0), "Somebody"),
         runner,
     }
 }
@@ -249,6 +281,9 @@ async fn site(world: &World, family: &'static str, runner: Runner<Memory>, refus
         anothers: of("anothers"),
         default: of("jira-users"),
         full: of("full"),
+        instance: None,
+        person: "u000",
+        made_of: attributes(&email(0), &email(0), "Somebody"),
         runner,
     }
 }
@@ -271,11 +306,14 @@ async fn list(world: &World, kind: ListKind, id: &str) -> Door {
         anothers: Some(at("/customer_organizations/Synced/id")),
         default: None,
         full: None,
+        instance: None,
+        person: "u000",
+        made_of: attributes(&email(0), &email(0), "Somebody"),
         runner,
     }
 }
 
-fn instance(world: &World, product: DcProduct, instance: &str) -> Door {
+fn instance(world: &World, product: DcProduct, instance: &'static str) -> Door {
     dc::fill(world);
     world.edit_dc(json!({ "op": "group", "instance": instance, "name": "everyone" }));
     let defaults = json!({ "op": "application", "instance": instance, "key": "extra", "groups": ["everyone"],
@@ -301,6 +339,9 @@ fn instance(world: &World, product: DcProduct, instance: &str) -> Door {
         anothers: Some(group("synced")),
         default: Some(group("everyone")),
         full: Some(group("full")),
+        instance: Some(instance),
+        person: "u-ann",
+        made_of: attributes("ann", "ann@example.com", "ann B"),
     }
 }
 
@@ -328,6 +369,32 @@ impl Door {
         Is(result)
     }
 
+    /// An account for the member, or for somebody else who is to have the same user name.
+    async fn account(&self, world: &World, is_other: bool) -> Cell {
+        let mut attributes = self.made_of.clone();
+        if is_other && self.family.starts_with("atlassian.dc") {
+            attributes.insert("emails[primary].value".to_owned(), "another@example.com".to_owned());
+            attributes.insert("displayName".to_owned(), "Another One".to_owned());
+        }
+        let person = AccountId::new(if is_other { "u999" } else { self.person }).unwrap();
+        let change = AccountChange::Create { attributes };
+        let body = CommandBody::Account { account: None, person, change, generation: 1 };
+        let outcome = run(&self.runner, &world.job(Lane::Normal, body)).await.outcome;
+        let named = outcome.account.as_ref().map(AccountId::as_str);
+        let expected = if is_other { None } else { Some(self.member_named(world)) };
+        assert_eq!(named, expected.as_deref(), "{}", self.family);
+        Is(outcome.result)
+    }
+
+    /// The member's id as the product itself tells it.
+    fn member_named(&self, world: &World) -> String {
+        let Some((_, name)) = self.member.split_once("key/") else { return self.member.clone() };
+        let twin = world.twin.twin.world();
+        let product = self.instance.and_then(|instance| twin.dc.instance(instance)).unwrap();
+        let person = product.user(name).unwrap().1;
+        format!("{}/{}", person.key, person.name)
+    }
+
     async fn creation(&self, world: &World, name: &str) -> Cell {
         let outcome = run(&self.runner, &world.create(name)).await.outcome;
         assert_eq!(outcome.group, None, "what exists is not ours");
@@ -346,6 +413,8 @@ impl Door {
             Case::AddAgain => self.edge(world, &self.group, &self.member, Add).await,
             Case::RemoveStranger => self.edge(world, &self.group, &self.stranger, Remove).await,
             Case::CreateWhatExists => self.creation(world, self.name).await,
+            Case::CreateWhoIsThere => self.account(world, false).await,
+            Case::CreateWhoseNameIsTaken => self.account(world, true).await,
             Case::AddUnknownUser => self.edge(world, &self.group, self.nobody, Add).await,
             Case::RemoveUnknownUser => self.edge(world, &self.group, self.nobody, Remove).await,
             Case::AddToUnknownGroup => self.edge(world, &missing, &self.stranger, Add).await,

@@ -200,6 +200,12 @@ impl World {
         self.runner(Target::Customers(CustomersWriter::new(self.site(token), kind)))
     }
 
+    /// Organizations of customers, attached to the desk with this key.
+    pub(crate) fn attached_to(&self, desk: &str) -> Runner<Memory> {
+        let writer = CustomersWriter::new(self.site(TOKEN), ListKind::Organization);
+        self.runner(Target::Customers(writer.attaching_to(Some(desk.to_owned()))))
+    }
+
     /// The world of the Atlassian side as the twin's operator reads it.
     pub(crate) fn dump(&self) -> serde_json::Value {
         self.twin.twin.world().atlassian.dump()

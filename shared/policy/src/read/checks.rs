@@ -40,6 +40,7 @@ pub(crate) struct NamedDefault {
     pub(crate) to: DirectoryId,
     pub(crate) name: Said<String>,
     pub(crate) line: usize,
+    pub(crate) default_access_group: bool,
 }
 
 /// One entry of `[adopt]` as it is written.
@@ -185,7 +186,8 @@ pub(crate) fn provisions(
         let line = ctx.line_of(written.span.start);
         for name in written.default_groups.new.iter().chain(&written.default_groups.all) {
             let to = to.clone().into_iter();
-            defaults.extend(to.map(|to| NamedDefault { to, name: name.clone(), line }));
+            let default_access_group = written.default_groups.default_access_group;
+            defaults.extend(to.map(|to| NamedDefault { to, name: name.clone(), line, default_access_group }));
         }
         checked.push(id.zip(from).zip(to).map(|((id, from), to)| Provision {
             name: written.name.map_or_else(|| id.to_string(), |name| name.value),
@@ -391,6 +393,19 @@ fn within_rule(ctx: &mut Context<'_>, people: &People, rule: &WrittenRule) {
         let message = "`on_source_deleted` is \"empty\", and `members` is \"add-only\", which never removes anybody";
         let help = "write members = \"managed\" to take out what the rule added, or on_source_deleted = \"keep\"";
         ctx.report(Code::NoEffect, &rule.on_source_deleted_span, message, help);
+    }
+    if rule.on_source_deleted == OnSourceDeleted::Delete {
+        if rule.default_access_group {
+            let message = "`on_source_deleted` is \"delete\", and a default access group is never deleted";
+            let help =
+                "Atlassian refuses that while it gives a product: write on_source_deleted = \"empty\" or \"keep\"";
+            ctx.report(Code::Conflicting, &rule.on_source_deleted_span, message, help);
+        } else if rule.members == MembersMode::AddOnly {
+            let message =
+                "`on_source_deleted` is \"delete\", and `members` is \"add-only\", which never removes anybody";
+            let help = "deleting takes everybody out: write members = \"managed\", or on_source_deleted = \"keep\"";
+            ctx.report(Code::Conflicting, &rule.on_source_deleted_span, message, help);
+        }
     }
     if rule.external == External::Skip && people.domains.is_empty() {
         let message = "`external` is \"skip\" and the tenant has no domains, so everybody is left out";

@@ -25,14 +25,14 @@ enum Claim {
 }
 
 /// Who claimed a group first.
-struct First {
+struct First<'r> {
     line: usize,
     union: bool,
-    members: MembersMode,
+    rule: &'r SyncRule,
 }
 
 pub(crate) fn check(ctx: &mut Context<'_>, known: &Known<'_>, rules: &[Checked], guard: &Guard) {
-    let mut first: BTreeMap<(DirectoryId, Claim), First> = BTreeMap::new();
+    let mut first: BTreeMap<(DirectoryId, Claim), First<'_>> = BTreeMap::new();
     for checked in rules {
         let Some(rule) = &checked.rule else { continue };
         one_name_for_many(ctx, checked, rule);
@@ -48,7 +48,7 @@ pub(crate) fn check(ctx: &mut Context<'_>, known: &Known<'_>, rules: &[Checked],
                     }
                     Some(_) => {}
                     None => {
-                        first.insert(key, First { line: rule.line, union, members: rule.members });
+                        first.insert(key, First { line: rule.line, union, rule });
                     }
                 }
             }
@@ -65,12 +65,25 @@ pub(crate) fn check_defaults(
     defaults: &[NamedDefault],
     guard: &Guard,
 ) {
-    for NamedDefault { to, name, line } in defaults {
+    let mut first: BTreeMap<(&DirectoryId, Claim), &NamedDefault> = BTreeMap::new();
+    for default in defaults {
+        let NamedDefault { to, name, line, default_access_group } = default;
         if let Some(pattern) = guard.protected_groups.which(&name.value) {
             report_protected(ctx, &name.span, &name.value, pattern);
             continue;
         }
         let claim = Claim::Name(folded(known, to, &name.value));
+        let other = first.entry((to, claim.clone())).or_insert(default);
+        if other.default_access_group != *default_access_group {
+            let message = format!(
+                "the entry in line {} fills \"{}\" too, with another `default_access_group`",
+                other.line,
+                shown(&name.value)
+            );
+            let help = "who may be put into a group that gives a product is said once: write the same in both entries";
+            ctx.report(Code::ClaimedTwice, &name.span, message, help);
+            continue;
+        }
         let claimed = rules.iter().filter(|checked| {
             let rule = checked.rule.as_ref().filter(|rule| rule.to.contains(to));
             rule.is_some_and(|rule| claims(known, rule, to).contains(&claim))
@@ -78,6 +91,15 @@ pub(crate) fn check_defaults(
         for checked in claimed {
             let Some(rule) = &checked.rule else { continue };
             let exact = rule.members == MembersMode::Exact;
+            if rule.into.is_some() && !exact && rule.default_access_group != *default_access_group {
+                let message = format!(
+                    "\"{}\" is a default group of the entry in line {line}, with another `default_access_group`",
+                    shown(&name.value)
+                );
+                let help = "who may be put into a group that gives a product is said once: write the same in the entry";
+                ctx.report(Code::ClaimedTwice, &checked.into_span, message, help);
+                break;
+            }
             if rule.into.is_some() && !exact {
                 continue;
             }
@@ -104,7 +126,7 @@ fn clash(
     checked: &Checked,
     (rule, union): (&SyncRule, bool),
     claim: &Claim,
-    other: &First,
+    other: &First<'_>,
 ) -> bool {
     let what = match claim {
         Claim::Name(name) => format!("the target group \"{}\"", shown(name)),
@@ -118,14 +140,29 @@ fn clash(
         ctx.report(Code::ClaimedTwice, span, message, help);
         return true;
     }
-    if rule.members != other.members {
-        let message = format!("the rule in line {} fills {what} with another `members`", other.line);
-        let help = "a union has one answer to who may be in it: give both rules the same `members`";
-        let span = if checked.members_span == checked.span { &checked.into_span } else { &checked.members_span };
+    if let Some(key) = differing(rule, other.rule) {
+        let message = format!("the rule in line {} fills {what} with another `{key}`", other.line);
+        let help = format!("a union has one answer to how its group is kept: give both rules the same `{key}`");
+        let said = key == "members" && checked.members_span != checked.span;
+        let span = if said { &checked.members_span } else { &checked.into_span };
         ctx.report(Code::ClaimedTwice, span, message, help);
         return true;
     }
     false
+}
+
+/// The first key that is about the group as a whole, not about who gets in, and that two rules of a union answer
+/// differently: the first rule's answer would hold for the other's people too, and nobody would see it.
+fn differing(one: &SyncRule, other: &SyncRule) -> Option<&'static str> {
+    let same = [
+        ("members", one.members == other.members),
+        ("default_access_group", one.default_access_group == other.default_access_group),
+        ("create", one.create == other.create),
+        ("on_conflict", one.on_conflict == other.on_conflict),
+        ("on_source_deleted", one.on_source_deleted == other.on_source_deleted),
+        ("drift", one.drift == other.drift),
+    ];
+    same.into_iter().find(|(_, same)| !same).map(|(key, _)| key)
 }
 
 /// A rename that gives every group the same name is a union that nobody said.

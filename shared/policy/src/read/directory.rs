@@ -5,7 +5,7 @@ use model::{DirectoryId, DirectoryKind, Email, Span};
 use super::{
     address::Shape,
     context::{Context, Said},
-    section::{Section, Value, table_of},
+    section::{Section, table_of},
     value::report_name,
 };
 use crate::{Customers, Directory, GoogleAuth, Push, Settings, diagnostic::Code};
@@ -195,15 +195,16 @@ fn site(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -> Op
 }
 
 fn customers(ctx: &mut Context<'_>, section: &Section<'_>) -> Option<Customers> {
-    let desk: Option<Value<'_>> = section.get("desk");
-    if desk.is_some() && section.has("customer_organization") {
-        let span = section.key_span("customer_organization");
-        let message = "`desk` and `customer_organization` exclude each other";
-        ctx.report(Code::Conflicting, &span, message, "make two directories of it, one for each");
-        return None;
-    }
     if section.has("customer_organization") {
-        return section.text(ctx, "customer_organization").map(|text| Customers::Organization(text.value));
+        let desk = section.text(ctx, "desk").map(|text| text.value);
+        let name = section.text(ctx, "customer_organization")?;
+        if desk.is_none() {
+            let message =
+                "an organization of customers opens the portals of the desks that it is attached to, and no other";
+            let help = "add desk = \"<project key>\" to have it attached, or attach it by hand";
+            ctx.note(&name.span, message, help);
+        }
+        return Some(Customers::Organization { name: name.value, desk });
     }
     let help = "add desk = \"<project key>\", or customer_organization = \"<name>\"";
     section.need_text(ctx, "desk", help).map(|text| Customers::Desk(text.value))

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use model::Span;
 
 use super::{
-    context::Context,
-    section::{Section, choice_of},
+    context::{Context, nearest},
+    section::{Section, choice_of, shown},
     value::email_of,
 };
 use crate::{Approval, ApprovalFor, Budget, Guard, GuardOverride, diagnostic::Code};
@@ -86,10 +86,32 @@ fn budget(ctx: &mut Context<'_>, section: &Section<'_>, key: &'static str) -> Op
     Some(Budget { count, percent })
 }
 
+/// Products that take seats, by the keys that Atlassian gives them (reference/atlassian-cloud.md §4). A key that is like
+/// none of them may be one of a product that came later, and is believed.
+const PRODUCTS: [&str; 10] = [
+    "jira-software",
+    "jira-servicedesk",
+    "jira-core",
+    "jira-product-discovery",
+    "confluence",
+    "bitbucket",
+    "trello",
+    "compass",
+    "statuspage",
+    "opsgenie",
+];
+
 fn seats(ctx: &mut Context<'_>, section: &Section<'_>) -> BTreeMap<String, u64> {
     let Some(table) = section.table(ctx, "seat_limit") else { return BTreeMap::new() };
     let mut seats = BTreeMap::new();
     for (product, value) in table.entries() {
+        let known = PRODUCTS.iter().any(|known| product.value.eq_ignore_ascii_case(known));
+        if !known && let Some(near) = nearest(&product.value, PRODUCTS) {
+            let message =
+                format!("no product has the key \"{}\", so this limit would guard nothing", shown(&product.value));
+            ctx.report(Code::NoEffect, &product.span, message, format!("did you mean \"{near}\"?"));
+            continue;
+        }
         if let Some(limit) = super::section::number_of(ctx, &product.value, value, 0) {
             seats.insert(product.value, limit);
         }

@@ -60,7 +60,10 @@ fn keys(kind: DirectoryKind) -> Keys {
         }
         Kind::JsmCustomers => {
             let mut keys = site();
-            keys.push(("desk", text("The project key of the service desk.")));
+            keys.push((
+                "desk",
+                text("The project key of the service desk: its customers, or where the organization is attached."),
+            ));
             keys.push(("customer_organization", text("The name of an organization of customers.")));
             (keys, &["site", "email", "api_token"])
         }
