@@ -4,6 +4,10 @@
 //! name, or, where nobody has, the only one with the same people. Everything else is left out and told, so that the
 //! plan of the written policy is empty.
 
+mod remarks;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -11,18 +15,18 @@ use std::{
 };
 
 use model::{
-    AccountId, Case, CaseKind, Delta, DirectoryId, DirectoryKind, EdgeOp, Group, GroupId, Link, Reason, Side, Step,
-    Time,
+    AccountId, Case, CaseKind, Delta, DirectoryId, DirectoryKind, EdgeOp, Group, GroupId, GroupRow, Link, Reason, Side,
+    Step, Time,
 };
 use planner::{Decision, Memory, Occasion, Planner};
 use policy::Policy;
+
+pub use remarks::{Withheld, remarks};
 
 /// So many people at least two groups of different names must share to be taken for one.
 const LEAST_SHARED: usize = 3;
 /// What is left out shrinks with every round; more than this many rounds would be a fault of ours.
 const MOST_ROUNDS: usize = 20;
-/// So many names are written into a comment.
-const MOST_NAMED: usize = 50;
 
 /// Which directory fills which.
 pub type Pair = (DirectoryId, DirectoryId);
@@ -50,6 +54,8 @@ pub struct Draft {
     pub into: BTreeMap<(Pair, String), (GroupId, String)>,
     /// Source groups that would change their namesake: with how many removals and additions.
     pub differing: BTreeMap<(DirectoryId, String), (usize, usize)>,
+    /// Target groups that a source group has the name or the people of, and that no rule may fill from it.
+    pub withheld: BTreeMap<(DirectoryId, String), Withheld>,
     /// Source groups that the target does not have.
     pub missing: BTreeSet<(DirectoryId, String)>,
     /// Groups at the targets that nothing fills.
@@ -90,21 +96,9 @@ fn is_list(directory: &policy::Directory) -> bool {
 pub fn draft(text: &str, base: &Policy, pairs: &[Pair], sides: &Sides) -> Result<Draft, policy::Diagnostics> {
     let mut draft = Draft::default();
     let mut names = claimed_names(base, sides);
-    for (source, target) in pairs {
-        let mut groups = BTreeSet::new();
-        let claimed = |group: &Group| base.claims(source, group).iter().any(|rule| rule.to.contains(target));
-        let free = live(sides, source).filter(|group| !group.opaque && !claimed(group));
-        for group in free {
-            let name = renamed(group);
-            // What no policy may say need not be tried: protected groups, and one name from two directories.
-            let protected = base.guard.protected_groups.matches(&name);
-            let key = (target.clone(), name.to_ascii_lowercase());
-            let elsewhere = names.insert(key, source.clone()).is_some_and(|other| &other != source);
-            if !protected && !elsewhere {
-                groups.insert(called(group));
-            }
-        }
-        draft.taken.insert((source.clone(), target.clone()), groups);
+    for pair in pairs {
+        let groups = by_name(&mut draft, base, pair, sides, &mut names);
+        draft.taken.insert(pair.clone(), groups);
     }
     let first = decide(text, &draft, sides)?;
     tell_first(&mut draft, &first, sides);
@@ -131,6 +125,50 @@ pub fn draft(text: &str, base: &Policy, pairs: &[Pair], sides: &Sides) -> Result
     Ok(draft)
 }
 
+/// The source groups of a pair that may be held against their namesakes. What no policy may say need not be tried, and is
+/// told: a group that nobody may touch, and one name from two groups.
+fn by_name(
+    draft: &mut Draft,
+    base: &Policy,
+    (source, target): &Pair,
+    sides: &Sides,
+    names: &mut BTreeMap<(DirectoryId, String), DirectoryId>,
+) -> BTreeSet<String> {
+    let claimed = |group: &Group| base.claims(source, group).iter().any(|rule| rule.to.contains(target));
+    let free: Vec<&Group> = live(sides, source).filter(|group| !group.opaque && !claimed(group)).collect();
+    let mut of_name: BTreeMap<String, usize> = BTreeMap::new();
+    for group in &free {
+        *of_name.entry(renamed(group).to_ascii_lowercase()).or_default() += 1;
+    }
+    let there: BTreeMap<String, &GroupRow> =
+        live_rows(sides, target).map(|row| (row.group.name.to_ascii_lowercase(), row)).collect();
+    let mut groups = BTreeSet::new();
+    for group in free {
+        let name = renamed(group);
+        let folded = name.to_ascii_lowercase();
+        let other = names.insert((target.clone(), folded.clone()), source.clone());
+        // What the given file fills by itself stays as it is.
+        if other.as_ref() == Some(target) {
+            names.insert((target.clone(), folded), target.clone());
+            continue;
+        }
+        let twice = of_name.get(&folded).is_some_and(|count| *count > 1) || other.is_some_and(|other| &other != source);
+        let why = untouchable(base, target, &name, there.get(&folded).copied());
+        if let Some(why) = why.or_else(|| twice.then_some(Withheld::Twice)) {
+            draft.withheld.insert((target.clone(), name), why);
+        } else {
+            groups.insert(called(group));
+        }
+    }
+    groups
+}
+
+/// Why the rules that are written may not fill this group. None of them says that it gives a product on purpose.
+fn untouchable(base: &Policy, target: &DirectoryId, name: &str, row: Option<&GroupRow>) -> Option<Withheld> {
+    let kind = base.directories.get(target).map(|directory| directory.kind);
+    planner::untouchable(base, kind, false, name, row, None).map(Withheld::Untouchable)
+}
+
 /// The target groups, by folded name, that the given file fills by itself, with whom they are filled from.
 fn claimed_names(base: &Policy, sides: &Sides) -> BTreeMap<(DirectoryId, String), DirectoryId> {
     let mut names = BTreeMap::new();
@@ -148,8 +186,12 @@ fn claimed_names(base: &Policy, sides: &Sides) -> BTreeMap<(DirectoryId, String)
 }
 
 fn live<'a>(sides: &'a Sides, directory: &DirectoryId) -> impl Iterator<Item = &'a Group> {
+    live_rows(sides, directory).map(|row| &row.group)
+}
+
+fn live_rows<'a>(sides: &'a Sides, directory: &DirectoryId) -> impl Iterator<Item = &'a GroupRow> {
     let rows = sides.rows.get(directory).into_iter().flat_map(|delta| &delta.groups);
-    rows.filter(|row| row.gone_at.is_none()).map(|row| &row.group)
+    rows.filter(|row| row.gone_at.is_none())
 }
 
 /// What rules know a group by.
@@ -208,30 +250,36 @@ fn adopt_by_people(
         let people: People = case.edges().filter_map(|edge| edge.account.clone()).collect();
         wanted.entry((target.clone(), people)).or_default().push(case);
     }
-    let mut there: BTreeMap<(DirectoryId, People), Vec<&Group>> = BTreeMap::new();
+    let mut there: BTreeMap<(DirectoryId, People), Vec<&GroupRow>> = BTreeMap::new();
     let targets: BTreeSet<&DirectoryId> = draft.taken.keys().map(|(_, target)| target).collect();
     for target in targets {
         let members = members(sides, target);
-        for group in live(sides, target).filter(|group| !group.opaque) {
-            let people = members.get(&group.id).cloned().unwrap_or_default();
-            there.entry((target.clone(), people)).or_default().push(group);
+        // A group follows one source group: one that another has the name of, or that was adopted, is not to be had.
+        let is_free = |group: &Group| {
+            let adopted = base.adopt.values().any(|(at, id)| at == target && id == &group.id);
+            !group.opaque && !adopted && !names.contains_key(&(target.clone(), group.name.to_ascii_lowercase()))
+        };
+        for row in live_rows(sides, target).filter(|row| is_free(&row.group)) {
+            let people = members.get(&row.group.id).cloned().unwrap_or_default();
+            there.entry((target.clone(), people)).or_default().push(row);
         }
     }
     for (key, cases) in wanted {
-        let ([case], Some([group])) = (&cases[..], there.get(&key).map(Vec::as_slice)) else { continue };
+        let ([case], Some([row])) = (&cases[..], there.get(&key).map(Vec::as_slice)) else { continue };
         let Some((source, id)) = created_from(case).filter(|_| key.1.len() >= LEAST_SHARED) else { continue };
-        let target = key.0;
+        let (target, group) = (key.0, &row.group);
+        if let Some(why) = untouchable(base, &target, &group.name, Some(row)) {
+            draft.withheld.insert((target, group.name.clone()), why);
+            continue;
+        }
         if !base.adopt.contains_key(id) && !draft.adopt.contains_key(id) {
             draft.adopt.insert(id.clone(), (target, group.id.clone()));
             continue;
         }
-        // The table's one place is taken. A rule may not name what another one fills, or what nobody may touch.
-        let claimed = names.contains_key(&(target.clone(), group.name.to_ascii_lowercase()));
+        // The table's one place is taken.
         let pair = (source.clone(), target.clone());
         if let Some((_, name)) = source_group(case, sides)
             && draft.taken.get(&pair).is_some_and(|groups| groups.contains(&name))
-            && !claimed
-            && !base.guard.protected_groups.matches(&group.name)
         {
             draft.into.insert((pair, name), (group.id.clone(), group.name.clone()));
         }
@@ -376,45 +424,6 @@ pub fn written(text: &str, draft: &Draft) -> String {
     out
 }
 
-/// What was left out, as comments.
-pub fn remarks(draft: &Draft, lists: &[&DirectoryId]) -> String {
-    let mut out = String::new();
-    let mut list = |what: &str, lines: Vec<String>| {
-        if lines.is_empty() {
-            return;
-        }
-        let _infallible = writeln!(out, "# {what}:");
-        for line in lines.iter().take(MOST_NAMED) {
-            let _infallible = writeln!(out, "#   {line}");
-        }
-        if lines.len() > MOST_NAMED {
-            let _infallible = writeln!(out, "#   … {} more", lines.len() - MOST_NAMED);
-        }
-    };
-    let differing = draft.differing.iter().map(|((target, name), (removals, additions))| {
-        format!("{target}/{name}: {removals} would be removed, {additions} added")
-    });
-    list("Left out, since the source group of the same name has other people", differing.collect());
-    let missing = draft.missing.iter().filter(|(source, name)| {
-        !draft.taken.iter().any(|((from, _), groups)| from == source && groups.contains(name))
-            && !draft.into.keys().any(|((from, _), group)| from == source && group == name)
-    });
-    list(
-        "Left out, since the target has no such group",
-        missing.map(|(source, name)| format!("{source}: {name}")).collect(),
-    );
-    let unclaimed = draft.unclaimed.iter().filter(|(_, count)| **count > 0);
-    list(
-        "Groups at the targets that nothing fills",
-        unclaimed.map(|(target, count)| format!("{target}: {count}")).collect(),
-    );
-    list(
-        "Lists of customers have no groups that could be compared: a rule by hand says who may ask",
-        lists.iter().map(ToString::to_string).collect(),
-    );
-    out
-}
-
 /// A text of TOML; JSON writes the same.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
@@ -431,6 +440,3 @@ fn literal(name: &str) -> String {
     }
     pattern
 }
-
-#[cfg(test)]
-mod tests;

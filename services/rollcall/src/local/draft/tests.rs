@@ -120,6 +120,59 @@ fn further_targets_are_filled_too_and_a_pair_in_which_nothing_is_equal_writes_no
     assert_eq!(Policy::parse(&written(&text, &draft)).unwrap().rules.len(), 1);
 }
 
+/// Two companies' worth of groups, in which people and names are no sign of who may fill what.
+#[test]
+fn a_group_that_nobody_may_fill_or_that_another_fills_is_left_out_and_told() {
+    let google: [(&str, &str, &[u8]); 8] = [
+        ("g1", "platform-team@b.c", &[1, 2, 3, 4]),
+        ("g2", "platform-oncall@b.c", &[1, 2, 3, 4]),
+        ("g3", "everybody-here@b.c", &[1, 2, 3, 4, 5, 6]),
+        ("g4", "bosses@b.c", &[1, 2, 5]),
+        ("g5", "from-okta@b.c", &[2, 5, 6]),
+        ("g6", "seats@b.c", &[3, 5, 6]),
+        ("g7", "twin@b.c", &[7]),
+        ("g8", "twin@sub.b.c", &[7]),
+    ];
+    let cloud: [(&str, &str, &[u8]); 6] = [
+        ("c1", "platform-team", &[1, 2, 3, 4]),
+        ("c2", "jira-users-acme", &[1, 2, 3, 4, 5, 6]),
+        ("c3", "helpers", &[1, 2, 5]),
+        ("c4", "okta", &[2, 5, 6]),
+        ("c5", "seats", &[3, 5, 6]),
+        ("c6", "twin", &[7]),
+    ];
+    let mut theirs = side("cloud", "c", &cloud);
+    for row in &mut theirs.groups {
+        match row.group.id.as_str() {
+            "c2" | "c5" => row.group.default_access = true,
+            "c3" => (row.group.grants_admin, row.group.roles_known) = (true, true),
+            "c4" => row.group.ownership = model::Ownership::IdentityProvider,
+            _ => {}
+        }
+    }
+    let rows = [(id("google"), side("google", "g", &google)), (id("cloud"), theirs)].into();
+    let now = Time::from_secs(1_000).plus(Span::from_secs(60));
+    let sides = Sides { rows, memory: Memory::default(), now };
+    let base = Policy::parse_draft(DIRECTORIES).unwrap();
+    let draft = draft(DIRECTORIES, &base, &pairs(&base, &[], &[]), &sides).unwrap();
+    let adopted: Vec<(&str, &str)> = draft.adopt.iter().map(|(s, (_, g))| (s.as_str(), g.as_str())).collect();
+    assert_eq!(adopted, [("g1", "c1")], "the group of the same people has the name of another");
+    let text = written(DIRECTORIES, &draft) + &remarks(&draft, &[]);
+    assert_eq!(Policy::parse(&text).unwrap().rules.len(), 1);
+    assert!(decide(DIRECTORIES, &draft, &sides).unwrap().plan.is_empty());
+    for line in [
+        "cloud/jira-users-acme: it gives a product by default",
+        "cloud/seats: it gives a product by default",
+        "cloud/helpers: it makes administrators",
+        "cloud/okta: it belongs to an identity provider",
+        "cloud/twin: more than one source group",
+        "google: platform-oncall@b.c",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("0 would be removed, 0 added"), "{text}");
+}
+
 #[test]
 fn a_name_with_signs_is_a_pattern_for_itself() {
     assert_eq!(literal("a[b]*\\x"), "a\\[b\\]\\*\\\\x");
