@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use harness::eventually;
 use scenarios::{Company, Options, Outside, WIDE, World};
 use serde_json::{Value, json};
 use twin::engine::credentials::{Grant, OauthClient};
@@ -59,6 +60,18 @@ async fn p2_07_it_runs_by_hand_whole_and_for_one() -> Result<()> {
     world.at_google(json!([member("member_added", "staff", 5)]))?;
     world.sync(Some("staff@acme.example")).await?;
     world.until_equal(WITHIN).await?;
+    // One person: of two who left, only the one who was named is taken out, until everybody is looked at.
+    let leaves = |n: usize| json!({ "op": "user_suspended", "id": Company::id(n), "suspended": true });
+    world.at_google(json!([leaves(1), leaves(2)]))?;
+    world.sync(Some(&Company::email(1))).await?;
+    eventually(WITHIN, "the named person to be out", async || {
+        Ok((!in_group(&world, "staff").contains(&Company::email(1))).then_some(()))
+    })
+    .await?;
+    assert_eq!(in_group(&world, "staff"), people([0, 2, 3, 4, 5]), "nobody else was looked at");
+    world.sync(None).await?;
+    world.until_equal(WITHIN).await?;
+    assert_eq!(in_group(&world, "staff"), people([0, 3, 4, 5]));
     Ok(())
 }
 
