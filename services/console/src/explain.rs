@@ -18,7 +18,6 @@ use store::audit::AuditEntry;
 
 use crate::failure::Failure;
 use crate::gate::Asked;
-use crate::memory::memory;
 use crate::state::Api;
 
 /// The chain, from the source to the access.
@@ -63,7 +62,10 @@ pub(crate) async fn explain(
     let verdicts = api.store().load_verdicts(&asked.tenant, now).await?;
     let group = query.group;
     let work = move || {
-        let explanation = brain.planner.explain(&memory(&rows, &verdicts, now), now, &person, group.as_deref());
+        let mut memory = recall::memory(&rows, now);
+        recall::lay_over(&mut memory, &verdicts);
+        memory.blind = verdicts.blind.into_iter().map(|(directory, _)| directory).collect();
+        let explanation = brain.planner.explain(&memory, now, &person, group.as_deref());
         (brain, explanation)
     };
     let (brain, explanation) = tokio::task::spawn_blocking(work).await.map_err(|error| {
@@ -93,6 +95,8 @@ async fn advance(api: &Api, tenant: &TenantId, policy: Arc<Policy>, known: Optio
         Some(mut brain) => {
             if brain.planner.policy().hash != policy.hash {
                 brain.planner.set_policy(Arc::clone(&policy));
+                // It let go of the mirrors of all others.
+                brain.versions.retain(|directory, _| policy.directories.contains_key(directory));
             }
             brain
         }

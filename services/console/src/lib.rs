@@ -50,7 +50,6 @@ mod explain;
 mod failure;
 mod gate;
 mod letters;
-mod memory;
 mod plans;
 mod review;
 mod routes;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use contract::ops;
 use model::{DirectoryId, Span, TenantId, Time};
-use policy::{Policy, Schedule};
+use policy::{Directory, Policy, Schedule};
 use serde::Deserialize;
 use store::directory::DirectoryVersion;
 use store::plan::{CaseRow, CaseState, Verdicts};
@@ -101,7 +101,6 @@ impl Facts {
     }
 
     fn status(&self, tenant: &TenantId, policy: &Policy) -> ops::Status {
-        let named: BTreeSet<&DirectoryId> = policy.directories.keys().chain(self.versions.keys()).collect();
         let targets: BTreeSet<&DirectoryId> = policy
             .rules
             .iter()
@@ -121,7 +120,7 @@ impl Facts {
         ops::Status {
             tenant: tenant.to_string(),
             as_of: self.now.to_string(),
-            directories: named.into_iter().map(|directory| self.directory(tenant, policy, directory)).collect(),
+            directories: policy.directories.values().map(|directory| self.directory(tenant, directory)).collect(),
             held: self.held.len() as u64,
             conflicts: self.held.iter().filter(|row| is_conflict(&row.case)).count() as u64,
             schedule: match &policy.schedule {
@@ -151,7 +150,7 @@ impl Facts {
 
     /// The oldest of the last complete reads of what the rules name; `None` while one is missing.
     fn last_sync(&self, policy: &Policy) -> Option<Time> {
-        let reads = used(policy).into_iter().map(|id| self.reads.get(id).and_then(|reads| reads.complete_began_at));
+        let reads = policy.used().into_iter().map(|id| self.reads.get(id).and_then(|reads| reads.complete_began_at));
         reads.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
 
@@ -161,18 +160,19 @@ impl Facts {
             Schedule::Manual => None,
             Schedule::Cron(cron) => cron.next(self.now),
             Schedule::Continuous => {
-                used(policy).into_iter().filter_map(|id| self.reads.get(id).and_then(|reads| reads.next_at)).min()
+                policy.used().into_iter().filter_map(|id| self.reads.get(id).and_then(|reads| reads.next_at)).min()
             }
         }
     }
 
-    fn directory(&self, tenant: &TenantId, policy: &Policy, directory: &DirectoryId) -> ops::DirectoryStatus {
+    fn directory(&self, tenant: &TenantId, directory: &Directory) -> ops::DirectoryStatus {
+        let (kind, directory) = (directory.kind, &directory.id);
         let version = self.versions.get(directory);
         let reads = self.reads.get(directory);
         let read_at = reads.and_then(|reads| reads.complete_began_at);
         ops::DirectoryStatus {
             directory: directory.to_string(),
-            kind: policy.directories.get(directory).map_or("", |known| known.kind.as_str()).to_owned(),
+            kind: kind.as_str().to_owned(),
             version: version.map_or(0, |row| row.version),
             complete_read_at: read_at.map(|at| at.to_string()),
             blind: version.is_some_and(|row| row.blind_since.is_some()),
@@ -268,13 +268,6 @@ impl Facts {
         }
         if equal { (IN_SYNC, Vec::new()) } else { (DRIFTED, differs) }
     }
-}
-
-/// The directories that a rule names.
-fn used(policy: &Policy) -> BTreeSet<&DirectoryId> {
-    let rules = policy.rules.iter().flat_map(|rule| rule.to.iter().chain([&rule.from]));
-    let people = policy.provisions.iter().flat_map(|entry| [&entry.from, &entry.to]);
-    rules.chain(people).collect()
 }
 
 /// The worst first.

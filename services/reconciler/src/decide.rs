@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::{Canonical as _, Case, Digest, EdgeOp, Fact, Plan, PlanBody, ReadScope, Span, TargetPlan, Time, WaitWhy};
-use planner::{ConflictDecision, Decision, Occasion, Verdict};
+use planner::{Decision, Occasion};
 use store::plan::{PlanRow, Turn, Verdicts};
 
 use crate::{
@@ -18,28 +18,7 @@ const MOOT_AFTER: Span = Span::from_secs(10);
 
 /// Lays what people decided over the memory.
 pub(crate) fn lay_over(state: &mut State, verdicts: Verdicts) {
-    let memory = &mut state.memory;
-    let said = |approved| if approved { Verdict::Approved } else { Verdict::Rejected };
-    memory.approvals = verdicts.cases.iter().map(|row| (row.digest, said(row.approved))).collect();
-    memory.conflicts = verdicts
-        .conflicts
-        .iter()
-        .filter_map(|row| {
-            let decision = match (row.decision.as_str(), row.until) {
-                ("adopt", _) => ConflictDecision::Adopt,
-                ("add-only", _) => ConflictDecision::AddOnly,
-                ("keep-apart", _) => ConflictDecision::KeepApart,
-                ("ignore", until) => ConflictDecision::Ignore { until: until.unwrap_or(Time(i64::MAX)) },
-                _ => return None,
-            };
-            Some(((row.target.clone(), row.group.clone()), decision))
-        })
-        .collect();
-    memory.dead_letters = verdicts.letters.iter().map(|row| (row.target.clone(), row.id, row.fault.clone())).collect();
-    memory.own_accounts.clear();
-    for (directory, account) in &verdicts.own_accounts {
-        memory.own_accounts.entry(directory.clone()).or_default().insert(account.clone());
-    }
+    recall::lay_over(&mut state.memory, &verdicts);
     state.verdicts = verdicts;
 }
 

@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 
 use model::{
-    AccountChange, AccountId, CommandBody, CommandId, DirectoryId, EdgeOp, Link, LinkHow, Outcome, StepResult, Time,
+    AccountChange, AccountId, CommandBody, CommandId, DirectoryId, EdgeOp, Link, LinkHow, Outcome, Span, StepResult,
+    Time,
 };
 use planner::{Confirmed, Pin, WindowKind};
 use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, PersonLinkRow, PinRow, ReleasedRow, Turn};
 
 use crate::state::{AccountKey, Done, EdgeKey, Open, Released, State};
+
+/// A command is a few seconds of work that begins within half a minute; after this its writer says nothing of it any more.
+const ABANDONED_AFTER: Span = Span::from_secs(300);
 
 /// Commands that say of a group that it was there already: whose it is, the ledger of attempts tells.
 pub(crate) fn found_groups(outcomes: &[(Outcome, Option<String>)]) -> Vec<CommandId> {
@@ -42,6 +46,35 @@ pub(crate) fn outcomes(
             CommandBody::DeleteGroup { .. } => {}
         }
     }
+}
+
+/// Closes commands to targets that the policy does not have any more. Their writer let go of them: what was under way has
+/// had its outcome long ago, and nobody begins the rest.
+pub(crate) fn abandoned(state: &mut State, now: Time, turn: &mut Turn) {
+    let has = |target: &DirectoryId| state.planner.policy().directories.contains_key(target);
+    let left = |open: &&Open| !has(&open.command.target) && now >= open.created_at.plus(ABANDONED_AFTER);
+    let never = |open: &Open| Outcome {
+        command: open.command.id,
+        tenant: open.command.tenant.clone(),
+        target: open.command.target.clone(),
+        at: now,
+        result: StepResult::NotTried,
+        edges: Vec::new(),
+        group: None,
+        account: None,
+        behind: None,
+    };
+    let closed: Vec<(Outcome, Option<String>)> =
+        state.open.values().filter(left).map(|open| (never(open), None)).collect();
+    for (outcome, _) in &closed {
+        tracing::warn!(
+            rollcall.org = state.tenant.as_str(),
+            rollcall.site = outcome.target.as_str(),
+            command = %outcome.command,
+            "a command to a target that the policy does not have any more is closed"
+        );
+    }
+    outcomes(state, &closed, &BTreeSet::new(), turn);
 }
 
 fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
@@ -228,5 +261,62 @@ pub(crate) fn learn(state: &mut State, decision: &planner::Decision, now: Time, 
             since: *since,
         });
         turn.leaving = Some(rows.collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::sync::Arc;
+
+    use model::{Command, EdgeChange, GroupId, Lane, TenantId};
+    use policy::Policy;
+    use store::plan::MemoryRows;
+
+    use super::*;
+    use crate::state::Released;
+
+    const POLICY: &str = r#"
+        tenant = "acme"
+        [directory.workspace]
+        kind = "google-workspace"
+        service_account = "env:KEY"
+        subject = "rollcall@acme.com"
+        [directory.cloud]
+        kind = "atlassian-org"
+        org = "o"
+        directory = "d"
+        api_key = "env:KEY"
+        [[sync]]
+        from = "workspace"
+        to = "cloud"
+        groups = ["*"]
+    "#;
+
+    #[test]
+    fn commands_to_a_target_that_is_gone_are_closed_when_nobody_can_be_at_them_any_more() {
+        let tenant = TenantId::new("acme").unwrap();
+        let policy = Arc::new(Policy::parse(POLICY).unwrap());
+        let mut state = State::new(tenant.clone(), policy, MemoryRows::default(), Time::NEVER);
+        let (group, account) = (GroupId::new("g").unwrap(), AccountId::new("a").unwrap());
+        for (number, target) in [(1, "cloud"), (2, "gone")] {
+            let (id, target) = (CommandId(uuid::Uuid::from_u128(number)), DirectoryId::new(target).unwrap());
+            let change = EdgeChange { account: account.clone(), op: EdgeOp::Add, person_generation: 0 };
+            let body = CommandBody::Edges { group: group.clone(), generation: 1, edges: vec![change] };
+            state.opened(
+                Command { id, tenant: tenant.clone(), target: target.clone(), lane: Lane::Normal, body },
+                Time::from_secs(1_000),
+            );
+            let released =
+                Released { op: EdgeOp::Add, lane: Lane::Normal, revocation: false, plan: 1, command: Some(id) };
+            state.release((target, group.clone(), account.clone()), released);
+        }
+        let mut turn = Turn::default();
+        abandoned(&mut state, Time::from_secs(1_299), &mut turn);
+        assert_eq!((turn.settled.len(), state.open.len()), (0, 2), "its writer may still be at it");
+        abandoned(&mut state, Time::from_secs(1_300), &mut turn);
+        assert_eq!(turn.settled, [CommandId(uuid::Uuid::from_u128(2))]);
+        let left: Vec<&str> = state.released.keys().map(|(target, _, _)| target.as_str()).collect();
+        assert_eq!((left, state.open.len()), (vec!["cloud"], 1));
     }
 }

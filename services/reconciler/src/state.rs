@@ -9,7 +9,7 @@ use model::{
     AccountId, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, Lane, TenantId,
     Time,
 };
-use planner::{Confirmed, Memory, Pin, PlanHold, Planner, WindowEntry, WindowKind};
+use planner::{Memory, Planner};
 use policy::Policy;
 use store::directory::DirectoryKey;
 use store::plan::{AccountOpenRow, CaseState, MemoryRows, Verdicts};
@@ -103,7 +103,7 @@ impl State {
         let mut state = Self {
             tenant,
             planner: Planner::new(policy),
-            memory: memory(&rows, now),
+            memory: recall::memory(&rows, now),
             directories: BTreeMap::new(),
             released: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -230,67 +230,5 @@ pub(crate) fn size(body: &CommandBody) -> usize {
     match body {
         CommandBody::Edges { edges, .. } => edges.len(),
         _ => 1,
-    }
-}
-
-/// The planner's memory from rows. What people decided is laid over before each decision.
-fn memory(rows: &MemoryRows, now: Time) -> Memory {
-    let key = |edge: &store::plan::EdgeKey| (edge.target.clone(), edge.group.clone(), edge.account.clone());
-    Memory {
-        people: rows
-            .people
-            .iter()
-            .map(|row| ((row.source.clone(), row.person.clone(), row.target.clone()), row.account.clone()))
-            .collect(),
-        pins: rows
-            .pins
-            .iter()
-            .map(|row| {
-                let pin = Pin {
-                    group: row.group.clone(),
-                    how: row.how,
-                    equal_once: row.equal_once,
-                    source: row.source.clone(),
-                };
-                ((row.target.clone(), row.name.clone()), pin)
-            })
-            .collect(),
-        newcomers: rows.newcomers(now.minus(Memory::NEWCOMER_FOR)).collect(),
-        managed: rows.managed.iter().map(|edge| (key(edge), ())).collect(),
-        confirmed: rows
-            .confirmed
-            .iter()
-            .map(|row| (key(&row.edge), Confirmed { present: row.present, at: row.confirmed_at }))
-            .collect(),
-        opening: rows.openings.iter().map(|row| (row.target.clone(), row.name.clone())).collect(),
-        accounts_open: rows
-            .accounts_open
-            .iter()
-            .map(|row| (row.target.clone(), row.source.clone(), row.person.clone()))
-            .collect(),
-        window: rows
-            .windows
-            .iter()
-            .map(|row| WindowEntry {
-                target: row.target.clone(),
-                at: row.at,
-                kind: match row.kind {
-                    store::plan::WindowKind::Removals => WindowKind::Removals,
-                    store::plan::WindowKind::Deactivations => WindowKind::Deactivations,
-                },
-                count: row.count,
-            })
-            .collect(),
-        plan_holds: rows
-            .plan_holds
-            .iter()
-            .map(|row| PlanHold { target: row.target.clone(), name: row.name.clone(), op: row.op, guard: row.guard })
-            .collect(),
-        leaving: rows
-            .leaving
-            .iter()
-            .map(|row| ((row.target.clone(), row.source.clone(), row.person.clone()), row.since))
-            .collect(),
-        ..Memory::default()
     }
 }

@@ -122,7 +122,10 @@ async fn take_over(store: &Store, state: &mut State, loaded: Loaded, now: Time) 
         policy = hash.short(),
         "another policy is in force"
     );
-    state.planner.set_policy(Arc::new(loaded.policy));
+    let policy = Arc::new(loaded.policy);
+    state.planner.set_policy(Arc::clone(&policy));
+    // The planner let go of the others' mirrors: if one of them is named again, all its rows are read anew.
+    state.directories.retain(|directory, _| policy.directories.contains_key(directory));
     Ok(())
 }
 

@@ -77,6 +77,9 @@ pub(crate) async fn take(
     let News { outcomes, verdicts, directories } = news;
     let unclear = store.unclear(&settle::found_groups(&outcomes)).await?;
     settle::outcomes(state, &outcomes, &unclear, &mut turn);
+    if told.outcomes.is_none() {
+        settle::abandoned(state, now, &mut turn);
+    }
     state.memory.blind =
         directories.iter().filter(|of| of.blind_since.is_some()).map(|of| of.directory.clone()).collect();
     let rows = Box::pin(mirror::advance(store, state, directories, announced, now, &mut turn)).await?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     args::{DoctorArgs, Output},
-    local::world::{connect, unreadable, used_directories},
+    local::world::{connect, unreadable},
     policy_file, show,
 };
 
@@ -30,12 +30,12 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Exit, Fault> {
             loaded.policy.tenant
         )),
     }];
-    for id in used_directories(&loaded.policy) {
-        let Some(directory) = loaded.policy.directories.get(&id) else { continue };
+    for id in loaded.policy.used() {
+        let Some(directory) = loaded.policy.directories.get(id) else { continue };
         let result = async {
             let reader = connect(&loaded.policy, directory, &loaded.base)?;
-            let read = reader.probe().await.map_err(|error| unreadable(&id, &error))?;
-            let own = reader.who_am_i().await.map_err(|error| unreadable(&id, &error))?;
+            let read = reader.probe().await.map_err(|error| unreadable(id, &error))?;
+            let own = reader.who_am_i().await.map_err(|error| unreadable(id, &error))?;
             Ok(match own.len() {
                 0 => format!("the credentials are accepted: {read}"),
                 _ => {

@@ -1,37 +1,37 @@
 //! Sees: reads directories on both sides and announces what changed.
 //!
 //! Purpose: what is so at Google and at Atlassian becomes rows in PostgreSQL, and the reconciler is told which. Read in
-//! the order the data passes: [`setup`] (which directories) · `tenure` (whose turn it is) · `sweep` (everything, every
-//! so often) · `ask` (one fact, one person, one group) · [`scope`] (whose members matter) · `post` (the commit) ·
-//! `announce` (the events about it). `follow` says which policy is in force.
+//! the order the data passes: [`setup`] (which directories, and how each is reached) · `tenant` (which policy is in
+//! force) · `tenure` (whose turn it is) · `sweep` (everything, every so often) · `ask` (one fact, one person, one group) ·
+//! [`scope`] (whose members matter) · `post` (the commit) · `announce` (the events about it).
 //!
 //! Guarantees:
 //! * nothing outside is ever changed: the readers cannot;
 //! * a commit and its events are one transaction, under the directory's lease; events go out in order;
 //! * requests and messages only wake: what is to be read stands in PostgreSQL, and all that waits is one transaction;
-//! * a directory that cannot be read is marked blind, and stays as it was last seen.
+//! * a directory that cannot be read is marked blind, and stays as it was last seen; so is one that no rule names any
+//!   more, from when it is let go until it is read again;
+//! * what the policy in force says is heeded while running, and so is a secret that was replaced.
 //!
-//! Caveat: how a directory is reached (its address, whose credentials) is read at the start, and so is which there are; a
-//! secret that was replaced is taken over, and so is everything else that the policy in force says.
+//! Caveat: policy files are found at the start: a further tenant needs a restart.
 
 mod announce;
 mod ask;
-mod follow;
 mod options;
 mod post;
 pub mod reader;
 pub mod scope;
 pub mod setup;
 mod sweep;
+mod tenant;
 mod tenure;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, BusError, Wake};
-use model::{Span, TenantId, Time};
+use bus::{Bus, BusError};
+use model::{Span, Time};
 use runtime::{Fault, Shutdown, health, lifecycle, metrics};
 use store::{Role, Schema, Store, StoreError};
 
@@ -40,7 +40,6 @@ use tokio_util::sync::CancellationToken;
 
 pub use options::Options;
 pub use reader::{Reader, ReaderOptions};
-pub use setup::{Place, places};
 
 /// Connections to the database: sweeps, answers, leases and relays of a few directories.
 const CONNECTIONS: usize = 12;
@@ -56,9 +55,9 @@ pub fn run(options: Options, shutdown: Shutdown) -> lifecycle::Run {
 
 async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let clock = options.service.clock()?;
-    let mut places = Vec::new();
+    let mut tenants = Vec::new();
     for file in options.service.policy_files()? {
-        places.extend(setup::places(&file, &clock, &options)?);
+        tenants.push(setup::tenant(&file, &clock, &options)?);
     }
     let listener = health::bind(options.service.listen).await?;
     let health = health::HealthState::new("watcher", clock.clone());
@@ -80,52 +79,15 @@ async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Faul
     let (keep, of) = (Span::from_secs(u64::from(options.service.keep_days) * 24 * 3600), clock.clone());
     let (end, now) = (shutdown.clone(), move || Time(of.now_micros()));
     shutdown.spawn(store.clone().keep_pruned(Schema::Directory, keep, now, async move { end.begun().await }));
-    let shared = Arc::new(watch::Shared { store, bus: bus.clone(), clock, health, shutdown: shutdown.clone() });
-    let mut tenants: BTreeMap<TenantId, (Vec<Wake>, tokio::sync::watch::Sender<Arc<policy::Policy>>)> = BTreeMap::new();
-    for place in places {
-        let wake = Wake::default();
-        let (wakes, policies) = tenants
-            .entry(place.tenant().clone())
-            .or_insert_with(|| (Vec::new(), tokio::sync::watch::Sender::new(Arc::clone(&place.policy))));
-        wakes.push(wake.clone());
-        let policies = policies.subscribe();
-        shutdown.spawn(watch::serve(Arc::clone(&shared), place, policies, wake));
-    }
-    for (tenant, (wakes, policies)) in tenants {
-        shutdown.spawn(follow::follow(shared.store.clone(), tenant.clone(), policies, shutdown.clone()));
-        shutdown.spawn(hear(bus.clone(), tenant, wakes, shutdown.clone()));
+    let shared = Arc::new(watch::Shared { store, bus, clock, health, options, shutdown: shutdown.clone() });
+    for tenant in tenants {
+        shutdown.spawn(tenant::follow(Arc::clone(&shared), tenant));
     }
     shutdown.finish().await;
     last.cancel();
     // Somebody may still be reading a page; that is not waited for.
     let _ended = tokio::time::timeout(Duration::from_secs(1), outlasting.join_next()).await;
     Ok(())
-}
-
-/// Hears `sync` requests: the wishes are rows already, so every watcher of the tenant is woken and looks. The answer is
-/// the reconciler's: what is read and not decided upon is no yes.
-async fn hear(bus: Bus, tenant: TenantId, wakes: Vec<Wake>, shutdown: Shutdown) {
-    // A group of its own for each process: the one that has the lease must hear it.
-    let group = format!("watcher-{}", runtime::ids::uuid());
-    while !shutdown.has_begun() {
-        match bus.serve(&tenant, "sync", &group).await {
-            Ok(mut requests) => loop {
-                let request = tokio::select! {
-                    () = shutdown.begun() => return,
-                    request = requests.next() => request,
-                };
-                if request.is_none() {
-                    break;
-                }
-                wakes.iter().for_each(Wake::wake);
-            },
-            Err(error) => tracing::warn!(%error, "cannot hear requests, trying again"),
-        }
-        tokio::select! {
-            () = shutdown.begun() => return,
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-        }
-    }
 }
 
 async fn connect_store(options: &Options) -> Result<Store, Fault> {

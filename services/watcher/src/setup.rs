@@ -1,10 +1,10 @@
 //! From a policy file to the directories that this process may watch.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{DirectoryId, Side, TenantId};
+use model::{DirectoryId, Side, Span, TenantId};
 use policy::{Directory, Policy};
 use runtime::{Clock, Exit, Fault};
 
@@ -44,11 +44,23 @@ impl Place {
     }
 }
 
-/// The directories of one policy file that a rule names. Views stand for their organization, and are not read.
+/// Whom one policy file makes us watch.
+#[derive(Debug)]
+pub struct Tenant {
+    /// What the file says.
+    pub policy: Arc<Policy>,
+    /// The folder that its secrets are relative to.
+    pub base: PathBuf,
+    /// The directories that a rule names, ready to be read. Views stand for their organization, and are not read.
+    pub places: BTreeMap<DirectoryId, (Way, Place)>,
+}
+
+/// Reads a policy file at the start, where one that cannot be right, or whose credentials are not to be had, ends the
+/// process.
 ///
 /// # Errors
 /// When the file cannot be read or cannot be right, or a credential is not to be had.
-pub fn places(file: &Path, clock: &Clock, options: &Options) -> Result<Vec<Place>, Fault> {
+pub fn tenant(file: &Path, clock: &Clock, options: &Options) -> Result<Tenant, Fault> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|cause| {
         Fault::new("E0106", Exit::Usage, format!("the policy {shown} cannot be read: {cause}"))
@@ -60,29 +72,57 @@ pub fn places(file: &Path, clock: &Clock, options: &Options) -> Result<Vec<Place
         let message = format!("the policy {shown} cannot be right; nothing is read\n{problems}");
         Fault::new("E0114", Exit::Usage, message).help("correct what is named above, then run `rollcall policy check`")
     })?;
-    let base = file.parent().unwrap_or(Path::new("."));
-    let policy = Arc::new(policy);
-    let mut places = Vec::new();
-    for id in used_directories(&policy) {
-        let Some(directory) = policy.directories.get(&id) else { continue };
-        let whole = directory.kind.side() == Side::Source;
-        let reader_options = ReaderOptions {
-            clock: clock.clone(),
-            share_percent: if whole { 100 } else { SHARE_PERCENT },
-            limit: options.limit_of(&id),
-            parallel: usize::from(options.parallel),
-            timeout: options.read_timeout,
-            sites: crate::reader::sites_of(&policy, directory),
-        };
-        let reader = Reader::connect_with(directory, base, &reader_options)?;
-        places.push(Place { policy: Arc::clone(&policy), directory: directory.clone(), reader });
+    let (base, policy) = (file.parent().unwrap_or(Path::new(".")).to_owned(), Arc::new(policy));
+    let mut places = BTreeMap::new();
+    for (id, way) in ways(&policy) {
+        let place = open(&policy, &way, &base, clock, options)?;
+        places.insert(id, (way, place));
     }
-    Ok(places)
+    Ok(Tenant { policy, base, places })
 }
 
-/// The directories that a rule names.
-pub fn used_directories(policy: &Policy) -> BTreeSet<DirectoryId> {
-    let rules = policy.rules.iter().flat_map(|rule| rule.to.iter().chain([&rule.from]));
-    let people = policy.provisions.iter().flat_map(|rule| [&rule.from, &rule.to]);
-    rules.chain(people).cloned().collect()
+/// All that a reader is made of. A directory whose way changes is another reader's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    directory: Directory,
+    /// Sites that show the groups of the organization.
+    sites: Vec<Directory>,
+}
+
+impl Way {
+    /// Of which directory.
+    pub(crate) const fn id(&self) -> &DirectoryId {
+        &self.directory.id
+    }
+}
+
+/// The way to each directory that a rule names.
+pub fn ways(policy: &Policy) -> BTreeMap<DirectoryId, Way> {
+    // How often it is read and how far its reads lag is heeded as it changes, and changes no way.
+    let way = |directory: &Directory| Directory { lag: Span::ZERO, sweep_every: Span::ZERO, ..directory.clone() };
+    let used = policy.used().into_iter().filter_map(|id| policy.directories.get(id));
+    used.map(|directory| {
+        let sites = crate::reader::sites_of(policy, directory).iter().map(way).collect();
+        (directory.id.clone(), Way { directory: way(directory), sites })
+    })
+    .collect()
+}
+
+/// Opens a directory for reading. Asks nothing of the vendor yet.
+///
+/// # Errors
+/// When a credential is not to be had, or an address cannot be used.
+pub fn open(policy: &Arc<Policy>, way: &Way, base: &Path, clock: &Clock, options: &Options) -> Result<Place, Fault> {
+    let directory = policy.directories.get(&way.directory.id).unwrap_or(&way.directory).clone();
+    let whole = directory.kind.side() == Side::Source;
+    let reader_options = ReaderOptions {
+        clock: clock.clone(),
+        share_percent: if whole { 100 } else { SHARE_PERCENT },
+        limit: options.limit_of(&directory.id),
+        parallel: usize::from(options.parallel),
+        timeout: options.read_timeout,
+        sites: way.sites.clone(),
+    };
+    let reader = Reader::connect_with(&directory, base, &reader_options)?;
+    Ok(Place { policy: Arc::clone(policy), directory, reader })
 }

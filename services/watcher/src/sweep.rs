@@ -131,7 +131,8 @@ impl Sweeper {
             // Nothing of it is written, and what is known is no longer looked after: that is being blind.
             Err(error @ StoreError::OtherDirectory { .. }) => {
                 let (disposition, message) = (Disposition::Halt, error.to_string());
-                return Ok(Swept::Nothing(ReadError { disposition, message, code: "E0140".to_owned() }));
+                let code = ReadError::OTHER_DIRECTORY.to_owned();
+                return Ok(Swept::Nothing(ReadError { disposition, message, code }));
             }
             committed => committed?,
         };
@@ -167,10 +168,11 @@ impl Sweeper {
                     event.name = "rollcall.sweep.failed",
                     rollcall.org = self.post.place.tenant().as_str(),
                     rollcall.site = self.post.place.id().as_str(),
-                    error.code = error.code.as_str(),
+                    error.code = error.stable_code(),
+                    vendor.code = error.code.as_str(),
                     "nothing could be read: {error}"
                 );
-                (Err(error.to_string()), false, false, error.is_about_us())
+                (Err(format!("{}: {error}", error.stable_code())), false, false, error.is_about_us())
             }
             Err(error) => (Err(error.to_string()), false, false, false),
         };

@@ -1,8 +1,9 @@
 //! Acts: carries commands out at Atlassian.
 //!
 //! Purpose: a command that stands in PostgreSQL becomes calls, attempts, an outcome and, where the target will not have
-//! it, a dead letter. Read in the order the data passes: [`setup`] (what the policy names) · `tenure` (whose turn it is)
-//! · `take` (lanes) · `desk` (many at once, urgent first) · `ledger` (the fence and the attempts) · `settle` and `bury`.
+//! it, a dead letter. Read in the order the data passes: [`setup`] (what the policy names) · `tenant` (which policy is in
+//! force) · `tenure` (whose turn it is) · `take` (lanes) · `desk` (many at once, urgent first) · `ledger` (the fence and
+//! the attempts) · `settle` and `bury`.
 //!
 //! Guarantees:
 //! * a command is executed only while its row stands in the ledger unsettled and with the same digest;
@@ -10,7 +11,9 @@
 //! * a delivery is acknowledged after the outcome's commit, and whatever the bus forgets is found in PostgreSQL;
 //! * loading, attempts and outcomes are each one transaction for all that wait.
 //!
-//! Caveat: the policy is read at the start; a new target needs a restart.
+//! What the policy in force says is heeded while running: a target that is new is served, one that is gone is let go.
+//!
+//! Caveat: policy files are found at the start: a further tenant needs a restart.
 
 mod bury;
 mod desk;
@@ -20,6 +23,7 @@ mod settle;
 pub mod setup;
 mod take;
 mod target;
+mod tenant;
 mod tenure;
 
 use std::{sync::Arc, time::Duration};
@@ -33,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use bury::{Deeds, Object, entries, line, lines, word};
 pub use options::Options;
-pub use setup::{Place, places};
+pub use setup::Place;
 
 /// Connections to the database: loading, attempts, outcomes, leases and the relay at once, of a few targets.
 const CONNECTIONS: usize = 12;
@@ -51,9 +55,9 @@ pub fn run(options: Options, shutdown: Shutdown) -> lifecycle::Run {
 
 async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Fault> {
     let clock = options.service.clock()?;
-    let mut places = Vec::new();
+    let mut tenants = Vec::new();
     for file in options.service.policy_files()? {
-        places.extend(setup::places(&file, &clock, &options)?);
+        tenants.push(setup::tenant(&file, &clock, &options)?);
     }
     let listener = health::bind(options.service.listen).await?;
     let health = health::HealthState::new("writer", clock.clone());
@@ -87,8 +91,8 @@ async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Faul
     outlasting.spawn(relay.run(last.clone()));
     let (shutdown_too, ages) = (shutdown.clone(), target::Ages::default());
     let shared = Arc::new(target::Shared { store, bus, outlet, clock, health, options, shutdown: shutdown_too, ages });
-    for place in places {
-        shutdown.spawn(target::serve(Arc::clone(&shared), place));
+    for tenant in tenants {
+        shutdown.spawn(tenant::follow(Arc::clone(&shared), tenant));
     }
     shutdown.finish().await;
     last.cancel();

@@ -1,11 +1,12 @@
 //! From a policy file to the targets that this process may write to.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use effect::{
     ConfluenceWriter, CustomersWriter, DcProduct, DcWriter, JiraWriter, ListKind, OrgWriter, ScimWriter, Target,
 };
-use model::{DirectoryId, DirectoryKind, Side, TenantId};
+use model::{DirectoryId, DirectoryKind, Side, Span, TenantId};
 use outbound::{Budget, Client, ClientConfig, Credential, Limit, PacerConfig, Secret};
 use policy::{Customers, Directory, Policy, SecretRef, Settings};
 use runtime::{Clock, Exit, Fault};
@@ -31,12 +32,23 @@ pub struct Place {
     pub concurrency: usize,
 }
 
-/// The targets of one policy file. Directories that are only read, views of an organization and kinds that cannot be
-/// written yet have none.
+/// Whom one policy file makes us write to.
+#[derive(Debug)]
+pub struct Tenant {
+    /// What the file says.
+    pub policy: Policy,
+    /// The folder that its secrets are relative to.
+    pub base: PathBuf,
+    /// Its targets, ready to be written to.
+    pub places: BTreeMap<DirectoryId, (Directory, Place)>,
+}
+
+/// Reads a policy file at the start, where one that cannot be right, or whose credentials are not to be had, ends the
+/// process.
 ///
 /// # Errors
 /// When the file cannot be read or cannot be right, or a credential is not to be had.
-pub fn places(file: &Path, clock: &Clock, options: &Options) -> Result<Vec<Place>, Fault> {
+pub fn tenant(file: &Path, clock: &Clock, options: &Options) -> Result<Tenant, Fault> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|cause| {
         Fault::new("E0106", Exit::Usage, format!("the policy {shown} cannot be read: {cause}"))
@@ -48,25 +60,46 @@ pub fn places(file: &Path, clock: &Clock, options: &Options) -> Result<Vec<Place
         let message = format!("the policy {shown} cannot be right; nothing is written\n{problems}");
         Fault::new("E0114", Exit::Usage, message).help("correct what is named above, then run `rollcall policy check`")
     })?;
-    let base = file.parent().unwrap_or(Path::new("."));
-    let mut places = Vec::new();
-    for directory in policy.directories.values() {
-        if directory.kind.side() != Side::Target || directory.view_of.is_some() {
-            continue;
-        }
-        let (tenant, id) = (policy.tenant.clone(), directory.id.clone());
-        if let Some(target) = open(directory, base, clock, options)? {
-            places.push(Place { tenant, directory: id, target, concurrency: concurrency(directory.kind) });
-        } else {
-            tracing::warn!(
-                rollcall.org = tenant.as_str(),
-                rollcall.site = id.as_str(),
-                kind = directory.kind.as_str(),
-                "this kind of directory cannot be written yet"
-            );
+    let base = file.parent().unwrap_or(Path::new(".")).to_owned();
+    let mut places = BTreeMap::new();
+    for (id, directory) in targets(&policy) {
+        if let Some(place) = place(&policy.tenant, &directory, &base, clock, options)? {
+            places.insert(id, (directory, place));
         }
     }
-    Ok(places)
+    Ok(Tenant { policy, base, places })
+}
+
+/// The targets of a policy: neither directories that are only read, nor views of an organization.
+pub fn targets(policy: &Policy) -> BTreeMap<DirectoryId, Directory> {
+    let is_target = |of: &&Directory| of.kind.side() == Side::Target && of.view_of.is_none();
+    // How far its reads lag and how often it is read is nothing to its writer.
+    let as_written = |of: &Directory| Directory { lag: Span::ZERO, sweep_every: Span::ZERO, ..of.clone() };
+    policy.directories.values().filter(is_target).map(|of| (of.id.clone(), as_written(of))).collect()
+}
+
+/// A target, opened for writing; `None`: its kind cannot be written yet.
+///
+/// # Errors
+/// As [`open`].
+pub fn place(
+    tenant: &TenantId,
+    directory: &Directory,
+    base: &Path,
+    clock: &Clock,
+    options: &Options,
+) -> Result<Option<Place>, Fault> {
+    let (tenant, id) = (tenant.clone(), directory.id.clone());
+    let Some(target) = open(directory, base, clock, options)? else {
+        tracing::warn!(
+            rollcall.org = tenant.as_str(),
+            rollcall.site = id.as_str(),
+            kind = directory.kind.as_str(),
+            "this kind of directory cannot be written yet"
+        );
+        return Ok(None);
+    };
+    Ok(Some(Place { tenant, directory: id, target, concurrency: concurrency(directory.kind) }))
 }
 
 /// Opens a target for writing; `None`: its kind cannot be written yet.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,6 +13,7 @@ use std::{
 use bus::{Backlog, Bus, Outlet};
 use effect::{Patience, Runner};
 use model::{DirectoryId, Lane, TenantId, Time};
+use policy::Directory;
 use runtime::{
     Clock, Shutdown,
     clock::deadline,
@@ -27,13 +29,15 @@ use crate::{
     desk::{Desk, Queue, Ran, Taken},
     ledger::PostgresLedger,
     settle::Settler,
-    setup::Place,
+    setup::{self, Place},
     take::{self, Hands, Intaker, give_back, left_behind},
     tenure::Tenure,
 };
 
 /// How often we look for the lease while somebody else has it.
 const LOOK_FOR_LEASE: Duration = Duration::from_millis(500);
+/// How soon a target is tried again that cannot be opened: a secret is missing.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
 /// How often we look into PostgreSQL for what the bus did not tell.
 const LOOK_BEHIND: Duration = Duration::from_secs(5);
 /// How often we ask, while there is work, whether a person paused the target.
@@ -70,20 +74,74 @@ impl Ages {
         let of_tenant = ages.iter().filter(|((tenant, _), _)| *tenant == place.tenant).map(|(_, age)| *age);
         of_tenant.max().unwrap_or(age)
     }
+
+    /// A target that is let go has nothing that waits.
+    fn forget(&self, place: &Place) {
+        let mut ages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ages.remove(&(place.tenant.clone(), place.directory.clone()));
+    }
 }
 
-/// Serves a target for as long as the process lives.
-pub(crate) async fn serve(shared: Arc<Shared>, place: Place) {
+/// A target that is to be served.
+pub(crate) struct Served {
+    pub(crate) tenant: TenantId,
+    pub(crate) directory: Directory,
+    /// The folder that secrets are relative to.
+    pub(crate) base: PathBuf,
+    /// Cancelled when it is to be let go, or the process is to end.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Serves a target until told to let it go. `place`: it, if it is open already.
+pub(crate) async fn serve(shared: Arc<Shared>, served: Served, place: Option<Place>) {
+    let report = shared.health.register_loop(&format!("write {}/{}", served.tenant, served.directory.id));
+    let place = match place {
+        Some(place) => Some(place),
+        None => opened(&shared, &served, &report).await,
+    };
+    if let Some(place) = &place {
+        hold_on(&shared, place, &served.stop, &report).await;
+        shared.ages.forget(place);
+    }
+    report.ended();
+}
+
+/// The target, opened, once that can be done; `None` when it cannot be written, or is let go before.
+async fn opened(shared: &Shared, served: &Served, report: &LoopHandle) -> Option<Place> {
+    let mut refused = String::new();
+    while !served.stop.is_cancelled() {
+        let Served { tenant, directory, base, .. } = served;
+        match setup::place(tenant, directory, base, &shared.clock, &shared.options) {
+            Ok(place) => return place,
+            Err(fault) => {
+                // Once for each reason: it is tried again every few seconds.
+                if refused != fault.message {
+                    let (org, site) = (tenant.as_str(), directory.id.as_str());
+                    tracing::error!(rollcall.org = org, rollcall.site = site, error.code = fault.code, "{fault}");
+                }
+                report.finished(Err(format!("{}: {}", fault.code, fault.message)), None);
+                refused = fault.message;
+            }
+        }
+        tokio::select! {
+            () = served.stop.cancelled() => {}
+            () = tokio::time::sleep(OPEN_AGAIN) => {}
+        }
+    }
+    None
+}
+
+/// Writes whenever the lease is ours.
+async fn hold_on(shared: &Arc<Shared>, place: &Place, stop: &CancellationToken, report: &LoopHandle) {
     let name = format!("writer/{}/{}", place.tenant, place.directory);
     let holder = ids::uuid().to_string();
-    let report = shared.health.register_loop(&format!("write {}/{}", place.tenant, place.directory));
-    while !shared.shutdown.has_begun() {
+    while !stop.is_cancelled() {
         let call = shared.options.call_timeout;
         match Tenure::acquire(&shared.store, &name, &holder, call).await {
             Ok(Some(tenure)) => {
                 tracing::info!(lease = name, epoch = tenure.lease().epoch, "this writer has the target");
                 report.started("lease");
-                let ended = hold(&shared, &place, &tenure, &report).await;
+                let ended = hold(shared, (place, stop), &tenure, report).await;
                 tenure.give_up().await;
                 report.finished(ended.map_err(|error| error.to_string()), None);
             }
@@ -91,15 +149,19 @@ pub(crate) async fn serve(shared: Arc<Shared>, place: Place) {
             Err(error) => tracing::warn!(%error, lease = name, "cannot ask for the lease, trying again"),
         }
         tokio::select! {
-            () = shared.shutdown.begun() => {}
+            () = stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_FOR_LEASE) => {}
         }
     }
-    report.ended();
 }
 
 /// Writes while the lease is ours.
-async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &LoopHandle) -> Result<String, StoreError> {
+async fn hold(
+    shared: &Arc<Shared>,
+    (place, let_go): (&Place, &CancellationToken),
+    tenure: &Tenure,
+    report: &LoopHandle,
+) -> Result<String, StoreError> {
     let keeping = Helper::begin(shared, {
         let tenure = tenure.clone();
         async move { tenure.keep().await }
@@ -129,6 +191,7 @@ async fn hold(shared: &Arc<Shared>, place: &Place, tenure: &Tenure, report: &Loo
     let mut round = Round {
         shared,
         place,
+        let_go,
         tenure,
         hands,
         desk,
@@ -207,6 +270,8 @@ async fn rest(until: Option<Instant>) {
 struct Round<'a> {
     shared: &'a Shared,
     place: &'a Place,
+    /// Cancelled when no more work is to be taken.
+    let_go: &'a CancellationToken,
     tenure: &'a Tenure,
     hands: Arc<Hands>,
     desk: Desk,
@@ -243,7 +308,7 @@ impl Round<'_> {
             let (room_urgent, room_normal, room_bulk) = (room(Lane::Urgent), room(Lane::Normal), room(Lane::Bulk));
             tokio::select! {
                 biased;
-                () = self.shared.shutdown.begun() => return,
+                () = self.let_go.cancelled() => return,
                 () = self.tenure.over().cancelled() => return,
                 Some(ran) = self.desk.ended(), if self.desk.busy() > 0 => self.note(ran),
                 () = rest(self.rests_until), if self.rests_until.is_some() => self.rests_until = None,

@@ -357,6 +357,57 @@ async fn i05_replaced_secrets_are_taken_over_unless_they_are_another_customers()
     assert_eq!(reader.reread(&[], &[user]).await.unwrap_err().code, "E0140");
 }
 
+/// Parity 1.04: a key file that is replaced is taken over with the next token. Until it is right, what is refused says why,
+/// and nobody is said to be gone.
+#[tokio::test]
+async fn i05_a_replaced_key_file_is_taken_over_with_the_next_token() {
+    let stage = stage().await;
+    let engine = &stage.running.twin.engine;
+    let moment = Arc::new(AtomicI64::new(Clock::real().now_micros()));
+    let token_uri = format!("{}/token", stage.running.google_url());
+    let (other, id) = ("second@twin.iam.gserviceaccount.com", "100000000000000000002");
+    let key_file = |email: &str, id: &str| key::key_file(email, id, &token_uri).to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("google.json");
+    std::fs::write(&file, key_file(key::DEFAULT_EMAIL, key::DEFAULT_CLIENT_ID)).unwrap();
+    let secret = outbound::Secret::fetch("file:google.json".parse().unwrap(), folder.path()).unwrap();
+    let auth = Auth::ServiceAccount { key: secret, subject: ADMINISTRATOR.to_owned() };
+    let reader = connect_at(&stage.running, auth, Clock::manual(Arc::clone(&moment)));
+    assert!(reader.sweep(&Scope::All, &Silent).await.unwrap().is_whole());
+    let refused = async || {
+        moment.fetch_add(10_000_000, Ordering::SeqCst);
+        let error = reader.sweep(&Scope::All, &Silent).await.unwrap_err();
+        assert!(error.is_about_us() && error.stable_code() == "E0118", "{error}");
+        assert!(!format!("{error:?}").contains("PRIVATE KEY"), "{error:?}");
+        error.message
+    };
+
+    // The old key is revoked, and the tokens that it brought.
+    {
+        let mut credentials = engine.credentials();
+        credentials.service_accounts.clear();
+        credentials.access_tokens.clear();
+        let account = key::service_account(other, id, key::default_scopes());
+        credentials.service_accounts.insert(other.to_owned(), account);
+    }
+    let message = refused().await;
+    assert!(message.contains("invalid_grant"), "{message}");
+    // A file that is being written, and one that is not there for a moment.
+    std::fs::write(&file, "{ \"type\": \"service_acc").unwrap();
+    let message = refused().await;
+    assert!(message.contains("key file is not one"), "{message}");
+    std::fs::remove_file(&file).unwrap();
+    let message = refused().await;
+    assert!(message.contains("key file is not one"), "{message}");
+    // Once it is right, the next read goes through, and the one after it needs no further token.
+    std::fs::write(&file, key_file(other, id)).unwrap();
+    moment.fetch_add(10_000_000, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert!(reader.sweep(&Scope::All, &Silent).await.unwrap().is_whole());
+    }
+    assert_eq!(engine.credentials().access_tokens.len(), 1);
+}
+
 #[tokio::test]
 async fn we_know_who_we_are_and_find_people_by_any_address() {
     let stage = stage().await;

@@ -114,7 +114,7 @@ fn other(first: &str, found: &str) -> ReadError {
         message: format!(
             "the credentials belong to customer {found}, and this directory is customer {first}: nothing of it is believed"
         ),
-        code: "E0140".to_owned(),
+        code: ReadError::OTHER_DIRECTORY.to_owned(),
     }
 }
 

@@ -105,6 +105,18 @@ pub struct ReadError {
 impl ReadError {
     /// The code of an error that comes from a certificate that is not to be trusted.
     pub const UNTRUSTED: &'static str = "untrusted-certificate";
+    /// The code of an error that comes from another directory than the one that was met first under this name.
+    pub const OTHER_DIRECTORY: &'static str = "E0140";
+
+    /// The stable code under which the runbook says what to do about it, whatever the vendor calls it.
+    pub fn stable_code(&self) -> &'static str {
+        match self.code.as_str() {
+            Self::OTHER_DIRECTORY => Self::OTHER_DIRECTORY,
+            Self::UNTRUSTED => "E0141",
+            _ if self.is_about_us() => "E0118",
+            _ => "E0119",
+        }
+    }
 
     /// Whether the credentials are at fault: nothing that this pass did not see may be believed gone.
     pub const fn is_about_us(&self) -> bool {

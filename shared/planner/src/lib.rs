@@ -129,9 +129,15 @@ impl Planner {
         planner
     }
 
-    /// Puts another policy in the place of the present one. The mirrors stay.
+    /// Puts another policy in the place of the present one. The mirrors stay, but for those of directories that it does
+    /// not have: they know nothing any more, and whoever names one again gives it all its rows anew.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = with_default_groups(policy);
+        for mirror in &mut self.mirrors {
+            if !self.policy.directories.contains_key(mirror.directory()) {
+                *mirror = Mirror::new(mirror.directory().clone());
+            }
+        }
         self.stale_people.clear();
         self.stale_claims.clear();
         self.lay_out();

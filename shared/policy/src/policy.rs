@@ -113,6 +113,13 @@ impl Policy {
             .collect()
     }
 
+    /// The directories that a rule names: those that are read. Views stand for their organization.
+    pub fn used(&self) -> BTreeSet<&DirectoryId> {
+        let rules = self.rules.iter().flat_map(|rule| rule.to.iter().chain([&rule.from]));
+        let people = self.provisions.iter().flat_map(|entry| [&entry.from, &entry.to]);
+        rules.chain(people).collect()
+    }
+
     /// The rules that take a group of this source, in the order of the file.
     pub fn claims(&self, source: &DirectoryId, group: &Group) -> Vec<&SyncRule> {
         self.rules.iter().filter(|rule| &rule.from == source && rule.matches(group)).collect()

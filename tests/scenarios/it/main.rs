@@ -8,6 +8,7 @@ mod crash;
 mod customers;
 mod dc;
 mod demo;
+mod directories;
 mod doctor;
 mod everywhere;
 mod flow;

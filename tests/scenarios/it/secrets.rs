@@ -1,10 +1,11 @@
 //! I11: what nobody may see is in no log, no answer, no metric and no row outside the mirror.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use harness::eventually;
 use scenarios::{Company, World};
-use serde_json::json;
+use serde_json::{Value, json};
 use twin::engine::fault::FaultKind;
+use twin::google::key;
 
 use crate::WITHIN;
 
@@ -117,4 +118,53 @@ async fn p1_04_a_secret_that_is_replaced_is_taken_over_while_running() -> Result
         service.check_running()?;
     }
     Ok(())
+}
+
+/// Parity 1.04: the key file of the service account is replaced while everything runs. While it is wrong the source is
+/// blind, with a code of the runbook, and nobody is let in or out; then everything is made up for, without a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_04_i02_a_key_file_that_is_replaced_is_taken_over_and_while_it_is_wrong_nothing_is_decided() -> Result<()> {
+    let mut world = World::of(&Company::of(12).group("staff", 0..8)).await?;
+    world.until_in_sync(WITHIN).await?;
+    let (email, id) = ("second@twin.iam.gserviceaccount.com", "100000000000000000002");
+    {
+        let mut credentials = world.twin.twin.engine.credentials();
+        credentials.service_accounts.clear();
+        credentials.access_tokens.clear();
+        let account = key::service_account(email, id, key::default_scopes());
+        credentials.service_accounts.insert(email.to_owned(), account);
+    }
+    let before = world.sequence();
+    world.at_google(json!([
+        { "op": "member_added", "group": "grp_staff", "id": Company::id(9), "type": "USER", "role": "MEMBER" },
+        { "op": "member_removed", "group": "grp_staff", "id": Company::id(3) },
+    ]))?;
+    world.sync(None).await?;
+    let blind = async || {
+        eventually(WITHIN, "the source to be blind", async || {
+            let status = world.get("status").await?;
+            let all = status.pointer("/tenants/0/directories").and_then(Value::as_array).cloned().unwrap_or_default();
+            let blind = all.iter().any(|of| of["directory"] == "workspace" && of["blind"] == true);
+            Ok((blind && status["tenants"][0]["sync"] == "unknown").then_some(()))
+        })
+        .await
+    };
+    blind().await?;
+    world.watcher.lines().find("E0118").context("the code that the runbook explains")?;
+    // The wrong file is no better, and says so.
+    let file = world.folder.path().join("secrets").join("google.json");
+    std::fs::write(&file, "half a ke")?;
+    world.sync(None).await?;
+    eventually(WITHIN, "the wrong file to be named", async || Ok(world.watcher.lines().find("key file is not one")))
+        .await?;
+    blind().await?;
+    // A whole turn over the blind source: nothing comes of it.
+    world.until_decided().await?;
+    assert_eq!(world.effects(before), [], "decided from a source that cannot be read");
+    let right = key::key_file(email, id, &format!("{}/token", world.twin.google_url()));
+    std::fs::write(&file, right.to_string())?;
+    world.sync(None).await?;
+    world.until_equal(WITHIN).await?;
+    world.until_in_sync(WITHIN).await?;
+    world.watcher.check_running()
 }

@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Package};
 use crate::tree::{assert_none, packages};
 
 /// What each library and service may import of ours, in production code. A crate that is not here may import nothing.
-const MAY_IMPORT: [(&str, &[&str]); 19] = [
+const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("model", &[]),
     ("policy", &["model"]),
     ("planner", &["model", "policy"]),
@@ -15,6 +15,8 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("scim", &["model"]),
     ("runtime", &[]),
     ("store", &["model"]),
+    // Rows become what the planner remembers: once, for whoever decides and whoever explains.
+    ("recall", &["model", "planner", "store"]),
     ("bus", &["model", "contract", "store"]),
     ("outbound", &["model", "runtime"]),
     ("google", &["model", "outbound", "scim"]),
@@ -26,10 +28,10 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
     // Reads; does not decide and does not write.
     ("watcher", &["model", "policy", "contract", "store", "bus", "runtime", "outbound", "google", "atlassian", "scim"]),
     // Decides; talks to no outside system.
-    ("reconciler", &["model", "policy", "planner", "contract", "store", "bus", "runtime"]),
+    ("reconciler", &["model", "policy", "planner", "recall", "contract", "store", "bus", "runtime"]),
     // Writes, through `effect` and nothing else.
     ("writer", &["model", "policy", "contract", "store", "bus", "runtime", "outbound", "effect"]),
-    ("console", &["model", "policy", "planner", "contract", "store", "bus", "runtime"]),
+    ("console", &["model", "policy", "planner", "recall", "contract", "store", "bus", "runtime"]),
     // Assembles everything; reaches Atlassian's writing side through `effect` alone.
     (
         "rollcall",

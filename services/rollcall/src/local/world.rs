@@ -84,8 +84,8 @@ impl World {
             read_at: BTreeMap::new(),
             aside: Aside::default(),
         };
-        let used = used_directories(&loaded.policy);
-        let (sources, targets): (Vec<_>, Vec<_>) = used.into_iter().partition(|id| {
+        let used = loaded.policy.used().into_iter().cloned();
+        let (sources, targets): (Vec<_>, Vec<_>) = used.partition(|id| {
             loaded.policy.directories.get(id).is_some_and(|directory| directory.kind.side() == Side::Source)
         });
         for id in &sources {
@@ -242,13 +242,6 @@ async fn look(
 fn lines(policy: &Policy) -> BTreeMap<RuleId, usize> {
     let rules = policy.rules.iter().map(|rule| (rule.id.clone(), rule.line));
     rules.chain(policy.provisions.iter().map(|entry| (entry.id.clone(), entry.line))).collect()
-}
-
-/// The directories that a rule names; views stand for their organization.
-pub fn used_directories(policy: &Policy) -> BTreeSet<DirectoryId> {
-    let rules = policy.rules.iter().flat_map(|rule| rule.to.iter().chain([&rule.from]));
-    let people = policy.provisions.iter().flat_map(|rule| [&rule.from, &rule.to]);
-    rules.chain(people).cloned().collect()
 }
 
 /// The groups of a target that a rule fills: those by a name that a source group gives, and those that are pinned or

@@ -224,16 +224,22 @@ impl Store {
         rows.first().map(policy_row).transpose()
     }
 
-    /// The hash of the policy that was loaded last: the one in force. `None`: no reconciler has loaded any yet.
+    /// The policy in force, if it is another than the one that goes by this hash. `None`, too, before any reconciler has
+    /// loaded one.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn policy_in_force(&self, tenant: &TenantId) -> Result<Option<Digest>, StoreError> {
+    pub async fn other_policy(&self, tenant: &TenantId, running: Digest) -> Result<Option<PolicyRow>, StoreError> {
         let client = self.client().await?;
         let select =
             "select hash from plan.policy where tenant = $1 and state = 'loaded' order by loaded_at desc limit 1";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
-        rows.first().map(|row| row.digest("plan.policy", 0)).transpose()
+        drop(client);
+        let in_force = rows.first().map(|row| row.digest("plan.policy", 0)).transpose()?;
+        match in_force.filter(|hash| *hash != running) {
+            Some(hash) => self.policy(tenant, hash).await,
+            None => Ok(None),
+        }
     }
 
     /// One policy by its hash: the one that a plan was made from.

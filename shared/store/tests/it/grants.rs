@@ -19,6 +19,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("writer", "plan.command", "S"),
     ("writer", "plan.generation", "S"),
     ("writer", "plan.moot_letter", "S"),
+    ("writer", "plan.policy", "S"),
     ("writer", "effect.*", "SIUD"),
     ("writer", "console.letter_verdict", "S"),
     ("writer", "console.pause", "S"),

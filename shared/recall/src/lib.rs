@@ -1,4 +1,8 @@
-//! What the reconciler remembers, from its rows, for explaining as it would decide. Nothing here is ever written.
+//! What a tenant's reconciler remembers, from its rows.
+//!
+//! Purpose: the reconciler decides from it, and the console explains from it as the reconciler would decide. Rows are
+//! PostgreSQL's and the memory is the planner's; neither knows the other, so what stands between them is here, once.
+//! Nothing here reads or writes: rows come in, a value goes out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +10,9 @@ use model::{DirectoryId, Time};
 use planner::{Confirmed, ConflictDecision, Memory, Pin, PlanHold, Verdict, WindowEntry, WindowKind};
 use store::plan::{EdgeKey, MemoryRows, Verdicts};
 
-/// The planner's memory of a tenant.
-pub(crate) fn memory(rows: &MemoryRows, verdicts: &Verdicts, now: Time) -> Memory {
-    let mut memory = from_rows(rows, now);
-    lay_over(&mut memory, verdicts);
-    memory
-}
-
-fn from_rows(rows: &MemoryRows, now: Time) -> Memory {
+/// The planner's memory, as the rows have it. What people decided is laid over it ([`lay_over`]); which sources cannot be
+/// read now says whoever asks.
+pub fn memory(rows: &MemoryRows, now: Time) -> Memory {
     let key = |edge: &EdgeKey| (edge.target.clone(), edge.group.clone(), edge.account.clone());
     let person = |row: &store::plan::PersonLinkRow| (row.source.clone(), row.person.clone(), row.target.clone());
     let pin = |row: &store::plan::PinRow| Pin {
@@ -60,7 +59,9 @@ fn from_rows(rows: &MemoryRows, now: Time) -> Memory {
     }
 }
 
-fn lay_over(memory: &mut Memory, verdicts: &Verdicts) {
+/// Lays what people decided over a memory, in the place of what they had decided before: approvals, conflicts, dead
+/// letters that are open, and which accounts are our own.
+pub fn lay_over(memory: &mut Memory, verdicts: &Verdicts) {
     let said = |approved| if approved { Verdict::Approved } else { Verdict::Rejected };
     memory.approvals = verdicts.cases.iter().map(|row| (row.digest, said(row.approved))).collect();
     memory.conflicts = verdicts
@@ -83,5 +84,4 @@ fn lay_over(memory: &mut Memory, verdicts: &Verdicts) {
         own.entry(directory.clone()).or_default().insert(account.clone());
     }
     memory.own_accounts = own;
-    memory.blind = verdicts.blind.iter().map(|(directory, _)| directory.clone()).collect();
 }
