@@ -62,7 +62,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bus::{Bus, BusOptions};
+use bus::{Access, Bus, BusError, BusOptions};
 use policy::Policy;
 use runtime::config::ServiceOptions;
 use runtime::health::{self, HealthState};
@@ -125,14 +125,16 @@ async fn run_to_the_end(options: ConsoleOptions, shutdown: Shutdown) -> Result<(
     let health = HealthState::new("console", clock.clone());
     let (postgres, nats, file) = (health.require("postgres"), health.require("nats"), health.require("tokens"));
     let role = service.role_set.then_some(store::Role::Console);
-    let store = Store::connect(service.database_url(), role, CONNECTIONS)
-        .await
-        .map_err(|error| store_fault(service.database_url(), &error))?;
+    let (url, by) = (service.database_url(), Some(service.access.tls()?));
+    let store = Store::connect_by(url, by, role, CONNECTIONS).await.map_err(|error| store_fault(url, &error))?;
     // The console publishes nothing: it asks, and needs no stream.
-    let bus_options = BusOptions { declare: false, ..BusOptions::default() };
-    let bus = Bus::connect_with(service.nats_url(), "rollcall-console", bus_options)
-        .await
-        .map_err(|error| Fault::nats_unreachable(service.nats_url(), &error))?;
+    let options = BusOptions { declare: false, ..BusOptions::default() };
+    let access = Access { credentials: service.access.credentials()?, tls: Some(service.access.tls()?) };
+    let url = service.nats_url();
+    let bus = Bus::connect_as(url, "console", access, options).await.map_err(|error| match &error {
+        BusError::Denied(why) => Fault::nats_denies(url, why),
+        _ => Fault::nats_unreachable(url, &error),
+    })?;
     let health_listener = health::bind(service.listen).await?;
     let listener = tokio::net::TcpListener::bind(api).await.map_err(|cause| Fault::cannot_listen(&api, &cause))?;
     let address = listener.local_addr().unwrap_or(api);
@@ -190,7 +192,7 @@ fn policies(service: &ServiceOptions) -> Result<BTreeMap<model::TenantId, Arc<Po
 }
 
 fn store_fault(url: &str, error: &StoreError) -> Fault {
-    let mut fault = Fault::postgres_unreachable(url, error);
+    let mut fault = Fault::no_postgres(url, error, &error.to_string());
     if !error.is_transient() {
         fault.exit = Exit::Error;
     }

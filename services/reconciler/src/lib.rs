@@ -31,7 +31,7 @@ mod wake;
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Bus, BusError, Outlet, Relay, RelayOptions};
+use bus::{Access, Bus, BusError, BusOptions, Outlet, Relay, RelayOptions};
 use model::{Span, Time};
 use runtime::{Clock, Fault, Shutdown, health, lifecycle, metrics};
 use store::{Role, Schema, Store, StoreError};
@@ -117,15 +117,20 @@ async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Faul
 async fn connect_store(options: &Options) -> Result<Store, Fault> {
     let url = options.service.database_url();
     let role = options.service.role_set.then_some(Role::Reconciler);
-    Store::connect(url, role, CONNECTIONS).await.map_err(|error| match &error {
-        StoreError::Unreachable(_) => Fault::postgres_unreachable(url, &error.why()),
+    let by = Some(options.service.access.tls()?);
+    Store::connect_by(url, by, role, CONNECTIONS).await.map_err(|error| match &error {
+        StoreError::Unreachable(_) => Fault::no_postgres(url, &error, &error.why()),
         other => Fault::postgres_refuses(url, "reconciler", other),
     })
 }
 
 async fn connect_bus(options: &Options) -> Result<Bus, Fault> {
     let url = options.service.nats_url();
-    Bus::connect(url, "reconciler").await.map_err(|error| match &error {
+    let of = &options.service.access;
+    let access = Access { credentials: of.credentials()?, tls: Some(of.tls()?) };
+    let declare = BusOptions { declare: of.nats_declare, ..BusOptions::default() };
+    Bus::connect_as(url, "reconciler", access, declare).await.map_err(|error| match &error {
+        BusError::Denied(why) => Fault::nats_denies(url, why),
         BusError::Address | BusError::Unreachable(_) => Fault::nats_unreachable(url, &error),
         BusError::NoRoom { .. } => Fault::nats_has_no_room(url, &error),
         _ => Fault::nats_refuses(url, &error),

@@ -46,20 +46,24 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Exit, Fault> {
         findings.push(Finding { what: format!("directory {id}"), result: result.await });
     }
     if let Some(url) = &args.nats {
-        let result = match bus::Bus::connect_with(url, "doctor", bus::BusOptions { declare: false, replicas: 1 }).await
-        {
+        let of = crate::services::access()?;
+        let access = bus::Access { credentials: of.credentials()?, tls: Some(of.tls()?) };
+        let options = bus::BusOptions { declare: false, replicas: 1 };
+        let result = match bus::Bus::connect_as(url, "doctor", access, options).await {
             Ok(_) => Ok("answers".to_owned()),
+            Err(bus::BusError::Denied(why)) => Err(Fault::nats_denies(url, &why)),
             Err(error) => Err(Fault::nats_unreachable(url, &error)),
         };
         findings.push(Finding { what: "NATS".to_owned(), result });
     }
     if let Some(url) = &args.database {
+        let by = crate::services::access()?.tls()?;
         let result = async {
-            let store = store::Store::connect(url, None, 1).await?;
+            let store = store::Store::connect_by(url, Some(by), None, 1).await?;
             store.ping().await
         };
-        let result =
-            result.await.map(|()| "answers".to_owned()).map_err(|error| Fault::postgres_unreachable(url, &error));
+        let result = result.await.map(|()| "answers".to_owned());
+        let result = result.map_err(|error| Fault::no_postgres(url, &error, &error.to_string()));
         findings.push(Finding { what: "PostgreSQL".to_owned(), result });
     }
     print(&findings, args.output);

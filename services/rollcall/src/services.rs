@@ -20,6 +20,14 @@ pub fn options<Options: Args>(arguments: &[String]) -> Result<Options, Fault> {
         .map_err(|error| Fault::new("E0126", Exit::Usage, error.to_string().trim_end().to_owned()))
 }
 
+/// How NATS and PostgreSQL are shown who we are, as the environment says.
+///
+/// # Errors
+/// As [`options`].
+pub fn access() -> Result<runtime::config::Access, Fault> {
+    options(&[])
+}
+
 /// The writer's options for a run without servers.
 ///
 /// # Errors

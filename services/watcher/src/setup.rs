@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{DirectoryId, Side, Span, TenantId};
-use policy::{Directory, Policy};
+use policy::{Directory, Policy, Settings};
 use runtime::{Clock, Exit, Fault};
 
 use crate::{Options, Reader, ReaderOptions};
@@ -98,14 +98,22 @@ impl Way {
 
 /// The way to each directory that a rule names.
 pub fn ways(policy: &Policy) -> BTreeMap<DirectoryId, Way> {
-    // How often it is read and how far its reads lag is heeded as it changes, and changes no way.
-    let way = |directory: &Directory| Directory { lag: Span::ZERO, sweep_every: Span::ZERO, ..directory.clone() };
     let used = policy.used().into_iter().filter_map(|id| policy.directories.get(id));
     used.map(|directory| {
-        let sites = crate::reader::sites_of(policy, directory).iter().map(way).collect();
-        (directory.id.clone(), Way { directory: way(directory), sites })
+        let sites = crate::reader::sites_of(policy, directory).iter().map(as_reached).collect();
+        (directory.id.clone(), Way { directory: as_reached(directory), sites })
     })
     .collect()
+}
+
+/// A directory without what changes no way to it: how often it is read, how far its reads lag, where hints come from. That
+/// is heeded as it changes.
+fn as_reached(directory: &Directory) -> Directory {
+    let mut reached = Directory { lag: Span::ZERO, sweep_every: Span::ZERO, ..directory.clone() };
+    if let Settings::Google { audit_poll, push, .. } = &mut reached.settings {
+        (*audit_poll, *push) = (Span::ZERO, None);
+    }
+    reached
 }
 
 /// Opens a directory for reading. Asks nothing of the vendor yet.

@@ -9,6 +9,9 @@ pub enum BusError {
     /// No server answers.
     #[error("nats cannot be reached ({0}): start it, or correct its address")]
     Unreachable(String),
+    /// A server answers and does not let us in, or is not who it should be.
+    #[error("nats does not let us in ({0})")]
+    Denied(String),
     /// A stream is missing, and this process may not declare it or could not.
     #[error(
         "the stream {stream} is missing and could not be declared ({reason}): run the bootstrap, or allow declaring"
@@ -32,7 +35,9 @@ pub enum BusError {
         reason: String,
     },
     /// A consumer could not be declared or found.
-    #[error("the consumer {consumer} could not be opened ({reason}): run the bootstrap, or allow declaring")]
+    #[error(
+        "the consumer {consumer} could not be opened ({reason}): may this user make and read consumers of its stream?"
+    )]
     NoConsumer {
         /// Which.
         consumer: String,

@@ -29,6 +29,7 @@ use std::{
 };
 
 use async_nats::jetstream::{self, context::ContextBuilder};
+use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{debug, info, warn};
 
 pub use consume::Consumer;
@@ -49,10 +50,42 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// What a deployment may choose about the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BusOptions {
-    /// Whether this process declares what is missing, at start and while running. In production a bootstrap role does.
+    /// Whether this process declares streams that are missing, at start and while running. In production a bootstrap role
+    /// does. Consumers are made by whoever reads by them: which there are follows the policy.
     pub declare: bool,
     /// How many servers keep each message: 1, or 3 on nats-server 2.12 and later.
     pub replicas: usize,
+}
+
+/// How we show who we are, and whom we trust. Nobody in particular, and the machine's own authorities, unless told.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// An nkey's seed, or the text of a credentials file.
+    pub credentials: Option<SecretString>,
+    /// TLS, where the server or the address asks for it.
+    pub tls: Option<rustls::ClientConfig>,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    fn show(self, options: async_nats::ConnectOptions) -> Result<async_nats::ConnectOptions, BusError> {
+        let options = match self.tls {
+            Some(tls) => options.tls_client_config(tls),
+            None => options,
+        };
+        let Some(credentials) = self.credentials else { return Ok(options) };
+        let text = credentials.expose_secret().trim();
+        if text.contains("-----BEGIN") {
+            let wrong = || BusError::Denied("the credentials file cannot be read as one".to_owned());
+            return options.credentials(text).map_err(|_| wrong());
+        }
+        Ok(options.nkey(text.to_owned()))
+    }
 }
 
 impl Default for BusOptions {
@@ -91,17 +124,35 @@ impl Bus {
         Self::connect_with(url, name, BusOptions::default()).await
     }
 
+    /// As [`Bus::connect`], showing who we are.
+    ///
+    /// # Errors
+    /// As [`Bus::connect`], and [`BusError::Denied`] when the server does not let us in, or is not to be trusted.
+    pub async fn connect_as(url: &str, name: &str, access: Access, options: BusOptions) -> Result<Self, BusError> {
+        let begun = access.show(async_nats::ConnectOptions::new())?;
+        Self::begin(url, name, begun, options).await
+    }
+
     /// As [`Bus::connect`], with other options.
     ///
     /// # Errors
     /// As [`Bus::connect`].
     pub async fn connect_with(url: &str, name: &str, options: BusOptions) -> Result<Self, BusError> {
+        Self::begin(url, name, async_nats::ConnectOptions::new(), options).await
+    }
+
+    async fn begin(
+        url: &str,
+        name: &str,
+        begun: async_nats::ConnectOptions,
+        options: BusOptions,
+    ) -> Result<Self, BusError> {
         let addresses = url
             .split(',')
             .map(|address| address.trim().parse::<async_nats::ServerAddr>())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| BusError::Address)?;
-        let connecting = async_nats::ConnectOptions::new()
+        let connecting = begun
             .name(name)
             .custom_inbox_prefix(format!("_INBOX_{name}"))
             .connection_timeout(CONNECT_WITHIN)
@@ -113,7 +164,7 @@ impl Bus {
         let client = tokio::time::timeout(CONNECT_WITHIN, connecting)
             .await
             .map_err(|_| BusError::Unreachable("no answer within five seconds".to_owned()))?
-            .map_err(|error| BusError::Unreachable(error.to_string()))?;
+            .map_err(|error| refused(&error))?;
         let jetstream = ContextBuilder::new().timeout(ANSWER_WITHIN).ack_timeout(ANSWER_WITHIN).build(client.clone());
         let bus = Self { inner: Arc::new(Inner { client, jetstream, options, trouble: Mutex::default() }) };
         if options.declare {
@@ -173,6 +224,18 @@ impl Bus {
 
     pub(crate) fn options(&self) -> BusOptions {
         self.inner.options
+    }
+}
+
+/// Whether nobody answers, or somebody does who does not let us in.
+fn refused(error: &async_nats::ConnectError) -> BusError {
+    use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation, Tls};
+    let text = error.to_string();
+    match error.kind() {
+        Authentication | AuthorizationViolation | Tls => BusError::Denied(text),
+        // What the server thinks of our certificate comes when the connection seems to be made already.
+        _ if text.contains("fatal alert") || text.contains("invalid peer certificate") => BusError::Denied(text),
+        _ => BusError::Unreachable(text),
     }
 }
 

@@ -219,15 +219,13 @@ impl Bus {
         declared
     }
 
-    /// Opens the consumer; declares it and its stream first where that is allowed and needed.
+    /// Opens the consumer; makes it, and its stream where that is allowed, if it is missing.
     pub(crate) async fn open(&self, intake: &Intake) -> Result<PullConsumer, BusError> {
         let stream = intake.stream.as_str();
         let missing = |reason: String| BusError::NoConsumer { consumer: intake.durable.clone(), reason };
-        if !self.options().declare {
-            let found = self.jetstream().get_consumer_from_stream(&intake.durable, stream).await;
-            return found.map_err(|error| missing(error.to_string()));
+        if self.options().declare {
+            self.declare_stream(intake.stream).await?;
         }
-        self.declare_stream(intake.stream).await?;
         let config = intake.config(self.options().replicas);
         outlast(
             || self.jetstream().create_consumer_on_stream(config.clone(), stream),

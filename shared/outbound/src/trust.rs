@@ -2,7 +2,6 @@
 //! there is no setting that would go on all the same.
 
 use std::error::Error;
-use std::sync::Arc;
 
 use rustls::CertificateError;
 use url::Url;
@@ -15,17 +14,7 @@ use crate::client::{ClientError, is_loopback};
 /// # Errors
 /// When that file cannot be used, or the TLS library refuses its own defaults.
 pub fn tls_config() -> Result<rustls::ClientConfig, ClientError> {
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for certificate in runtime::tls::extra_authorities().map_err(ClientError::Library)? {
-        roots.add(certificate).map_err(|error| {
-            ClientError::Library(format!("{} holds what cannot be trusted: {error}", runtime::tls::EXTRA_AUTHORITIES))
-        })?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError::Library(error.to_string()))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    runtime::tls::client_config(None).map_err(ClientError::Library)
 }
 
 /// Whether an address may be sent secrets: https, or plain http to this machine.

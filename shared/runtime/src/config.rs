@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Clock;
 use crate::fault::{Exit, Fault};
-use crate::telemetry;
+use crate::secret::SecretRef;
+use crate::{telemetry, tls};
 
 /// Settings that all services share; `#[command(flatten)]` them.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,10 +23,14 @@ pub struct ServiceOptions {
         default_value = "nats://127.0.0.1:4222", value_parser = secret_text)]
     pub nats: SecretString,
 
-    /// Address of the PostgreSQL database
+    /// Address of the PostgreSQL database; with `?sslmode=verify-full` only by TLS
     #[arg(long, value_name = "URL", env = "ROLLCALL_DATABASE", hide_env_values = true,
         default_value = "postgresql://127.0.0.1:5432/rollcall", value_parser = secret_text)]
     pub database: SecretString,
+
+    /// Who we are there.
+    #[command(flatten)]
+    pub access: Access,
 
     /// Policy file, or a folder of them (*.toml); may be given several times, one file per tenant
     #[arg(long, value_name = "PATH", env = "ROLLCALL_POLICY", value_delimiter = ':')]
@@ -52,6 +57,53 @@ pub struct ServiceOptions {
     /// Where logs and traces go.
     #[command(flatten)]
     pub telemetry: telemetry::Options,
+}
+
+/// How a process shows NATS and PostgreSQL who it is, and what it may do there.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Access {
+    /// Who we are at NATS: `file:PATH` or `env:NAME` of an nkey's seed or of a credentials file
+    #[arg(long, value_name = "REFERENCE", env = "ROLLCALL_NATS_CREDENTIALS", hide_env_values = true,
+        value_parser = secret_text)]
+    pub nats_credentials: Option<SecretString>,
+
+    /// The certificate that NATS and PostgreSQL are shown where they ask for one, as PEM
+    #[arg(long, value_name = "FILE", env = "ROLLCALL_TLS_CERTIFICATE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// The key of that certificate, as PEM
+    #[arg(long, value_name = "FILE", env = "ROLLCALL_TLS_KEY", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Declare streams that are missing; `false` where this user may not, and another one has
+    #[arg(long, value_name = "BOOL", env = "ROLLCALL_NATS_DECLARE", default_value_t = true,
+        action = clap::ArgAction::Set)]
+    pub nats_declare: bool,
+}
+
+impl Access {
+    /// The nkey's seed, or the text of the credentials file; `None`: the address says who we are, or nobody asks.
+    ///
+    /// # Errors
+    /// E0104 when it is no reference, or what it leads to is not to be had.
+    pub fn credentials(&self) -> Result<Option<SecretString>, Fault> {
+        let Some(reference) = &self.nats_credentials else { return Ok(None) };
+        let fetched = reference.expose_secret().parse::<SecretRef>().and_then(|known| known.resolve(Path::new(".")));
+        fetched.map(Some).map_err(|error| Fault::secret("--nats-credentials", &error))
+    }
+
+    /// Whom we trust at the other end, and what we show it.
+    ///
+    /// # Errors
+    /// E0143 when a certificate or a key cannot be used.
+    pub fn tls(&self) -> Result<rustls::ClientConfig, Fault> {
+        let identity = self.tls_certificate.clone().zip(self.tls_key.clone());
+        let identity = identity.map(|(certificate, key)| tls::Identity { certificate, key });
+        tls::client_config(identity.as_ref()).map_err(|why| {
+            Fault::new("E0143", Exit::Error, format!("certificates cannot be used: {why}"))
+                .help("correct the file that is named; nothing was connected to")
+        })
+    }
 }
 
 impl ServiceOptions {
@@ -163,6 +215,29 @@ mod tests {
         assert_eq!(options.database_url(), "postgresql://a:hunter2@b/c");
         assert_eq!(options.nats_url(), "nats://a:hunter2@b");
         assert!(!format!("{options:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn who_we_are_at_nats_is_a_reference_and_what_was_given_instead_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("seed");
+        std::fs::write(&file, "SUSEED\n").unwrap();
+        let of = |text: &str| parsed(&["--nats-credentials", text]).unwrap().access;
+        let read = of(&format!("file:{}", file.display())).credentials().unwrap().unwrap();
+        assert_eq!(read.expose_secret(), "SUSEED");
+        assert!(parsed(&[]).unwrap().access.credentials().unwrap().is_none());
+        let literal = of("SUSEED");
+        let refused = literal.credentials().unwrap_err();
+        assert_eq!(refused.code, "E0104");
+        assert!(!format!("{refused} {literal:?}").contains("SUSEED"));
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_come_together_and_must_be_readable() {
+        assert!(parsed(&["--tls-certificate", "a.pem"]).is_err());
+        let access = parsed(&["--tls-certificate", "/nowhere/a.pem", "--tls-key", "/nowhere/a.key"]).unwrap().access;
+        let refused = access.tls().unwrap_err();
+        assert!(refused.code == "E0143" && refused.message.contains("/nowhere/a.pem"), "{refused}");
     }
 
     #[test]

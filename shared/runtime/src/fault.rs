@@ -82,6 +82,14 @@ impl Fault {
             .help("start nats-server with JetStream (`-js`), or give its address with --nats or ROLLCALL_NATS")
     }
 
+    /// NATS, or who minds certificates on the way to it, does not let us in. `url` may hold a password; it is not shown.
+    pub fn nats_denies(url: &str, cause: &dyn fmt::Display) -> Self {
+        Self::new("E0138", Exit::Error, format!("NATS at {} does not let us in: {cause}", without_password(url))).help(
+            "check --nats-credentials, the certificate that is shown (--tls-certificate) and the authority that is \
+             trusted (ROLLCALL_CA_FILE)",
+        )
+    }
+
     /// NATS answers, and has no room for the streams: waiting does not help. `url` may hold a password; it is not shown.
     pub fn nats_has_no_room(url: &str, cause: &dyn fmt::Display) -> Self {
         Self::new("E0136", Exit::Error, format!("NATS at {} cannot hold what passes: {cause}", without_password(url)))
@@ -96,9 +104,24 @@ impl Fault {
 
     /// PostgreSQL answers, and refuses a service. `url` may hold a password; it is not shown.
     pub fn postgres_refuses(url: &str, service: &str, cause: &dyn fmt::Display) -> Self {
-        let help =
-            format!("run the migrations (`rollcall up` does), and check that this user may take the {service}'s role");
+        let help = format!(
+            "run the migrations (`rollcall up` does), and check that this user may take the {service}'s role; where \
+                     it says `no encryption`, add ?sslmode=verify-full to the address"
+        );
         Self::new("E0131", Exit::Error, format!("{}: {cause}", without_password(url))).help(help)
+    }
+
+    /// PostgreSQL does not answer, or who minds certificates on the way to it does not let us through. `url` may hold a
+    /// password; it is not shown.
+    pub fn no_postgres(url: &str, error: &(dyn std::error::Error + 'static), why: &str) -> Self {
+        match crate::tls::refusal(error) {
+            Some(refusal) => {
+                let message = format!("PostgreSQL at {} is not to be trusted: {refusal}", without_password(url));
+                Self::new("E0141", Exit::Error, message)
+                    .help("name its authority in ROLLCALL_CA_FILE, or correct the address or the certificate")
+            }
+            None => Self::postgres_unreachable(url, &why),
+        }
     }
 
     /// PostgreSQL does not answer. `url` may hold a password; it is not shown.

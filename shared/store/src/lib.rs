@@ -29,7 +29,9 @@ pub mod plan;
 mod prune;
 pub mod show;
 mod sql;
+mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
@@ -37,7 +39,7 @@ use tokio_postgres::NoTls;
 
 pub use error::StoreError;
 pub use lease::Lease;
-pub use migrate::{check_environment, migrate};
+pub use migrate::{check_environment, migrate, migrate_by};
 pub use outbox::{Envelope, OutboxMessage, Schema};
 
 /// The service on whose behalf a connection acts: its grants and no others.
@@ -105,12 +107,29 @@ impl Store {
     /// [`StoreError::Unreachable`] when there is no answer; [`StoreError::Database`] when the URL cannot be read or the
     /// role may not be taken.
     pub async fn connect(url: &str, role: Option<Role>, size: usize) -> Result<Self, StoreError> {
-        let mut config: tokio_postgres::Config = url.parse()?;
+        Self::connect_by(url, None, role, size).await
+    }
+
+    /// As [`Store::connect`], by TLS of this configuration where the URL has an `sslmode` that asks for it.
+    ///
+    /// # Errors
+    /// As there; what the other end or its certificate is refused for is among the causes.
+    pub async fn connect_by(
+        url: &str,
+        by: Option<rustls::ClientConfig>,
+        role: Option<Role>,
+        size: usize,
+    ) -> Result<Self, StoreError> {
+        let mut config = tls::address(url)?;
         config.connect_timeout(WAIT_FOR_CONNECTION).application_name(role.map_or("rollcall", Role::as_str));
         // A server that vanished without a word is noticed in half a minute: nobody waits for its answer for hours.
         config.keepalives_idle(SILENT_FOR).keepalives_interval(SILENT_FOR).keepalives_retries(2);
         config.tcp_user_timeout(3 * SILENT_FOR);
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match by {
+            Some(by) => Manager::from_config(config, tls::Tls(Arc::new(by)), recycling),
+            None => Manager::from_config(config, NoTls, recycling),
+        };
         // The connection that came back last goes out first: its statements are prepared, and the server has them at hand.
         let builder = Pool::builder(manager).max_size(size).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
         let mut builder = builder.timeouts(Timeouts {

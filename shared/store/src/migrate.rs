@@ -1,8 +1,11 @@
 //! Bringing the schema up to date.
 
+use std::sync::Arc;
+
 use tokio_postgres::{Client, NoTls};
 
 use crate::StoreError;
+use crate::tls::{self, Tls};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -20,11 +23,25 @@ const LOCK: i64 = 0x726f_6c6c_6361_6c6c;
 /// [`StoreError::Unreachable`] without an answer, [`StoreError::Migration`] when a step fails; a failed step leaves
 /// nothing behind.
 pub async fn migrate(url: &str) -> Result<i64, StoreError> {
-    let (mut client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    let driver = tokio::spawn(connection);
+    migrate_by(url, None).await
+}
+
+/// As [`migrate`], by TLS of this configuration where the URL has an `sslmode` that asks for it.
+///
+/// # Errors
+/// As there.
+pub async fn migrate_by(url: &str, by: Option<rustls::ClientConfig>) -> Result<i64, StoreError> {
+    let config = tls::address(url)?;
+    // How the connection ends changes nothing about what was committed.
+    let (mut client, driver) = if let Some(by) = by {
+        let (client, connection) = config.connect(Tls(Arc::new(by))).await?;
+        (client, tokio::spawn(async move { connection.await.is_ok() }))
+    } else {
+        let (client, connection) = config.connect(NoTls).await?;
+        (client, tokio::spawn(async move { connection.await.is_ok() }))
+    };
     let result = run(&mut client).await;
     drop(client);
-    // The connection ends with its client; how it ended changes nothing about what was committed.
     let _ = driver.await;
     result
 }

@@ -21,6 +21,7 @@ mod reads;
 mod refusals;
 mod replay;
 mod secrets;
+mod secured;
 mod server;
 mod stop;
 mod story;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, BusError};
+use bus::{Access, Bus, BusError, BusOptions};
 use runtime::{Exit, Fault, Shutdown};
 use store::StoreError;
 use tokio::{
@@ -208,7 +208,10 @@ fn is_over(since: std::time::Instant, time: Duration) -> bool {
 async fn declare(url: &str) -> Result<(), Fault> {
     let until = runtime::clock::deadline(Duration::from_secs(10));
     loop {
-        let error = match Bus::connect(url, "up").await {
+        let access = crate::services::access()?;
+        let declaring = BusOptions { declare: access.nats_declare, ..BusOptions::default() };
+        let access = Access { credentials: access.credentials()?, tls: Some(access.tls()?) };
+        let error = match Bus::connect_as(url, "up", access, declaring).await {
             Ok(bus) => {
                 // It was needed for this alone; nothing is lost when it is gone already.
                 let _gone = bus.close().await;
@@ -218,6 +221,7 @@ async fn declare(url: &str) -> Result<(), Fault> {
         };
         let fault = match &error {
             BusError::NoRoom { .. } => return Err(Fault::nats_has_no_room(url, &error)),
+            BusError::Denied(why) => return Err(Fault::nats_denies(url, why)),
             BusError::Address | BusError::Unreachable(_) => Fault::nats_unreachable(url, &error),
             _ => Fault::nats_refuses(url, &error),
         };
@@ -235,12 +239,12 @@ async fn declare(url: &str) -> Result<(), Fault> {
 pub async fn migrate(url: &str) -> Result<(), Fault> {
     let until = runtime::clock::deadline(Duration::from_secs(20));
     loop {
-        match store::migrate(url).await {
+        match store::migrate_by(url, Some(crate::services::access()?.tls()?)).await {
             Ok(_) => return Ok(()),
             Err(StoreError::Unreachable(_)) if runtime::clock::deadline(Duration::ZERO) < until => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            Err(StoreError::Unreachable(cause)) => return Err(Fault::postgres_unreachable(url, &cause)),
+            Err(error @ StoreError::Unreachable(_)) => return Err(Fault::no_postgres(url, &error, &error.why())),
             Err(error) => {
                 let message = format!("the database cannot be brought up to date: {error}");
                 return Err(Fault::new("E0131", Exit::Error, message)
