@@ -15,6 +15,7 @@ mod feed;
 mod kills;
 mod latency;
 mod machine;
+mod oracle;
 mod plan;
 mod quota;
 mod replay;

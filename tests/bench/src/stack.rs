@@ -18,6 +18,8 @@ pub(crate) struct Stack {
     pub(crate) database: String,
     pub(crate) folder: TempDir,
     services: BTreeMap<String, Service>,
+    /// Where each says how it is.
+    health: BTreeMap<String, String>,
 }
 
 /// Members by group, as addresses in lower case.
@@ -35,7 +37,7 @@ impl Stack {
         twin.twin.load(world)?;
         let folder = tempfile::tempdir()?;
         write_policy(&folder, policy, &twin)?;
-        Ok(Self { twin, nats, postgres, database, folder, services: BTreeMap::new() })
+        Ok(Self { twin, nats, postgres, database, folder, services: BTreeMap::new(), health: BTreeMap::new() })
     }
 
     /// The policy file.
@@ -53,7 +55,14 @@ impl Stack {
         let mut service = Service::spawn(&format!("rollcall-{name}"), arguments)?;
         service.wait_ready(&format!("http://{listen}/readyz")).await?;
         self.services.insert(name.to_owned(), service);
+        self.health.insert(name.to_owned(), format!("http://{listen}"));
         Ok(())
+    }
+
+    /// What the loops of a service say of themselves.
+    pub(crate) async fn loops(&self, name: &str) -> Result<Value> {
+        let health = self.health.get(name).with_context(|| format!("{name} does not run"))?;
+        Ok(harness::http()?.get(format!("{health}/loops")).send().await?.json().await?)
     }
 
     /// Ends a service in order.
@@ -92,6 +101,14 @@ impl Stack {
         groups.into_iter().map(|(name, emails)| (name.to_lowercase(), lower(emails))).collect()
     }
 
+    /// The ids of the organization's groups, by name in lower case.
+    pub(crate) fn group_ids(&self) -> BTreeMap<String, String> {
+        let world = self.twin.twin.world().atlassian.dump();
+        let groups = world.pointer("/organizations/org-1/groups").and_then(Value::as_object);
+        let id = |group: &Value| group.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        groups.into_iter().flatten().map(|(name, group)| (name.to_lowercase(), id(group))).collect()
+    }
+
     /// The same by ids: group and account.
     pub(crate) fn observed_ids(&self) -> std::collections::BTreeSet<(String, String)> {
         let world = self.twin.twin.world().atlassian.dump();
@@ -101,9 +118,7 @@ impl Stack {
             .iter()
             .map(|account| (text(account, "email").to_lowercase(), text(account, "id")))
             .collect();
-        let groups = world.pointer("/organizations/org-1/groups").and_then(Value::as_object);
-        let ids: BTreeMap<String, String> =
-            groups.into_iter().flatten().map(|(name, group)| (name.to_lowercase(), text(group, "id"))).collect();
+        let ids = self.group_ids();
         let mut found = std::collections::BTreeSet::new();
         for (name, members) in self.observed() {
             let Some(group) = ids.get(&name) else { continue };
