@@ -147,7 +147,11 @@ async fn what_waited_too_long_for_a_writer_is_not_done_any_more() {
     let outcomes = bench.outcomes(&old).await;
     assert_eq!(outcomes[&old[0].id].edges[0].result, StepResult::NotTried);
     assert_eq!(outcomes[&old[1].id].result, StepResult::NotTried);
-    assert_eq!((bench.effects(), bench.count("select count(*) from effect.attempt").await), (0, 1), "but for the group");
+    assert_eq!(
+        (bench.effects(), bench.count("select count(*) from effect.attempt").await),
+        (0, 1),
+        "but for the group"
+    );
     // What is decided now is done.
     let new = bench.edges(Lane::Urgent, &group, 2, &[(&account, EdgeOp::Add)]);
     bench.send(std::slice::from_ref(&new)).await;
