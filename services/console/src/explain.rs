@@ -183,6 +183,7 @@ const fn place(missing: &Missing) -> usize {
         Missing::NoAccount | Missing::Doubt | Missing::AccountUnusable => 2,
         Missing::Waits { why: WaitWhy::Seat } => SEAT,
         Missing::NoTargetGroup
+        | Missing::SwitchedOff
         | Missing::Held { .. }
         | Missing::Waits { .. }
         | Missing::UnderWay
@@ -203,6 +204,7 @@ fn why(missing: &Missing, state: Option<UserState>) -> String {
         Missing::Doubt => "more than one account could be the person's, or the address is in doubt".to_owned(),
         Missing::AccountUnusable => "the account at the target is deactivated or otherwise unusable".to_owned(),
         Missing::NoTargetGroup => "the group does not exist at the target yet".to_owned(),
+        Missing::SwitchedOff => "a rule that names the group is switched off (enabled = false)".to_owned(),
         Missing::Held { guards } => {
             let guards: Vec<&str> = guards.iter().map(|guard| guard.as_str()).collect();
             format!("wanted, and held for a person by {}", guards.join(", "))

@@ -1,5 +1,6 @@
 //! The reader of any directory that the policy file can name.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,22 @@ pub struct ReaderOptions {
     pub timeout: Duration,
     /// Sites that show the groups of the organization that is read.
     pub sites: Vec<Directory>,
+    /// Attributes of accounts that entries map to this directory, beside those that are always told.
+    pub attributes: BTreeSet<String>,
+}
+
+impl ReaderOptions {
+    /// As a policy asks for this directory, and otherwise the defaults.
+    pub fn of(policy: &policy::Policy, directory: &Directory) -> Self {
+        let (sites, attributes) = (sites_of(policy, directory), attributes_of(policy, directory));
+        Self { sites, attributes, ..Self::default() }
+    }
+}
+
+/// The attributes of accounts that the entries of a policy map to this directory.
+pub fn attributes_of(policy: &policy::Policy, directory: &Directory) -> BTreeSet<String> {
+    let entries = policy.provisions.iter().filter(|entry| entry.to == directory.id);
+    entries.flat_map(|entry| entry.attributes.keys().cloned()).collect()
 }
 
 /// The sites of a policy that show the groups of this organization.
@@ -72,6 +89,7 @@ impl Default for ReaderOptions {
             parallel: 8,
             timeout: Duration::from_secs(30),
             sites: Vec::new(),
+            attributes: BTreeSet::new(),
         }
     }
 }
@@ -143,6 +161,7 @@ impl Reader {
             | Settings::Jsm { site, email, api_token, .. } => {
                 let config = JiraConfig {
                     base_url: endpoint.unwrap_or_else(|| site.clone()),
+                    site: site.clone(),
                     email: email.as_written().to_owned(),
                     api_token: secret(api_token)?,
                     budget: budget("jira", atlassian::jira_limit()),
@@ -207,6 +226,9 @@ impl Reader {
             // Whose the credentials are is always asked there, and rights are the account's.
             Self::Jira(_) | Self::Confluence(_) | Self::DataCenter(_) | Self::Customers(_) => {
                 self.who_am_i().await.map_err(ReadError::about_us_if_refused)?;
+                if let Self::DataCenter(reader) = self {
+                    reader.check_user_directory().await?;
+                }
                 Ok("the account can be read")
             }
         }
@@ -259,7 +281,7 @@ fn data_center(
     options: &ReaderOptions,
 ) -> Result<DcConfig, Fault> {
     let (url, credential) = match &directory.settings {
-        Settings::DataCenter { url, token } => (url.as_str(), Credential::Bearer(secret(token)?)),
+        Settings::DataCenter { url, token, .. } => (url.as_str(), Credential::Bearer(secret(token)?)),
         Settings::Crowd { url, application, password } => {
             (url.as_str(), Credential::Basic { user: application.clone(), secret: secret(password)? })
         }
@@ -268,6 +290,12 @@ fn data_center(
     Ok(DcConfig {
         kind: directory.kind,
         base_url: policy::below_endpoint(directory.endpoint.as_deref(), url),
+        site: url.to_owned(),
+        attributes: options.attributes.clone(),
+        user_directory: match &directory.settings {
+            Settings::DataCenter { user_directory, .. } => user_directory.clone(),
+            _ => None,
+        },
         credential,
         budget,
         clock: options.clock.clone(),

@@ -27,6 +27,8 @@ pub struct Touched {
     sources: BTreeSet<GroupId>,
     /// Groups that give a product by default: who is in them holds a seat, and seats are counted.
     seats: bool,
+    /// Protected groups that let people in, where leavers are taken out of all others that do.
+    kept: Option<policy::NameMatcher>,
 }
 
 /// Works out which groups of a directory a rule can touch: by a name that a source group gives or that the policy names
@@ -41,6 +43,9 @@ pub fn touched(policy: &Policy, directory: &DirectoryId, known: &Known) -> Touch
         ids: known.pinned.clone(),
         sources: BTreeSet::new(),
         seats: !policy.guard.seat_limit.is_empty(),
+        kept: kind
+            .is_some_and(model::DirectoryKind::locks_out_by_groups)
+            .then(|| policy.guard.protected_groups.clone()),
     };
     for (source, groups) in &known.sources {
         for group in groups.values() {
@@ -74,6 +79,9 @@ impl Touched {
                 || self.ids.contains(&group.id)
                 || self.sources.contains(&group.id)
                 || (self.seats && group.default_access)
+                // The site counts its seats: who holds one already is seen only among all groups that give it.
+                || group.gives.iter().any(|access| access.seats.is_some())
+                || self.kept.as_ref().is_some_and(|kept| !group.gives.is_empty() && kept.matches(&group.name))
                 || self.names.contains(&name()))
     }
 

@@ -1,6 +1,6 @@
 //! From a policy file to the directories that this process may watch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,6 +87,8 @@ pub struct Way {
     directory: Directory,
     /// Sites that show the groups of the organization.
     sites: Vec<Directory>,
+    /// Attributes of accounts that entries map to it.
+    attributes: BTreeSet<String>,
 }
 
 impl Way {
@@ -101,7 +103,8 @@ pub fn ways(policy: &Policy) -> BTreeMap<DirectoryId, Way> {
     let used = policy.used().into_iter().filter_map(|id| policy.directories.get(id));
     used.map(|directory| {
         let sites = crate::reader::sites_of(policy, directory).iter().map(as_reached).collect();
-        (directory.id.clone(), Way { directory: as_reached(directory), sites })
+        let attributes = crate::reader::attributes_of(policy, directory);
+        (directory.id.clone(), Way { directory: as_reached(directory), sites, attributes })
     })
     .collect()
 }
@@ -130,6 +133,7 @@ pub fn open(policy: &Arc<Policy>, way: &Way, base: &Path, clock: &Clock, options
         parallel: usize::from(options.parallel),
         timeout: options.read_timeout,
         sites: way.sites.clone(),
+        attributes: way.attributes.clone(),
     };
     let reader = Reader::connect_with(&directory, base, &reader_options)?;
     Ok(Place { policy: Arc::clone(policy), directory, reader })

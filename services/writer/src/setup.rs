@@ -129,7 +129,7 @@ pub fn open(directory: &Directory, base: &Path, clock: &Clock, options: &Options
             let credential = Credential::Basic { user: email.as_written().to_owned(), secret };
             Some(Target::Jira(JiraWriter::new(client(endpoint(site), credential)?)))
         }
-        Settings::DataCenter { url, token } => {
+        Settings::DataCenter { url, token, .. } => {
             let product = match directory.kind {
                 DirectoryKind::ConfluenceDc => DcProduct::Confluence,
                 DirectoryKind::BitbucketDc => DcProduct::Bitbucket,

@@ -15,6 +15,7 @@ impl Stage {
         let (budget, clock) = Self::budget();
         let config = JiraConfig {
             base_url: self.running.atlassian_url(),
+            site: "https://acme.atlassian.net".to_owned(),
             email: self.running.twin.world().options.administrator.clone(),
             api_token: "twin-api-token".into(),
             budget,

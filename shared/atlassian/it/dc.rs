@@ -79,6 +79,9 @@ impl Stage {
         DcReader::connect(DcConfig {
             kind,
             base_url: format!("{}/dc/{instance}", self.running.atlassian_url()),
+            site: format!("https://{instance}.acme.example"),
+            attributes: ["department".to_owned()].into(),
+            user_directory: None,
             credential,
             budget: Budget::new("test", &config, clock.clone()),
             clock,
@@ -130,6 +133,80 @@ async fn a_sweep_sees_everybody_with_state_and_address_and_every_member() {
         assert!(admins.grants_admin, "{instance}");
         let narrow = reader.sweep(&Scope::of(|group: &Group| group.name == "eng"), &Silent).await.unwrap();
         assert_eq!(narrow.members.len(), 1, "{instance}");
+    }
+}
+
+#[tokio::test]
+async fn what_groups_give_and_how_many_seats_are_left_is_told() {
+    let stage = Stage::new().await;
+    for (kind, instance, product) in [
+        (DirectoryKind::JiraDc, "jira", "jira-software"),
+        (DirectoryKind::ConfluenceDc, "confluence", "confluence"),
+        (DirectoryKind::BitbucketDc, "bitbucket", "bitbucket"),
+    ] {
+        let role = json!({
+            "op": "application", "instance": instance, "key": product, "groups": ["eng"], "default_groups": ["eng"],
+            "seats": 10,
+        });
+        stage.edit(role);
+        let reading = stage.reader(kind, instance).sweep(&Scope::Nobody, &Silent).await.unwrap();
+        let group = |name: &str| reading.groups.seen.iter().find(|group| group.name == name).unwrap();
+        let gives = &group("eng").gives;
+        assert_eq!(gives.len(), 1, "{instance}");
+        let site = format!("https://{instance}.acme.example");
+        assert_eq!((gives[0].product.as_str(), &gives[0].site), (product, &site));
+        assert!(group("crowd of people").gives.is_empty(), "{instance}");
+        // Confluence tells of its seats by refusing alone. The second member is not active, where a product knows that.
+        let left = match instance {
+            "jira" => Some(9),
+            "bitbucket" => Some(8),
+            _ => None,
+        };
+        assert_eq!(gives[0].seats.map(|seats| (seats.total, seats.left)), left.map(|left| (10, left)), "{instance}");
+    }
+}
+
+#[tokio::test]
+async fn bitbucket_tells_whom_something_lets_in_and_who_administers() {
+    let stage = Stage::new().await;
+    let application = json!({ "op": "application", "instance": "bitbucket", "key": "bitbucket", "groups": ["eng"] });
+    stage.edit(application);
+    stage.edit(json!({ "op": "granted", "instance": "bitbucket", "name": "p007", "permission": "LICENSED_USER" }));
+    let reader = stage.reader(DirectoryKind::BitbucketDc, "bitbucket");
+    let reading = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();
+    let let_in: BTreeSet<&str> =
+        reading.users.seen.iter().filter(|user| user.is_let_in()).map(|user| dc::user_name(&user.id)).collect();
+    assert_eq!(let_in, ["p000", "p001", "p007", "rollcall"].into());
+    let admins: Vec<&str> =
+        reading.users.seen.iter().filter(|user| user.admin).map(|user| dc::user_name(&user.id)).collect();
+    assert_eq!(admins, ["rollcall"]);
+    for (name, is_in) in [("p007", true), ("p008", false)] {
+        let one = reader.read_user(&id_of(&reading, name)).await.unwrap().unwrap();
+        assert_eq!(one.is_let_in(), is_in, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_crowds_attributes_those_are_told_that_were_asked_for() {
+    let stage = Stage::new().await;
+    let reader = stage.reader(DirectoryKind::Crowd, "crowd");
+    let set = json!({ "attributes": [
+        { "name": "department", "values": ["Web"] },
+        { "name": "lastActive", "values": ["1764000000000"] },
+    ] });
+    let url = format!("{}/dc/crowd/rest/usermanagement/1/user/attribute", stage.running.atlassian_url());
+    let sent = reqwest::Client::new().post(url).query(&[("username", "p003")]).json(&set);
+    let sent = sent.basic_auth("rollcall", Some("twin-crowd-application")).send().await.unwrap();
+    assert_eq!(sent.status(), 204);
+    let told =
+        |user: &model::User| (user.attributes.get("department").cloned(), user.attributes.contains_key("lastActive"));
+    let reading = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();
+    let id = id_of(&reading, "p003");
+    let user = reading.users.seen.iter().find(|user| user.id == id).unwrap();
+    let email = user.email.clone().unwrap();
+    let (one, found) = (reader.read_user(&id).await.unwrap(), reader.find_person(&email).await.unwrap());
+    for user in [user, &one.unwrap(), &found.unwrap()] {
+        assert_eq!(told(user), (Some("Web".to_owned()), false));
     }
 }
 

@@ -22,6 +22,7 @@ impl Stage {
         let (budget, clock) = Self::budget();
         ConfluenceReader::connect(JiraConfig {
             base_url: self.running.atlassian_url(),
+            site: "https://acme.atlassian.net".to_owned(),
             email: self.running.twin.world().options.administrator.clone(),
             api_token: token.into(),
             budget,

@@ -110,6 +110,7 @@ impl Stage {
         let (budget, clock) = Self::budget();
         JiraReader::connect(JiraConfig {
             base_url: self.running.atlassian_url(),
+            site: "https://acme.atlassian.net".to_owned(),
             email: self.running.twin.world().options.administrator.clone(),
             api_token: "twin-api-token".into(),
             budget,
@@ -247,6 +248,41 @@ async fn default_access_groups_are_found_through_the_sites_application_roles() {
     assert!(one.default_access && one.roles_known);
     let helpers = reader.read_group(&named(&reading, "helpers").id).await.unwrap().unwrap();
     assert!(helpers.grants_admin);
+}
+
+/// What a pass told of its troubles.
+#[derive(Default)]
+struct Noted(std::sync::Mutex<Vec<String>>);
+
+impl outbound::Progress for Noted {
+    fn step(&self, _stage: outbound::Stage, _done: u64, _of: Option<u64>) {}
+
+    fn trouble(&self, error: &outbound::ReadError) {
+        self.0.lock().unwrap().push(format!("{} {error}", error.code));
+    }
+}
+
+#[tokio::test]
+async fn a_site_that_does_not_tell_is_named_and_leaves_its_groups_in_doubt() {
+    let stage = Stage::new().await;
+    let mut config = stage.org_config(DIRECTORY, "twin-org-key");
+    config.sites = vec![stage.jira()];
+    let reader = OrgReader::connect(config).unwrap();
+    for kind in [FaultKind::Forbidden, FaultKind::Fail { status: 503, after: false, plain: true }] {
+        let fault = Fault { times: Some(50), ..Fault::new("atlassian.jira", "applicationrole.list", kind) };
+        stage.running.twin.engine.faults.inject(fault);
+        let noted = Noted::default();
+        let reading = reader.sweep(&Scope::Nobody, &noted).await.unwrap();
+        assert!(reading.groups.complete, "the organization was read");
+        let told = noted.0.into_inner().unwrap();
+        assert!(told.len() == 1 && told[0].starts_with("E0144 https://acme.atlassian.net "), "{told:?}");
+        assert!(named(&reading, "jira-users-acme").access_unread && !named(&reading, "eng").access_unread);
+        let one = reader.read_group(&named(&reading, "jira-users-acme").id).await.unwrap().unwrap();
+        assert!(one.access_unread, "a group by itself is read all the same");
+        stage.running.twin.engine.faults.clear();
+    }
+    let reading = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();
+    assert!(!named(&reading, "jira-users-acme").access_unread);
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Groups and users of a Jira Cloud site, API v3 (reference/atlassian-cloud.md §4).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    AccountId, Answer as FactAnswer, Disposition, Email, Fact, Group, GroupId, Lane, MembersRead, ProductAccess,
-    Reading, Span, User, UserState,
+    AccountId, Answer as FactAnswer, Disposition, Email, Fact, Group, GroupId, Lane, MembersRead, Reading, Span, User,
+    UserState,
 };
 use outbound::{
     Allowance, Answer, Budget, Client, ClientConfig, Clock, Credential, Limit, Progress, ReadDirectory, ReadError,
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::error::{if_permitted, is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
-use crate::names::says_default_access;
+use crate::roles::Applications;
 
 const USERS: &str = "/rest/api/3/users/search";
 const GROUPS: &str = "/rest/api/3/group/bulk";
@@ -44,6 +44,8 @@ const PAGES_MAX: usize = 50_000;
 pub struct JiraConfig {
     /// The site, or `scheme://host:port` of a twin, a gateway or a proxy.
     pub base_url: String,
+    /// Where people find it.
+    pub site: String,
     /// Whose API token it is.
     pub email: String,
     /// The API token.
@@ -62,8 +64,8 @@ pub struct JiraConfig {
 #[derive(Clone, Debug)]
 pub struct JiraReader {
     client: Client,
-    /// Where the site is called.
-    address: String,
+    /// Where people find it.
+    site: String,
     parallel: usize,
 }
 
@@ -115,12 +117,17 @@ impl JiraReader {
             message: error.to_string(),
             code: "configuration".to_owned(),
         })?;
-        Ok(Self { client, address: config.base_url, parallel: config.parallel.max(1) })
+        Ok(Self { client, site: config.site, parallel: config.parallel.max(1) })
     }
 
     /// What the calls spend from.
     pub fn budget(&self) -> &Arc<Budget> {
         self.client.budget()
+    }
+
+    /// Where people find it.
+    pub(crate) fn site(&self) -> &str {
+        &self.site
     }
 
     /// Walks pages by index until the last, which says so or is counted.
@@ -180,9 +187,9 @@ impl JiraReader {
     ///
     /// # Errors
     /// When the site does not tell: what it does not tell is not "none".
-    pub(crate) async fn defaults(&self, lane: Lane) -> Result<Defaults, ReadError> {
+    pub(crate) async fn applications(&self, lane: Lane) -> Result<Applications, ReadError> {
         let roles: Vec<Value> = self.read(&Request::get(ROLES, &[]).lane(lane)).await?;
-        Ok(Defaults::of(&roles, &self.address))
+        Ok(Applications::of(&roles, &self.site))
     }
 
     /// Groups that make administrators of the site or of a product on it (reference/atlassian-cloud.md §7), all or one.
@@ -278,14 +285,14 @@ impl Source for JiraReader {
 
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
         // Without the right to see the roles, names must do; trouble must not look like that.
-        let defaults = match if_permitted(self.defaults(Lane::Bulk).await) {
-            Ok(defaults) => defaults,
+        let applications = match if_permitted(self.applications(Lane::Bulk).await) {
+            Ok(applications) => applications,
             Err(error) => return Walk::begun(self.client.now()).failed(error),
         };
         let read = |row| group(row).map(Listed::from);
         let step = |done, all| progress.step(Stage::Groups, done, all);
         let mut walk = self.pages(GROUPS, &[("maxResults", GROUPS_PAGE.to_string())], Lane::Bulk, read, step).await;
-        walk.rows.iter_mut().for_each(|listed| defaults.tell(&mut listed.group));
+        walk.rows.iter_mut().for_each(|listed| applications.tell(&mut listed.group));
         if walk.error.is_none() {
             match self.administrators(None, Lane::Bulk).await {
                 Ok(found) => walk.rows.iter_mut().for_each(|listed| administrates(&mut listed.group, Some(&found))),
@@ -323,10 +330,10 @@ impl Source for JiraReader {
             [one] => Some(one.id.clone()),
             _ => None,
         };
-        let defaults = if_permitted(self.defaults(lane).await)?;
+        let applications = if_permitted(self.applications(lane).await)?;
         let found = if_permitted(self.administrators(one.as_ref(), lane).await.map(Some))?;
         for group in &mut groups {
-            defaults.tell(group);
+            applications.tell(group);
             administrates(group, found.as_ref());
         }
         Ok(groups)
@@ -421,44 +428,4 @@ fn group(row: Value) -> Option<Group> {
 pub(crate) fn administrates(group: &mut Group, found: Option<&BTreeSet<GroupId>>) {
     group.grants_admin = found.is_some_and(|found| found.contains(&group.id));
     group.roles_known = found.is_some();
-}
-
-/// Groups that give a product of a site by default: by id, and by name where the site tells names only. And which
-/// products each group gives, by its name.
-#[derive(Debug, Default)]
-pub(crate) struct Defaults {
-    pub(crate) ids: BTreeSet<GroupId>,
-    names: BTreeSet<String>,
-    products: BTreeMap<String, BTreeSet<ProductAccess>>,
-}
-
-impl Defaults {
-    /// Writes into a group what it gives, and whether by default. Its name speaks too, on the safe side.
-    fn tell(&self, group: &mut Group) {
-        group.default_access =
-            self.ids.contains(&group.id) || self.names.contains(&group.name) || says_default_access(&group.name);
-        group.gives = self.products.get(&group.name).into_iter().flatten().cloned().collect();
-    }
-
-    fn of(roles: &[Value], site: &str) -> Self {
-        let listed = |field: &'static str| {
-            roles.iter().filter_map(move |role| role.get(field).and_then(Value::as_array)).flatten()
-        };
-        let mut products: BTreeMap<String, BTreeSet<ProductAccess>> = BTreeMap::new();
-        for role in roles {
-            let product = role.get("key").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let access = ProductAccess { product, site: site.to_owned() };
-            let groups = role.get("groups").and_then(Value::as_array).into_iter().flatten();
-            for name in groups.filter_map(Value::as_str) {
-                products.entry(name.to_owned()).or_default().insert(access.clone());
-            }
-        }
-        Self {
-            products,
-            ids: listed("defaultGroupsDetails")
-                .filter_map(|group| GroupId::new(group.get("groupId")?.as_str()?).ok())
-                .collect(),
-            names: listed("defaultGroups").filter_map(Value::as_str).map(str::to_owned).collect(),
-        }
-    }
 }

@@ -213,6 +213,7 @@ impl OrgReader {
                 return Err(error);
             }
         }
+        self.probe_sites().await?;
         Ok("users and groups can be read")
     }
 
@@ -347,9 +348,7 @@ impl Source for OrgReader {
     async fn group(&self, id: &GroupId, lane: Lane) -> Result<Option<Group>, ReadError> {
         let Some(group) = self.get(GET_GROUP, id.as_str(), lane, group).await? else { return Ok(None) };
         let mut roles = self.roles_of(id, lane).await?;
-        for site in &self.sites {
-            roles.defaults.extend(site.defaults(lane).await?.ids);
-        }
+        self.ask_sites(&mut roles, lane, &outbound::Silent).await;
         Ok(Some(roles.tell(group)))
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Group, GroupId, ProductAccess};
+use model::{Group, GroupId, ProductAccess, SeatCount};
 use serde_json::Value;
 
 use crate::names::says_default_access;
@@ -37,6 +37,9 @@ pub(crate) struct Roles {
     pub(crate) defaults: BTreeSet<GroupId>,
     /// The products that a group gives, by name and site.
     pub(crate) gives: BTreeMap<GroupId, BTreeSet<ProductAccess>>,
+    /// Sites that do not tell which groups give their products by default, or of which it is not known which groups give
+    /// something there.
+    pub(crate) unread: BTreeSet<String>,
 }
 
 impl Roles {
@@ -44,12 +47,34 @@ impl Roles {
     /// are, a group that gives no product costs no seat, whatever it is called.
     pub(crate) fn tell(&self, group: Group) -> Group {
         let gives = !self.known || self.give_products.contains(&group.id) || self.administrate.contains(&group.id);
+        let given: Vec<ProductAccess> = self.gives.get(&group.id).into_iter().flatten().cloned().collect();
+        let is_on = |access: &ProductAccess| self.unread.iter().any(|site| same_site(site, &access.site));
+        let unread = !self.unread.is_empty() && (given.is_empty() || given.iter().any(is_on));
         Group {
             grants_admin: self.administrate.contains(&group.id),
             default_access: self.defaults.contains(&group.id) || (gives && says_default_access(&group.name)),
             roles_known: self.known,
-            gives: self.gives.get(&group.id).into_iter().flatten().cloned().collect(),
+            access_unread: gives && unread,
+            gives: given,
             ..group
+        }
+    }
+
+    /// Takes over what a site says: which groups are its default ones, and the seats of its products.
+    pub(crate) fn take(&mut self, told: &Applications) {
+        self.defaults.extend(told.defaults.iter().cloned());
+        let products = told.products();
+        let counted = |access: ProductAccess| {
+            let same = |it: &&&ProductAccess| {
+                it.product.eq_ignore_ascii_case(&access.product) && same_site(&it.site, &access.site)
+            };
+            ProductAccess { seats: products.iter().find(same).and_then(|it| it.seats), ..access }
+        };
+        for given in self.gives.values_mut().filter(|_| products.iter().any(|it| it.seats.is_some())) {
+            *given = std::mem::take(given)
+                .into_iter()
+                .map(|access| if access.seats.is_some() { access } else { counted(access) })
+                .collect();
         }
     }
 
@@ -71,6 +96,7 @@ impl Roles {
             administrate: has(&ADMINISTRATE).into_iter().collect(),
             give_products: has(&GIVE_PRODUCTS).into_iter().collect(),
             defaults: BTreeSet::new(),
+            unread: BTreeSet::new(),
             gives: BTreeMap::from([(id.clone(), given.collect())]),
         }
     }
@@ -83,8 +109,68 @@ pub(crate) type Products = BTreeMap<String, ProductAccess>;
 pub(crate) fn product(row: &Value) -> Option<(String, ProductAccess)> {
     let text = |path: &str| row.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let resource = text("/id");
-    let access = ProductAccess { product: text("/attributes/typeKey"), site: text("/attributes/hostUrl") };
+    let access = ProductAccess::new(text("/attributes/typeKey"), text("/attributes/hostUrl"));
     (!resource.is_empty() && !access.product.is_empty()).then_some((resource, access))
+}
+
+/// What a Jira, Cloud or Data Center, says of its applications: which groups give them, which by default, and how many
+/// seats are left. Groups go by id where it tells them, and by name in lower case.
+#[derive(Debug, Default)]
+pub(crate) struct Applications {
+    /// Groups that give one of them by default, by id.
+    pub(crate) defaults: BTreeSet<GroupId>,
+    default_names: BTreeSet<String>,
+    gives: BTreeMap<String, BTreeSet<ProductAccess>>,
+}
+
+impl Applications {
+    /// From the rows of `applicationrole` of one site.
+    pub(crate) fn of(roles: &[Value], site: &str) -> Self {
+        let mut found = Self::default();
+        for role in roles {
+            let listed = |field: &str| role.get(field).and_then(Value::as_array).into_iter().flatten();
+            let names = |field: &'static str| listed(field).filter_map(Value::as_str).map(str::to_ascii_lowercase);
+            let product = role.get("key").and_then(Value::as_str).unwrap_or_default();
+            let access = ProductAccess { seats: seats(role), ..ProductAccess::new(product, site) };
+            for name in names("groups") {
+                found.gives.entry(name).or_default().insert(access.clone());
+            }
+            found.default_names.extend(names("defaultGroups"));
+            let details = listed("defaultGroupsDetails").filter_map(|group| group.get("groupId")?.as_str());
+            found.defaults.extend(details.filter_map(|id| GroupId::new(id).ok()));
+        }
+        found
+    }
+
+    /// Writes into a group what its site says of it. Its name speaks too, on the safe side.
+    pub(crate) fn tell(&self, group: &mut Group) {
+        let name = group.name.to_ascii_lowercase();
+        let said = self.defaults.contains(&group.id) || self.default_names.contains(&name);
+        group.default_access = said || says_default_access(&group.name);
+        group.gives = self.gives.get(&name).into_iter().flatten().cloned().collect();
+    }
+
+    /// All products of the site, each once.
+    pub(crate) fn products(&self) -> BTreeSet<&ProductAccess> {
+        self.gives.values().flatten().collect()
+    }
+}
+
+/// The seats of an application role; `None`: there are as many as anybody wants, or it does not tell.
+fn seats(role: &Value) -> Option<SeatCount> {
+    let number = |name: &str| role.get(name).and_then(Value::as_i64).and_then(|number| u64::try_from(number).ok());
+    let unlimited = role.get("hasUnlimitedSeats").and_then(Value::as_bool).unwrap_or(false);
+    let count = SeatCount { total: number("numberOfSeats")?, left: number("remainingSeats")? };
+    (!unlimited).then_some(count)
+}
+
+/// Whether two addresses are the same site: scheme, letter case and what follows the host do not count.
+pub(crate) fn same_site(one: &str, other: &str) -> bool {
+    let host = |address: &str| {
+        let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default().to_ascii_lowercase()
+    };
+    host(one) == host(other)
 }
 
 #[cfg(test)]
@@ -121,6 +207,29 @@ mod tests {
     }
 
     #[test]
+    fn a_site_that_does_not_tell_leaves_its_groups_in_doubt_and_no_others() {
+        let id = |id: &str| GroupId::new(id).unwrap();
+        let on = |site: &str| BTreeSet::from([ProductAccess::new("jira-software", site)]);
+        let mut roles = Roles {
+            known: true,
+            give_products: [id("a"), id("b"), id("c")].into(),
+            gives: [(id("a"), on("https://a.atlassian.net")), (id("b"), on("https://b.atlassian.net"))].into(),
+            unread: BTreeSet::from(["https://a.atlassian.net".to_owned()]),
+            ..Roles::default()
+        };
+        let doubt = |roles: &Roles, of: &str| roles.tell(group(of, of)).access_unread;
+        assert!(doubt(&roles, "a") && !doubt(&roles, "b"));
+        assert!(doubt(&roles, "c"), "where it gives something is not known");
+        assert!(!doubt(&roles, "none"), "it gives nothing");
+        roles.unread.clear();
+        assert!(!doubt(&roles, "a") && !doubt(&roles, "c"));
+        let rows = json!({ "key": "jira-software", "groups": ["b"], "numberOfSeats": 9, "remainingSeats": 2 });
+        roles.take(&Applications::of(&[rows], "https://b.atlassian.net"));
+        let seats = |of: &str| roles.tell(group(of, of)).gives[0].seats;
+        assert_eq!((seats("a"), seats("b")), (None, Some(SeatCount { total: 9, left: 2 })));
+    }
+
+    #[test]
     fn the_assignments_of_one_group_say_the_same() {
         let id = GroupId::new("g").unwrap();
         let rows =
@@ -131,11 +240,38 @@ mod tests {
         let roles = Roles::of_one(&id, &rows, &products);
         assert!(roles.administrate.contains(&id) && roles.give_products.contains(&id));
         let gives = roles.tell(group("g", "eng")).gives;
-        assert_eq!(
-            gives,
-            [ProductAccess { product: "jira-software".into(), site: "https://acme.atlassian.net".into() }]
-        );
+        assert_eq!(gives, [ProductAccess::new("jira-software", "https://acme.atlassian.net")]);
         assert!(Roles::of_one(&id, &[], &products).administrate.is_empty());
         assert_eq!(product(&json!({"id": "r"})), None);
+    }
+
+    #[test]
+    fn a_jira_tells_what_groups_give_and_the_seats_that_are_left() {
+        let roles = [
+            json!({
+                "key": "jira-software", "groups": ["Devs", "all"], "defaultGroups": ["All"],
+                "defaultGroupsDetails": [{ "groupId": "g-all" }],
+                "numberOfSeats": 10, "remainingSeats": 3, "hasUnlimitedSeats": false,
+            }),
+            json!({ "key": "jira-core", "groups": ["all"], "numberOfSeats": -1, "remainingSeats": -1, "hasUnlimitedSeats": true }),
+            json!({ "key": "jira-servicedesk", "groups": ["agents"] }),
+        ];
+        let told = Applications::of(&roles, "https://jira.acme.com");
+        let of = |id: &str, name: &str| {
+            let mut group = group(id, name);
+            told.tell(&mut group);
+            group
+        };
+        let all = of("g-all", "renamed");
+        assert!(all.default_access && all.gives.is_empty(), "a default by its id: {all:?}");
+        let all = of("all", "ALL");
+        let products: Vec<(&str, Option<SeatCount>)> =
+            all.gives.iter().map(|it| (it.product.as_str(), it.seats)).collect();
+        let left = Some(SeatCount { total: 10, left: 3 });
+        assert_eq!((all.default_access, products), (true, vec![("jira-core", None), ("jira-software", left)]));
+        let devs = of("devs", "devs");
+        assert!(!devs.default_access && devs.gives.len() == 1);
+        assert_eq!(of("agents", "agents").gives[0].seats, None, "not told is not none left");
+        assert!(same_site("https://Acme.atlassian.net/", "acme.atlassian.net") && !same_site("a.net", "b.net"));
     }
 }

@@ -92,10 +92,10 @@ impl DirectoryKind {
         !matches!(self, Self::GoogleWorkspace)
     }
 
-    /// Whether an account there can be made unable to sign in and kept. Bitbucket Data Center deactivates nobody: who is
-    /// in no group that gives access takes no seat (reference/atlassian-dc.md §0).
-    pub const fn deactivates(self) -> bool {
-        !matches!(self, Self::BitbucketDc)
+    /// Whether a sign-in is taken away there by taking what lets somebody in: the groups with a global permission, and the
+    /// permission of their own. Bitbucket Data Center deactivates nobody (reference/atlassian-dc.md §0.4).
+    pub const fn locks_out_by_groups(self) -> bool {
+        matches!(self, Self::BitbucketDc)
     }
 
     /// Whether accounts there lead projects and components, which must be handed over before they are deactivated.

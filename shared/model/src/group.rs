@@ -34,6 +34,10 @@ pub struct Group {
     /// The products that it gives, as far as they were read, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gives: Vec<ProductAccess>,
+    /// What it gives by default on some site could not be read: it may be a default access group, and seats of that site
+    /// were not counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub access_unread: bool,
     /// It belongs to somebody else and cannot be read: it contributes nobody, and is listed as such.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opaque: bool,
@@ -46,6 +50,25 @@ pub struct ProductAccess {
     pub product: String,
     /// The address of the site; empty where it was not told.
     pub site: String,
+    /// What the site says of its seats; `None`: nothing, or that there are as many as anybody wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<SeatCount>,
+}
+
+/// The seats of a product, as its site counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SeatCount {
+    /// All that are paid for.
+    pub total: u64,
+    /// Those that are still free.
+    pub left: u64,
+}
+
+impl ProductAccess {
+    /// A product on a site of whose seats nothing is said.
+    pub fn new(product: impl Into<String>, site: impl Into<String>) -> Self {
+        Self { product: product.into(), site: site.into(), seats: None }
+    }
 }
 
 /// Who may change a group.
@@ -177,6 +200,7 @@ impl Group {
             grants_admin: false,
             roles_known: false,
             gives: Vec::new(),
+            access_unread: false,
             opaque: false,
         }
     }

@@ -34,7 +34,7 @@ pub use delta::{Delta, GroupRow, MemberRow, ReadRow, ReadScope, UserRow};
 pub use directory::{DirectoryKind, Side};
 pub use email::{Email, EmailDoubt, EmailError};
 pub use fact::{Answer, Corroboration, Fact};
-pub use group::{Group, Member, MemberKind, Ownership, ProductAccess, Role};
+pub use group::{Group, Member, MemberKind, Ownership, ProductAccess, Role, SeatCount};
 pub use id::{AccountId, CommandId, DirectoryId, GroupId, IdError, RuleId, TenantId};
 pub use outcome::{Disposition, EdgeOutcome, Outcome, Rejection, StepResult};
 pub use plan::{
@@ -45,5 +45,5 @@ pub use reading::{GroupsRead, MembersRead, Reading, UsersRead};
 pub use snapshot::Snapshot;
 pub use step::{AccountChange, Edge, EdgeOp, Reason, Step};
 pub use time::{Span, Time};
-pub use user::{Standing, User, UserState};
+pub use user::{LET_IN, Standing, User, UserState};
 pub use wider::WiderGuard;

@@ -113,7 +113,16 @@ pub enum Standing {
     Unlisted,
 }
 
+/// Attribute of an account: `"false"` where nothing lets it in although it works, because its directory deactivates
+/// nobody and takes the access away instead (Bitbucket Data Center: no global permission).
+pub const LET_IN: &str = "let-in";
+
 impl User {
+    /// Whether the account, if it works, opens anything: see [`LET_IN`].
+    pub fn is_let_in(&self) -> bool {
+        self.attributes.get(LET_IN).is_none_or(|said| said != "false")
+    }
+
     /// An active, listed user with nothing but an id and perhaps an address.
     pub fn new(id: AccountId, email: Option<Email>) -> Self {
         Self {

@@ -73,6 +73,8 @@ pub enum Missing {
     AccountUnusable,
     /// The target group does not exist.
     NoTargetGroup,
+    /// A rule that names the target group is switched off.
+    SwitchedOff,
     /// Wanted, and not a member yet: held by these guards.
     Held {
         /// Which.
@@ -152,6 +154,7 @@ impl Planner {
             None
         } else {
             first_missing(place, !paths.is_empty(), taken, group)
+                .or_else(|| group.is_off(&self.policy.rules).then_some(Missing::SwitchedOff))
                 .or_else(|| pending(decision, memory, target, group, account.as_ref(), accounts))
         };
         let row = group.slot().and_then(|at| accounts.group_at(at)).and_then(|found| found.row.as_ref());

@@ -134,6 +134,12 @@ impl TargetGroup {
         self.claims.iter().filter(|claim| claim.live)
     }
 
+    /// Whether a rule that names it is switched off: then nothing is decided about it, by whatever rule, for what one
+    /// rule put in another would take out.
+    pub(crate) fn is_off(&self, rules: &[SyncRule]) -> bool {
+        self.claims.iter().any(|claim| rules.get(claim.rule).is_some_and(|rule| !rule.enabled))
+    }
+
     /// The rule that speaks for the group: the first one of the file that claims it.
     pub(crate) fn lead<'a>(&self, rules: &'a [SyncRule]) -> Option<&'a SyncRule> {
         let claim = self.live_claims().next().or_else(|| self.claims.first())?;

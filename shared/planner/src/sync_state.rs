@@ -88,8 +88,9 @@ impl Planner {
     }
 
     fn state_of(&self, target: &Target, memory: &Memory, decision: &Decision) -> SyncState {
-        let mut groups: Vec<&TargetGroup> =
-            target.groups.iter().filter(|group| group.live_claims().next().is_some()).collect();
+        // Of what is switched off nothing is wanted, so nothing is said.
+        let says = |group: &&TargetGroup| group.live_claims().next().is_some() && !group.is_off(&self.policy.rules);
+        let mut groups: Vec<&TargetGroup> = target.groups.iter().filter(says).collect();
         groups.sort_by(|a, b| a.key.cmp(&b.key));
         let pinned = |group: &&&TargetGroup| matches!(group.bound, Bound::Pinned(_) | Bound::Adopted(_));
         let side = |of: fn(&Digests) -> Digest| {

@@ -96,6 +96,8 @@ pub enum Settings {
         url: String,
         /// Personal access token.
         token: SecretRef,
+        /// Bitbucket: the user directory that is to be the one in which users are made.
+        user_directory: Option<String>,
     },
     /// `crowd`.
     Crowd {

@@ -68,6 +68,7 @@ const PLAIN: &[&str] = &[
     "project",
     "component",
     "name",
+    "enabled",
     "groups",
     "except",
     "people",

@@ -39,6 +39,8 @@ pub struct Provision {
     pub name: String,
     /// The line of its header, from 1.
     pub line: usize,
+    /// Switched off, it makes, changes and takes away no account: those of its people stay as they are.
+    pub enabled: bool,
     /// Where the people are.
     pub from: DirectoryId,
     /// Where they get accounts. A view is already resolved to its organization.

@@ -80,6 +80,7 @@ impl Policy {
             id: entry.id.clone(),
             name: entry.name.clone(),
             line: entry.line,
+            enabled: entry.enabled,
             from: entry.from.clone(),
             to: vec![entry.to.clone()],
             groups: GroupMatcher::default(),

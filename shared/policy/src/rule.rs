@@ -15,6 +15,8 @@ pub struct SyncRule {
     pub name: String,
     /// The line of its header, from 1.
     pub line: usize,
+    /// Switched off, it decides nothing and removes nothing: the groups that it names stay as they are.
+    pub enabled: bool,
     /// Where the groups are. A view is already resolved to its organization.
     pub from: DirectoryId,
     /// Which targets they fill, in the order of the file. Views are already resolved to their organization, each

@@ -79,6 +79,7 @@ fn provision() -> Value {
          one in the file that takes a person is theirs; who left and is taken by none of them goes by the mildest.",
         [
             ("name", text("A name for plans and tables.")),
+            ("enabled", flag(true, "Whether it is in force: switched off, accounts of its people stay as they are.")),
             ("from", slug("The directory where the people are.")),
             ("to", slug("The directory where they get accounts.")),
             ("create", flag(true, "Whether accounts are made.")),
@@ -116,6 +117,7 @@ fn sync() -> Value {
         "Groups of one directory fill groups of others.",
         [
             ("name", text("A name for plans and tables; no two rules share one.")),
+            ("enabled", flag(true, "Whether it is in force: switched off, its groups stay as they are.")),
             ("from", directories("The directories where the groups are.")),
             ("groups", some(name, "Addresses: globs, or regular expressions after re:.")),
             ("except", texts("Not these.")),

@@ -315,3 +315,13 @@ fn a_policy_that_stops_managing_groups_says_how_many() {
     assert_eq!(shrink(&all, &none), 100);
     assert_eq!(shrink(&none, &all), 0);
 }
+
+#[test]
+fn a_rule_that_is_switched_off_is_kept_and_noted() {
+    let policy = small("groups = [\"a-*\"]\nenabled = false", "");
+    assert!(!policy.rules[0].enabled && policy.notes.len() == 1);
+    assert!(policy.notes[0].message.starts_with("this rule is switched off"), "{}", policy.notes[0].message);
+    assert!(small("groups = [\"a-*\"]", "").rules[0].enabled);
+    let entry = "[[people.provision]]\nfrom = \"google\"\nto = \"cloud\"\nenabled = false\n";
+    assert!(!small("groups = [\"a-*\"]", entry).provisions[0].enabled);
+}

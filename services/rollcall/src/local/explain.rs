@@ -78,6 +78,7 @@ fn words(missing: &Missing) -> String {
         Missing::NoAccount => "the person has no account at the target".to_owned(),
         Missing::Doubt => "which account is the person's is in doubt".to_owned(),
         Missing::AccountUnusable => "the account cannot be used".to_owned(),
+        Missing::SwitchedOff => "a rule that names the group is switched off (enabled = false)".to_owned(),
         Missing::NoTargetGroup => "the target group does not exist".to_owned(),
         Missing::Held { guards } => {
             let guards: Vec<&str> = guards.iter().map(|guard| guard.as_str()).collect();

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use model::{Corroboration, Delta, DirectoryId, Fact, Group, Plan, Reading, RuleId, Side, Snapshot, Time};
+use model::{Corroboration, Delta, DirectoryId, Fact, Plan, Reading, RuleId, Side, Snapshot, Time};
 use outbound::{ReadDirectory as _, ReadError, Scope, Stage};
 use planner::{Decision, Memory, Occasion, Planner};
 use policy::Policy;
@@ -247,31 +247,16 @@ fn lines(policy: &Policy) -> BTreeMap<RuleId, usize> {
 /// The groups of a target that a rule fills: those by a name that a source group gives, and those that are pinned or
 /// adopted.
 fn touched(policy: &Policy, journal: &Journal, target: &DirectoryId) -> Scope {
-    let mut names = BTreeSet::new();
-    for (source, snapshot) in &journal.snapshots {
-        for row in snapshot.whole().groups {
-            for rule in policy.claims(source, &row.group) {
-                if rule.to.contains(target) {
-                    names.insert(policy.fold_group_name(target, &rule.target_name(target, &row.group)));
-                }
-            }
-        }
+    // What a rule takes from here is not known before the first read.
+    if policy.rules.iter().any(|rule| rule.from == *target) {
+        return Scope::All;
     }
-    let defaults = policy.provisions.iter().filter(|entry| &entry.to == target).map(|entry| &entry.default_groups);
-    let defaults = defaults.flat_map(|groups| groups.new.iter().chain(&groups.all));
-    names.extend(defaults.map(|name| policy.fold_group_name(target, name)));
+    let groups = |snapshot: &model::Snapshot| {
+        snapshot.whole().groups.into_iter().map(|row| (row.group.id.clone(), row.group)).collect()
+    };
+    let sources = journal.snapshots.iter().map(|(source, snapshot)| (source.clone(), groups(snapshot))).collect();
     let pinned = journal.memory.pins.iter().filter(|((of, _), _)| of == target).map(|(_, pin)| pin.group.clone());
-    let adopted = policy.adopt.values().filter(|(of, _)| of == target).map(|(_, group)| group.clone());
-    let ids: BTreeSet<_> = pinned.chain(adopted).collect();
-    let sources: BTreeSet<_> = policy.rules.iter().map(|rule| rule.from.clone()).collect();
-    let is_source = sources.contains(target);
-    let folds = policy.directories.get(target).is_none_or(|directory| directory.kind.folds_group_names());
-    let fold = move |name: &str| if folds { name.to_ascii_lowercase() } else { name.to_owned() };
-    // Who is in a group that gives a product by default holds a seat.
-    let seats = !policy.guard.seat_limit.is_empty();
-    Scope::of(move |group: &Group| {
-        is_source || ids.contains(&group.id) || (seats && group.default_access) || names.contains(&fold(&group.name))
-    })
+    watcher::scope::touched(policy, target, &watcher::scope::Known { sources, pinned: pinned.collect() }).scope()
 }
 
 /// Connects to a directory.
@@ -279,11 +264,7 @@ fn touched(policy: &Policy, journal: &Journal, target: &DirectoryId) -> Scope {
 /// # Errors
 /// When a secret is not to be had, or the kind cannot be run yet.
 pub fn connect(policy: &Policy, directory: &policy::Directory, base: &Path) -> Result<Reader, Fault> {
-    let options = ReaderOptions { sites: watcher::reader::sites_of(policy, directory), ..ReaderOptions::default() };
-    Reader::connect_with(directory, base, &options).map_err(|error| {
-        Fault::new("E0118", Exit::Error, error.to_string())
-            .help("correct the policy file, or put the secret where it says; nothing was written")
-    })
+    Reader::connect_with(directory, base, &ReaderOptions::of(policy, directory))
 }
 
 /// A read error as the operator's fault: credentials 1, everything that may pass 75.
@@ -292,9 +273,13 @@ pub fn unreadable(directory: &DirectoryId, error: &ReadError) -> Fault {
         return Fault::new("E0141", Exit::Error, format!("{directory} is not to be trusted: {error}"))
             .help("correct the address or the certificate; nothing was sent, and there is no way around it");
     }
+    if error.code == "E0144" {
+        return Fault::new("E0144", Exit::Error, error.to_string())
+            .help("give that account the right to administer Jira, or wait until the site answers");
+    }
     if error.is_about_us() {
         return Fault::new("E0118", Exit::Error, format!("the credentials of {directory} are refused: {error}"))
-            .help("renew them, or give them the scopes that `rollcall doctor` names; nothing was written there");
+            .help("`rollcall doctor` names the directory and the scopes that are missing; nothing was written there");
     }
     let exit = if error.may_pass() { Exit::TryLater } else { Exit::Error };
     Fault::new("E0119", exit, format!("{directory} cannot be read: {error}"))

@@ -9,6 +9,7 @@ pub fn jira_add(status: u16, _code: &str, words: &str) -> Disposition {
     match status {
         400 if words.contains("already a member") => AlreadySo,
         400 | 403 if speaks_of_seats(words) => Reject(Rejection::Licence),
+        400 if speaks_of_directory(words) => Reject(Rejection::Ownership),
         // User or group; the answer does not say which in words that one could rely on.
         400 | 404 => Look,
         _ => common(status, "", words),
@@ -19,6 +20,7 @@ pub fn jira_add(status: u16, _code: &str, words: &str) -> Disposition {
 pub fn jira_remove(status: u16, _code: &str, words: &str) -> Disposition {
     match status {
         400 if words.contains("not a member") => AlreadySo,
+        400 if speaks_of_directory(words) => Reject(Rejection::Ownership),
         400 | 404 => Look,
         _ => common(status, "", words),
     }
@@ -141,13 +143,18 @@ fn common(status: u16, code: &str, words: &str) -> Disposition {
     match status {
         402 => Reject(Rejection::Licence),
         403 if speaks_of_seats(words) => Reject(Rejection::Licence),
-        403 if words.contains("read-only") || words.contains("read only") => Reject(Rejection::Ownership),
+        403 if speaks_of_directory(words) => Reject(Rejection::Ownership),
         403 if code == "OPERATION_FAILED" => Reject(Rejection::Ownership),
         403 => Reject(Rejection::Auth),
         404 => Reject(Rejection::UnknownGroup),
         409 => Reject(Rejection::Conflict),
         _ => Reject(Rejection::Validation),
     }
+}
+
+/// The group, or the user, lies in a user directory that is not the instance's to change.
+fn speaks_of_directory(words: &str) -> bool {
+    words.contains("read-only") || words.contains("read only") || words.contains("director")
 }
 
 fn speaks_of_seats(words: &str) -> bool {
@@ -175,6 +182,15 @@ mod tests {
             ("no seat", jira_add, 400, "", "the user limit of your license", Reject(Rejection::Licence)),
             ("no seat, the other status", jira_add, 403, "", "license limit", Reject(Rejection::Licence)),
             ("read-only", jira_add, 403, "", "the user directory is read-only", Reject(Rejection::Ownership)),
+            (
+                "another directory",
+                jira_add,
+                400,
+                "",
+                "the group is in a different directory",
+                Reject(Rejection::Ownership),
+            ),
+            ("another directory, to leave", jira_remove, 400, "", "group is read-only", Reject(Rejection::Ownership)),
             ("no administrator", jira_add, 403, "", "you are not permitted", Reject(Rejection::Auth)),
             ("stranger", jira_remove, 400, "", "since user is not a member of 'g'", AlreadySo),
             ("the other direction's words", jira_remove, 400, "", "already a member", Look),

@@ -1,7 +1,7 @@
 //! Accounts: made, kept up to date, taken away and given back, as far as each product can.
 //!
 //! Attributes come by SCIM path: `userName`, `emails[primary].value`, `displayName`, `name.givenName`, `name.familyName`.
-//! No product of Data Center has a place for others; they are left out.
+//! Only Crowd has a place for others, under their own names; elsewhere they are left out.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use outbound::{Method, Request, Turn};
 use serde_json::{Map, Value, json};
 
 use super::{DcWriter, Product, Write, bitbucket, leads};
-use crate::target::{look, not_here, text};
+use crate::target::{list, look, not_here, text};
 use crate::{Answered, classify::dc};
 
 const JIRA: &str = "/rest/api/2/user";
@@ -107,7 +107,7 @@ fn creation(product: Product, attributes: &Attributes, password: &str) -> Write 
             let body = json!({
                 "name": name, "email": email, "display-name": full, "active": true,
                 "first-name": of(attributes, "name.givenName"), "last-name": of(attributes, "name.familyName"),
-                "password": { "value": password },
+                "password": { "value": password }, "attributes": further(attributes),
             });
             Write { request: Request::post(CROWD, &[]).json(body), judge: dc::crowd_create, names }
         }
@@ -147,6 +147,14 @@ fn fields(product: Product, attributes: &Attributes) -> Map<String, Value> {
     all.filter_map(|(field, path)| Some((field.to_owned(), json!(attributes.get(path)?)))).collect()
 }
 
+/// The attributes that Crowd keeps beside an account's own fields, as it takes them.
+fn further(attributes: &Attributes) -> Value {
+    const FIELDS: [&str; 5] = ["userName", "emails[primary].value", "displayName", "name.givenName", "name.familyName"];
+    let rows = attributes.iter().filter(|(path, _)| !FIELDS.contains(&path.as_str()));
+    let rows: Vec<Value> = rows.map(|(path, value)| json!({ "name": path, "values": [value] })).collect();
+    json!({ "attributes": rows })
+}
+
 async fn update(writer: &DcWriter, turn: &Turn, account: &AccountId, attributes: &Attributes) -> Answered {
     let before = user_name(account);
     let after = Some(of(attributes, "userName")).filter(|after| !after.is_empty() && *after != before);
@@ -164,6 +172,15 @@ async fn update(writer: &DcWriter, turn: &Turn, account: &AccountId, attributes:
         }
     }
     let mut fields = fields(writer.product, attributes);
+    let further = further(attributes);
+    if writer.product == Product::Crowd && !list(&further, "/attributes").is_empty() {
+        let request = Request::post("/rest/usermanagement/1/user/attribute", &[]).query("username", named);
+        let names = vec![named.to_owned()];
+        let set = writer.send(turn, Write { request: request.json(further), judge: dc::user, names }).await.0;
+        if !set.holds() || fields.is_empty() {
+            return Answered { account: account_id(key(account), named).filter(|_| set.holds()), ..set };
+        }
+    }
     if fields.is_empty() {
         let nothing = unknown("").with(if after.is_some() { Disposition::Done } else { Disposition::AlreadySo });
         return Answered { account: account_id(key(account), named), ..nothing };
@@ -226,7 +243,8 @@ async fn set_active(writer: &DcWriter, turn: &Turn, name: &str, active: bool) ->
             let disable = "/rest/api/admin/user/{username}/disable";
             Request::new(Method::PUT, if active { enable } else { disable }, &[name])
         }
-        Product::Bitbucket => return not_here("Bitbucket deactivates nobody: who is in no group takes no seat"),
+        Product::Bitbucket if !active => return bitbucket::lock_out(writer, turn, name).await,
+        Product::Bitbucket => return given_back(user(writer, turn.lane(), name).await),
         Product::Crowd => {
             let fields = Map::from_iter([("active".to_owned(), json!(active))]);
             match whole(writer, turn.lane(), name, &fields).await {
@@ -236,6 +254,19 @@ async fn set_active(writer: &DcWriter, turn: &Turn, name: &str, active: bool) ->
         }
     };
     writer.send(turn, Write { request, judge: dc::user, names }).await.0
+}
+
+/// Bitbucket gives nobody back: who is put into a group that gives access is back by that.
+fn given_back(user: Result<Option<Value>, Answered>) -> Answered {
+    match user {
+        Ok(Some(user)) if is_active(&user) => unknown("").with(Disposition::AlreadySo),
+        Ok(Some(_)) => {
+            let text = "inactive in the user directory behind this instance: make it active there";
+            unknown(text).with(Disposition::Reject(Rejection::Ownership))
+        }
+        Ok(None) => unknown("there is no such user"),
+        Err(failed) => failed,
+    }
 }
 
 /// The user of that name, in the product's own shape.
@@ -276,6 +307,10 @@ pub(super) async fn find(
         }
         // Setting the same attributes again is setting them.
         (AccountChange::Update { .. } | AccountChange::Suspend | AccountChange::Remove, _) | (_, None) => Ok(None),
+        (AccountChange::Deactivate, Some(account)) if writer.product == Product::Bitbucket => {
+            let gone = |let_in: bool| (!let_in).then(|| unknown("").with(Disposition::AlreadySo));
+            bitbucket::is_let_in(&writer.client, lane, user_name(account)).await.map(gone)
+        }
         (AccountChange::Deactivate | AccountChange::Restore | AccountChange::HandOver { .. }, Some(account)) => {
             let wanted = matches!(change, AccountChange::Restore);
             // Whether the sessions were ended too cannot be read: the whole is done again.

@@ -1,15 +1,20 @@
 //! Bitbucket's requests, `/rest/api/latest` (§4): the one product that takes many additions at once.
 
-use model::{GroupId, Lane};
-use outbound::{Client, Method, Request};
+use model::{Disposition, GroupId, Lane, Rejection};
+use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
-use super::{Write, names_in_pages};
-use crate::target::{list, look, text};
+use super::{DcWriter, Write, names_in_pages};
+use crate::target::{list, look, not_here, text};
 use crate::{Answered, classify::dc};
 
 const GROUPS: &str = "/rest/api/latest/admin/groups";
 const USERS: &str = "/rest/api/latest/admin/users";
+const OWN_PERMISSIONS: &str = "/rest/api/latest/admin/permissions/users";
+
+/// What is said where nothing may be taken that lets somebody in.
+const BY_OTHERS: &str = "still let in: by a group of administrators, a group in a group, or a directory that is only read; \
+                         take that away there";
 
 /// All of them or, when it is refused, none that we could count on: the batch is halved then.
 pub(super) fn add(group: &GroupId, names: Vec<&str>) -> Write {
@@ -39,6 +44,76 @@ pub(super) fn find_group(name: &str) -> (Request, &'static str) {
     (Request::get(GROUPS, &[]).query("filter", name).query("limit", "1000"), "/values")
 }
 
+/// What lets somebody in.
+#[derive(Debug, PartialEq, Eq)]
+enum Lever {
+    /// A group with a global permission.
+    Group(GroupId),
+    /// A permission of their own.
+    Own,
+}
+
+/// Takes one of the things away that let somebody in: a group of theirs that gives a global permission, or the permission
+/// of their own. Bitbucket deactivates nobody, and who has no global permission may not sign in and takes no seat (§0.4).
+/// One change a call, for each is admitted by itself: what is left is the next attempt's.
+pub(super) async fn lock_out(writer: &DcWriter, turn: &Turn, name: &str) -> Answered {
+    match levers(&writer.client, turn.lane(), name).await {
+        Ok(None) => not_here("nothing lets them in").with(Disposition::AlreadySo),
+        Ok(Some(levers)) => {
+            let write = match levers.first() {
+                Some(Lever::Group(group)) => remove(group, name),
+                Some(Lever::Own) => revoke(name),
+                None => return not_here(BY_OTHERS).with(Disposition::Reject(Rejection::Conflict)),
+            };
+            let answered = writer.send(turn, write).await.0;
+            let more = levers.len() > 1;
+            if more && answered.holds() { answered.with(Disposition::Retry { after: None }) } else { answered }
+        }
+        Err(failed) => failed,
+    }
+}
+
+/// Whether a global permission lets somebody in.
+pub(super) async fn is_let_in(client: &Client, lane: Lane, name: &str) -> Result<bool, Answered> {
+    let request = Request::get("/rest/api/latest/users", &[]).query("permission", "LICENSED_USER");
+    let page = look(client, &request.query("filter", name).query("limit", "1000").lane(lane)).await?;
+    Ok(has_name(&page.unwrap_or_default(), "/name", name))
+}
+
+/// What lets somebody in, of what may be taken; `None`: nothing lets them in. Groups of administrators are left: who
+/// administers is nobody to be taken out by a machine.
+async fn levers(client: &Client, lane: Lane, name: &str) -> Result<Option<Vec<Lever>>, Answered> {
+    if !is_let_in(client, lane, name).await? {
+        return Ok(None);
+    }
+    let request = Request::get("/rest/api/latest/admin/permissions/groups", &[]).query("limit", "1000");
+    let permissions = look(client, &request.lane(lane)).await?.unwrap_or_default();
+    let request = Request::get(OWN_PERMISSIONS, &[]).query("filter", name).query("limit", "1000");
+    let own = look(client, &request.lane(lane)).await?.unwrap_or_default();
+    let groups = groups_of(client, lane, name).await?.unwrap_or_default();
+    Ok(Some(levers_of(&groups, &permissions, &own, name)))
+}
+
+fn levers_of(groups: &[String], permissions: &Value, own: &Value, name: &str) -> Vec<Lever> {
+    let gives = |group: &&String| {
+        list(permissions, "/values").iter().any(|row| {
+            let administers = matches!(text(row, "/permission"), "ADMIN" | "SYS_ADMIN");
+            !administers && text(row, "/group/name").eq_ignore_ascii_case(group)
+        })
+    };
+    let groups = groups.iter().filter(gives).filter_map(|group| GroupId::new(group.as_str()).ok()).map(Lever::Group);
+    groups.chain(has_name(own, "/user/name", name).then_some(Lever::Own)).collect()
+}
+
+fn has_name(page: &Value, pointer: &str, name: &str) -> bool {
+    list(page, "/values").iter().any(|row| text(row, pointer).eq_ignore_ascii_case(name))
+}
+
+fn revoke(name: &str) -> Write {
+    let request = Request::new(Method::DELETE, OWN_PERMISSIONS, &[]).query("name", name);
+    Write { request, judge: dc::user, names: vec![name.to_owned()] }
+}
+
 /// The user of that name, as the list of users shows it.
 pub(super) async fn user(client: &Client, lane: Lane, name: &str) -> Result<Option<Value>, Answered> {
     let request = Request::get(USERS, &[]).query("filter", name).query("limit", "1000").lane(lane);
@@ -57,5 +132,25 @@ pub(super) async fn groups_of(client: &Client, lane: Lane, name: &str) -> Result
     match groups {
         Some(groups) if groups.is_empty() => Ok(user(client, lane, name).await?.map(|_| groups)),
         groups => Ok(groups),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn what_lets_somebody_in_is_taken_and_administration_is_left() {
+        let group = |name: &str, permission: &str| json!({ "group": { "name": name }, "permission": permission });
+        let groups = [group("Devs", "LICENSED_USER"), group("leads", "PROJECT_CREATE"), group("root", "SYS_ADMIN")];
+        let permissions = json!({ "values": groups });
+        let own = json!({ "values": [{ "user": { "name": "ann.b" }, "permission": "LICENSED_USER" }] });
+        let of = ["devs", "leads", "root", "readers"].map(str::to_owned);
+        let found = |name: &str| levers_of(&of, &permissions, &own, name);
+        let groups = ["devs", "leads"].map(|name| Lever::Group(GroupId::new(name).unwrap()));
+        assert_eq!(found("ann"), groups, "the permission is somebody else's, whose name begins with this one");
+        assert_eq!(found("Ann.B").last(), Some(&Lever::Own));
+        assert!(levers_of(&of[2..], &permissions, &json!({}), "ann").is_empty());
     }
 }

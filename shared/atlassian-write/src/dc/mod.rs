@@ -128,8 +128,8 @@ impl DcWriter {
         if !groups.iter().any(|of| of.eq_ignore_ascii_case(group.as_str())) {
             return answered;
         }
-        let text =
-            "nested-at-target: a member through a group in this group; take that group out, or the person out of it";
+        let text = "nested-at-target: a member through a group in this group; take that group out, or the person out of \
+                    it; Crowd's API at the same server (kind = \"crowd\") tells such members from its own";
         Answered { text: text.to_owned(), ..answered.with(Disposition::Reject(Rejection::Conflict)) }
     }
 

@@ -1,8 +1,8 @@
 //! Bitbucket Data Center, `/rest/api/latest` (reference/atlassian-dc.md §4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, Email, Group, GroupId, Lane, Ownership, User, UserState};
+use model::{AccountId, Email, Group, GroupId, LET_IN, Lane, Ownership, ProductAccess, SeatCount, User, UserState};
 use outbound::{Client, Progress, ReadError, Request, Stage};
 use serde_json::Value;
 
@@ -17,11 +17,23 @@ const USERS: &str = "/rest/api/latest/admin/users";
 const GROUPS: &str = "/rest/api/latest/admin/groups";
 const MEMBERS: &str = "/rest/api/latest/admin/groups/more-members";
 const GROUPS_OF: &str = "/rest/api/latest/admin/users/more-members";
+/// Everybody with a permission, of their own or through a group: the only list that tells.
+const LET_IN_BY: &str = "/rest/api/latest/users";
+const DIRECTORIES: &str = "/rest/api/latest/admin/user-directories";
+const LICENSE: &str = "/rest/api/latest/admin/license";
 const PERMISSIONS: &str = "/rest/api/latest/admin/permissions/groups";
 const WHOAMI: &str = "/rest/api/latest/application-properties";
 
 /// Rows per page; the instance may give less.
 const PAGE: &str = "1000";
+
+/// What is known of the groups beside their names.
+struct Known {
+    /// The global permission of each group that has one, by folded name.
+    permissions: BTreeMap<String, String>,
+    /// What every permission gives.
+    access: ProductAccess,
+}
 
 /// One instance.
 #[derive(Clone, Debug)]
@@ -41,6 +53,15 @@ impl Bitbucket {
         self.0.walk(&list, read, progress).await
     }
 
+    /// What the groups give, and the seats that are left.
+    async fn known(&self) -> Result<Known, ReadError> {
+        let license = Request::get(LICENSE, &[]).lane(Lane::Bulk);
+        let (permissions, license) = tokio::join!(self.permissions(), self.0.read::<Value>(&license));
+        let seats = seats(&if_permitted(license)?);
+        let access = ProductAccess { seats, ..ProductAccess::new("bitbucket", self.0.site.as_str()) };
+        Ok(Known { permissions: permissions?, access })
+    }
+
     /// The global permission of each group that has one, by folded name.
     async fn permissions(&self) -> Result<BTreeMap<String, String>, ReadError> {
         let read = |row: &Value| {
@@ -52,14 +73,58 @@ impl Bitbucket {
         Ok(rows.into_iter().collect())
     }
 
-    /// Everybody whose name, address or shown name holds this text.
+    /// Whether the user directory that is named, if one is, is the one in which users are made.
+    pub(super) async fn check_user_directory(&self) -> Result<(), ReadError> {
+        let Some(named) = &self.0.user_directory else { return Ok(()) };
+        let all: Vec<Value> = self.0.read(&Request::get(DIRECTORIES, &[])).await?;
+        let Some(wrong) = not_chosen(&all, named) else { return Ok(()) };
+        let disposition = model::Disposition::Reject(model::Rejection::Validation);
+        Err(ReadError {
+            disposition,
+            message: format!("GET {DIRECTORIES}: {wrong}"),
+            code: "user-directory".to_owned(),
+        })
+    }
+
+    /// Everybody whose name, address or shown name holds this text, as far as one call tells.
     async fn filtered(&self, text: &str, lane: Lane) -> Result<Vec<User>, ReadError> {
         let walk = self.list(USERS, &[("filter", text.to_owned())], lane, user, |_, _| ()).await;
         walk.error.map_or(Ok(walk.rows), Err)
     }
+
+    /// Whoever has this global permission or a greater one, of those who are filtered.
+    async fn permitted(&self, permission: &str, filter: &str, lane: Lane) -> Walk<AccountId> {
+        let query = [("permission", permission.to_owned()), ("filter", filter.to_owned())];
+        let query = if filter.is_empty() { query.get(..1).unwrap_or_default() } else { &query };
+        self.list(LET_IN_BY, query, lane, |row| user(row).map(|user| user.id), |_, _| ()).await
+    }
+
+    /// Notes of each of these people whether anything lets them in, and whether they administer: two calls for all.
+    async fn with_permissions(&self, mut users: Vec<User>, filter: &str, lane: Lane) -> Result<Vec<User>, ReadError> {
+        let (licensed, administrators) =
+            tokio::join!(self.permitted("LICENSED_USER", filter, lane), self.permitted("ADMIN", filter, lane));
+        for error in [licensed.error, administrators.error].into_iter().flatten() {
+            return Err(error);
+        }
+        let [licensed, administrators] = [licensed.rows, administrators.rows].map(BTreeSet::from_iter);
+        for user in &mut users {
+            user.admin = administrators.contains(&user.id);
+            if !licensed.contains(&user.id) {
+                user.attributes.insert(LET_IN.to_owned(), "false".to_owned());
+            }
+        }
+        Ok(users)
+    }
+
+    /// Everybody whose name, address or shown name holds this text, with what their permissions say.
+    async fn found(&self, text: &str, lane: Lane) -> Result<Vec<User>, ReadError> {
+        let users = self.filtered(text, lane).await?;
+        if users.is_empty() { Ok(users) } else { self.with_permissions(users, text, lane).await }
+    }
 }
 
-/// Nobody is deactivated by this API; `active` tells whether the directory behind it did so.
+/// Nobody is deactivated by this API; `active` tells whether the directory behind it did so. Whether anything lets them in,
+/// their permissions say.
 fn user(row: &Value) -> Option<User> {
     let text = |name: &str| row.get(name).and_then(Value::as_str);
     let key = row.get("id")?.as_u64()?.to_string();
@@ -71,15 +136,37 @@ fn user(row: &Value) -> Option<User> {
     })
 }
 
-fn group(name: &str, deletable: bool, permissions: &BTreeMap<String, String>) -> Option<Group> {
-    let permission = permissions.get(&name.to_ascii_lowercase()).map(String::as_str);
+fn group(name: &str, deletable: bool, known: &Known) -> Option<Group> {
+    let permission = known.permissions.get(&name.to_ascii_lowercase()).map(String::as_str);
     Some(Group {
         // One that cannot be deleted lies in a directory that is only read.
         ownership: if deletable { Ownership::Local } else { Ownership::IdentityProvider },
         default_access: says_default_access(name),
         grants_admin: matches!(permission, Some("ADMIN" | "SYS_ADMIN")) || says_administrators(name),
+        gives: permission.map(|_| known.access.clone()).into_iter().collect(),
         ..Group::new(GroupId::new(name).ok()?, name)
     })
+}
+
+/// Why users are not made in the directory of this name, of the instance's list: writes go to the first active one that
+/// is its own.
+fn not_chosen(all: &[Value], named: &str) -> Option<String> {
+    let text = |row: &Value, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let active = || all.iter().filter(|row| row.get("active").and_then(Value::as_bool) != Some(false));
+    if !active().any(|row| text(row, "name") == named) {
+        return Some(format!("the instance has no active user directory \"{named}\""));
+    }
+    let first = active().find(|row| text(row, "type") == "INTERNAL" || text(row, "name") == named);
+    let first = first.map(|row| text(row, "name")).filter(|first| first != named)?;
+    Some(format!("users are made in \"{first}\", which stands before \"{named}\": have its administrators move it up"))
+}
+
+/// The seats of an answer of `admin/license`; `None`: there is no limit, or it is not told.
+fn seats(license: &Value) -> Option<SeatCount> {
+    let number = |pointer: &str| license.pointer(pointer).and_then(Value::as_u64);
+    let limited = license.get("unlimitedNumberOfUsers").and_then(Value::as_bool) == Some(false);
+    let (total, used) = (number("/maximumNumberOfUsers")?, number("/status/currentNumberOfUsers")?);
+    limited.then_some(SeatCount { total, left: total.saturating_sub(used) })
 }
 
 fn named(row: &Value) -> Option<(String, bool)> {
@@ -97,26 +184,31 @@ impl Source for Bitbucket {
     }
 
     async fn users(&self, progress: &dyn Progress) -> Walk<User> {
-        let walk = self.list(USERS, &[], Lane::Bulk, user, |done, all| progress.step(Stage::Users, done, all)).await;
+        let mut walk =
+            self.list(USERS, &[], Lane::Bulk, user, |done, all| progress.step(Stage::Users, done, all)).await;
         if walk.error.is_some() {
             return walk;
         }
-        match self.myself().await {
-            Ok(me) if me.iter().all(|id| walk.rows.iter().any(|user| user.id == *id)) => walk,
-            Ok(_) => walk.failed(canary(USERS)),
-            Err(error) => walk.failed(error),
+        let users = std::mem::take(&mut walk.rows);
+        match tokio::join!(self.myself(), self.with_permissions(users, "", Lane::Bulk)) {
+            (Ok(me), Ok(users)) => {
+                let there = me.iter().all(|id| users.iter().any(|user| user.id == *id));
+                walk.rows = users;
+                if there { walk } else { walk.failed(canary(USERS)) }
+            }
+            (Err(error), _) | (_, Err(error)) => walk.failed(error),
         }
     }
 
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
         let step = |done, all| progress.step(Stage::Groups, done, all);
-        let (names, permissions) = tokio::join!(self.list(GROUPS, &[], Lane::Bulk, named, step), self.permissions());
-        let permissions = match permissions {
-            Ok(permissions) => permissions,
+        let (names, known) = tokio::join!(self.list(GROUPS, &[], Lane::Bulk, named, step), self.known());
+        let known = match known {
+            Ok(known) => known,
             Err(error) => return Walk::begun(names.began_at).failed(error),
         };
         let Walk { rows, complete, error, began_at } = names;
-        let found = rows.iter().filter_map(|(name, deletable)| group(name, *deletable, &permissions));
+        let found = rows.iter().filter_map(|(name, deletable)| group(name, *deletable, &known));
         Walk { rows: found.map(Listed::from).collect(), complete, error, began_at }
     }
 
@@ -145,11 +237,11 @@ impl Source for Bitbucket {
         }
         let found = walk.rows.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(id.as_str()));
         let Some((name, deletable)) = found else { return Ok(None) };
-        Ok(group(&name, deletable, &self.permissions().await?))
+        Ok(group(&name, deletable, &self.known().await?))
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {
-        let found = self.filtered(user_name(id), lane).await?;
+        let found = self.found(user_name(id), lane).await?;
         Ok(found.into_iter().find(|user| user.id == *id))
     }
 
@@ -160,7 +252,7 @@ impl Source for Bitbucket {
 
 impl DcSource for Bitbucket {
     async fn find(&self, email: &Email) -> Result<Option<User>, ReadError> {
-        let found = self.filtered(email.as_written(), Lane::Normal).await?;
+        let found = self.found(email.as_written(), Lane::Normal).await?;
         let mut found = found.into_iter().filter(|user| user.email.as_ref() == Some(email));
         let first = found.next();
         Ok(first.filter(|_| found.next().is_none()))
@@ -188,5 +280,27 @@ impl DcSource for Bitbucket {
         let found = self.filtered(&name, Lane::Bulk).await?;
         let me = found.into_iter().find(|user| user_name(&user.id).eq_ignore_ascii_case(&name));
         Ok(vec![me.ok_or_else(|| canary(USERS))?.id])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_directory_that_is_named_must_be_the_one_that_is_written() {
+        let row = |name: &str, kind: &str, active: bool| json!({ "name": name, "type": kind, "active": active });
+        let all = [
+            row("Crowd", "CROWD", true),
+            row("Old", "INTERNAL", false),
+            row("Own", "INTERNAL", true),
+            row("LDAP", "LDAP", true),
+        ];
+        assert_eq!(not_chosen(&all, "Own"), None);
+        assert_eq!(not_chosen(&all, "Crowd"), None, "whether it may be written, nobody tells");
+        assert!(not_chosen(&all, "LDAP").is_some_and(|told| told.contains("users are made in \"Own\"")));
+        assert!(not_chosen(&all, "Old").is_some() && not_chosen(&all, "Else").is_some());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, Email, Group, GroupId, Lane, User, UserState};
+use model::{AccountId, Email, Group, GroupId, Lane, ProductAccess, User, UserState};
 use outbound::{Client, Progress, ReadError, Request, Stage};
 use serde_json::Value;
 
@@ -26,6 +26,14 @@ const PERMISSIONS: &str = "/rest/api/permissions";
 
 /// Asked for; the instance may silently give less.
 const PAGE: &str = "500";
+
+/// Which groups may use the site and which administer it, by name in lower case.
+#[derive(Debug, Default)]
+struct Granted {
+    site: String,
+    users: BTreeSet<String>,
+    administrators: BTreeSet<String>,
+}
 
 /// One instance.
 #[derive(Clone, Debug)]
@@ -54,15 +62,23 @@ impl Confluence {
         Walk { rows, complete, error, began_at }
     }
 
-    /// Groups that administer the site. Without the right to see them, names must do.
-    async fn administrators(&self) -> Result<BTreeSet<String>, ReadError> {
+    /// What the groups may do on the site. Without the right to see it, names must do.
+    async fn granted(&self) -> Result<Granted, ReadError> {
         let entries: Value = if_permitted(self.0.read(&Request::get(PERMISSIONS, &[]).lane(Lane::Bulk)).await)?;
-        let name = |entry: &Value| {
+        let mut granted = Granted { site: self.0.site.clone(), ..Granted::default() };
+        for entry in entries.as_array().into_iter().flatten() {
             let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-            let administers = text("/operation/operationKey").contains("administer");
-            (administers && text("/subject/type") == "group").then(|| text("/subject/displayName").to_ascii_lowercase())
-        };
-        Ok(entries.as_array().into_iter().flatten().filter_map(name).collect())
+            if text("/subject/type") != "group" {
+                continue;
+            }
+            let name = text("/subject/displayName").to_ascii_lowercase();
+            match text("/operation/operationKey") {
+                "use" => granted.users.insert(name),
+                operation if operation.contains("administer") => granted.administrators.insert(name),
+                _ => false,
+            };
+        }
+        Ok(granted)
     }
 }
 
@@ -76,10 +92,12 @@ fn user(row: &Value) -> Option<User> {
     })
 }
 
-fn group(name: &str, administrators: &BTreeSet<String>) -> Option<Group> {
-    let grants_admin = administrators.contains(&name.to_ascii_lowercase()) || says_administrators(name);
-    let default_access = says_default_access(name);
-    Some(Group { default_access, grants_admin, ..Group::new(GroupId::new(name).ok()?, name) })
+fn group(name: &str, granted: &Granted) -> Option<Group> {
+    let folded = name.to_ascii_lowercase();
+    let grants_admin = granted.administrators.contains(&folded) || says_administrators(name);
+    let access = granted.users.contains(&folded).then(|| ProductAccess::new("confluence", granted.site.as_str()));
+    let (default_access, gives) = (says_default_access(name), access.into_iter().collect());
+    Some(Group { default_access, grants_admin, gives, ..Group::new(GroupId::new(name).ok()?, name) })
 }
 
 fn name_of(row: &Value) -> Option<String> {
@@ -124,14 +142,13 @@ impl Source for Confluence {
 
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
         let step = |done, all| progress.step(Stage::Groups, done, all);
-        let (names, administrators) =
-            tokio::join!(self.list(GROUPS, &[], Lane::Bulk, name_of, step), self.administrators());
-        let administrators = match administrators {
-            Ok(administrators) => administrators,
+        let (names, granted) = tokio::join!(self.list(GROUPS, &[], Lane::Bulk, name_of, step), self.granted());
+        let granted = match granted {
+            Ok(granted) => granted,
             Err(error) => return Walk::begun(names.began_at).failed(error),
         };
         let Walk { rows, complete, error, began_at } = names;
-        let rows = rows.iter().filter_map(|name| group(name, &administrators)).map(Listed::from).collect();
+        let rows = rows.iter().filter_map(|name| group(name, &granted)).map(Listed::from).collect();
         Walk { rows, complete, error, began_at }
     }
 
@@ -144,7 +161,7 @@ impl Source for Confluence {
         let request = Request::get(GROUP, &[]).query("groupName", id.as_str()).lane(lane);
         let found: Option<Value> = self.0.find(&request).await?;
         let Some(name) = found.and_then(|row| name_of(&row)) else { return Ok(None) };
-        Ok(group(&name, &self.administrators().await?))
+        Ok(group(&name, &self.granted().await?))
     }
 
     /// One person; the address is not among what is answered.

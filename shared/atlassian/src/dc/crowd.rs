@@ -1,7 +1,7 @@
 //! Crowd's `/rest/usermanagement/1`, also of Jira as user server (reference/atlassian-dc.md §5). The cheapest full read of
 //! all: a page for each thousand people and groups, and one answer for all memberships.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{AccountId, Email, Group, GroupId, Lane, Member, MemberKind, Reading, Role, User, UserState};
 use outbound::{Client, Progress, ReadError, Request, Scope, Stage};
@@ -43,6 +43,11 @@ impl Crowd {
         let query: Vec<_> = query.iter().cloned().chain([("max-results", PAGE.to_string())]).collect();
         let list = List { template, values: &[], query: &query, lane, paging: Paging::Crowd(name, PAGE) };
         self.0.walk(&list, read, progress).await
+    }
+
+    /// What is told of each user. The vendor's own client asks for attributes in this way.
+    fn expand(&self) -> (&'static str, String) {
+        ("expand", if self.0.attributes.is_empty() { "user" } else { "user,attributes" }.to_owned())
     }
 
     /// All memberships, in one answer, which comes as XML alone.
@@ -135,6 +140,20 @@ fn user(row: &Value) -> Option<User> {
     })
 }
 
+/// The same with those of these attributes that have a value. Crowd keeps counters of its own among them, which change
+/// with every sign-in: nobody asked for those.
+fn user_with(row: &Value, wanted: &BTreeSet<String>) -> Option<User> {
+    let mut user = user(row)?;
+    for attribute in row.pointer("/attributes/attributes").and_then(Value::as_array).into_iter().flatten() {
+        let name = attribute.get("name").and_then(Value::as_str).filter(|name| wanted.contains(*name));
+        let value = attribute.pointer("/values/0").and_then(Value::as_str).filter(|value| !value.is_empty());
+        if let (Some(name), Some(value)) = (name, value) {
+            user.attributes.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    Some(user)
+}
+
 fn group(row: &Value) -> Option<Group> {
     let name = row.get("name").and_then(Value::as_str)?;
     let description = row.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -152,9 +171,9 @@ impl Source for Crowd {
     }
 
     async fn users(&self, progress: &dyn Progress) -> Walk<User> {
-        let query = [("entity-type", "user".to_owned()), ("expand", "user".to_owned())];
+        let query = [("entity-type", "user".to_owned()), self.expand()];
         let step = |done, all| progress.step(Stage::Users, done, all);
-        self.list(SEARCH, "users", &query, Lane::Bulk, user, step).await
+        self.list(SEARCH, "users", &query, Lane::Bulk, |row| user_with(row, &self.0.attributes), step).await
     }
 
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
@@ -191,9 +210,14 @@ impl Source for Crowd {
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {
-        let request = Request::get(USER, &[]).query("username", user_name(id)).lane(lane);
+        let mut request = Request::get(USER, &[]).query("username", user_name(id)).lane(lane);
+        if !self.0.attributes.is_empty() {
+            request = request.query("expand", "attributes");
+        }
         let found: Option<Value> = self.0.find(&request).await?;
-        let found = found.map(|row| user(&row).ok_or_else(|| shape(USER, "a user is of another shape"))).transpose()?;
+        let found = found
+            .map(|row| user_with(&row, &self.0.attributes).ok_or_else(|| shape(USER, "a user is of another shape")))
+            .transpose()?;
         Ok(found.filter(|user| user.id == *id))
     }
 
@@ -205,8 +229,9 @@ impl Source for Crowd {
 impl DcSource for Crowd {
     async fn find(&self, email: &Email) -> Result<Option<User>, ReadError> {
         let restriction = format!("email = \"{}\"", email.as_written());
-        let query = [("entity-type", "user".to_owned()), ("expand", "user".to_owned()), ("restriction", restriction)];
-        let walk = self.list(SEARCH, "users", &query, Lane::Normal, user, |_, _| ()).await;
+        let query = [("entity-type", "user".to_owned()), self.expand(), ("restriction", restriction)];
+        let read = |row: &Value| user_with(row, &self.0.attributes);
+        let walk = self.list(SEARCH, "users", &query, Lane::Normal, read, |_, _| ()).await;
         match (walk.error, walk.rows.as_slice()) {
             (Some(error), _) => Err(error),
             (None, [one]) => Ok(Some(one.clone()).filter(|user| user.email.as_ref() == Some(email))),

@@ -11,7 +11,8 @@ use super::source::DcSource;
 use super::{Instance, canary, person, user_name};
 use crate::error::{if_permitted, shape};
 use crate::gather::{Listed, Source, Walk};
-use crate::names::{says_administrators, says_default_access};
+use crate::names::says_administrators;
+use crate::roles::Applications;
 
 const USERS: &str = "/rest/api/2/user/list";
 const USER: &str = "/rest/api/2/user";
@@ -153,11 +154,10 @@ impl Jira {
         walk.failed(shape(PICKER, text))
     }
 
-    /// Groups that give an application by default. Without the right to see them, names must do.
-    async fn defaults(&self) -> Result<BTreeSet<String>, ReadError> {
-        let roles: Value = if_permitted(self.0.read(&Request::get(ROLES, &[]).lane(Lane::Bulk)).await)?;
-        let lists = roles.as_array().into_iter().flatten().filter_map(|role| role.get("defaultGroups")?.as_array());
-        Ok(lists.flatten().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect())
+    /// What the groups give. Without the right to see it, names must do.
+    async fn applications(&self) -> Result<Applications, ReadError> {
+        let roles: Vec<Value> = if_permitted(self.0.read(&Request::get(ROLES, &[]).lane(Lane::Bulk)).await)?;
+        Ok(Applications::of(&roles, &self.0.site))
     }
 }
 
@@ -181,10 +181,11 @@ fn with_room<'a>(found: &'a BTreeSet<String>, query: &str) -> (Vec<&'a String>, 
 }
 
 /// A group of that name.
-fn group(name: &str, defaults: &BTreeSet<String>) -> Option<Group> {
-    let default_access = defaults.contains(&name.to_ascii_lowercase()) || says_default_access(name);
+fn group(name: &str, applications: &Applications) -> Option<Group> {
     let grants_admin = says_administrators(name);
-    Some(Group { default_access, grants_admin, ..Group::new(GroupId::new(name).ok()?, name) })
+    let mut group = Group { grants_admin, ..Group::new(GroupId::new(name).ok()?, name) };
+    applications.tell(&mut group);
+    Some(group)
 }
 
 fn user(row: &Value) -> Option<User> {
@@ -221,13 +222,13 @@ impl Source for Jira {
     }
 
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
-        let (names, defaults) = tokio::join!(self.names(progress), self.defaults());
-        let defaults = match defaults {
-            Ok(defaults) => defaults,
+        let (names, applications) = tokio::join!(self.names(progress), self.applications());
+        let applications = match applications {
+            Ok(applications) => applications,
             Err(error) => return Walk::begun(names.began_at).failed(error),
         };
         let Walk { rows, complete, error, began_at } = names;
-        let rows = rows.iter().filter_map(|name| group(name, &defaults)).map(Listed::from).collect();
+        let rows = rows.iter().filter_map(|name| group(name, &applications)).map(Listed::from).collect();
         Walk { rows, complete, error, began_at }
     }
 
@@ -248,7 +249,7 @@ impl Source for Jira {
         if found.is_none() {
             return Ok(None);
         }
-        Ok(group(id.as_str(), &self.defaults().await?))
+        Ok(group(id.as_str(), &self.applications().await?))
     }
 
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {

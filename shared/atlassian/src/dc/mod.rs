@@ -16,6 +16,7 @@ mod pages;
 mod source;
 mod xml;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +32,14 @@ use crate::error::{is_good, read_error, shape};
 pub struct DcConfig {
     /// Which product.
     pub kind: DirectoryKind,
-    /// The instance, with its context path.
+    /// Where the instance is called, with its context path: itself, or a gateway.
     pub base_url: String,
+    /// Where people find it.
+    pub site: String,
+    /// Attributes of accounts to be told beside name and address, where the product has such (Crowd).
+    pub attributes: BTreeSet<String>,
+    /// The user directory in which users are to be made, where the product lists its directories (Bitbucket).
+    pub user_directory: Option<String>,
     /// Personal access token, or name and password of an application (Crowd).
     pub credential: Credential,
     /// What the calls spend from; its limit is learned, every answer tells it.
@@ -76,12 +83,16 @@ pub fn key(account: &AccountId) -> &str {
 #[derive(Clone, Debug)]
 pub(crate) struct Instance {
     pub(crate) client: Client,
+    pub(crate) site: String,
+    pub(crate) attributes: Arc<BTreeSet<String>>,
+    pub(crate) user_directory: Option<String>,
     pub(crate) parallel: usize,
 }
 
 impl Instance {
     fn connect(config: DcConfig) -> Result<Self, ReadError> {
-        let DcConfig { kind, base_url, credential, budget, clock, timeout, parallel } = config;
+        let DcConfig { kind, base_url, site, attributes, user_directory, .. } = config;
+        let DcConfig { credential, budget, clock, timeout, parallel, .. } = config;
         let mut client = ClientConfig::new(kind.as_str(), &base_url, credential, budget, clock);
         client.timeout = timeout;
         client.largest_answer = LARGEST_ANSWER;
@@ -91,7 +102,7 @@ impl Instance {
             message: error.to_string(),
             code: "configuration".to_owned(),
         })?;
-        Ok(Self { client, parallel: parallel.max(1) })
+        Ok(Self { client, site, attributes: Arc::new(attributes), user_directory, parallel: parallel.max(1) })
     }
 
     /// A read whose answer must be good.

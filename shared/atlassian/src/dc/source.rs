@@ -101,6 +101,17 @@ impl DcReader {
         each!(self, source => source.client().budget())
     }
 
+    /// Whether users are made in the user directory that the policy names, where it names one and the product lists them.
+    ///
+    /// # Errors
+    /// When it is missing, switched off or not the first of its own, or when the list cannot be read.
+    pub async fn check_user_directory(&self) -> Result<(), ReadError> {
+        match self {
+            Self::Bitbucket(BitbucketReader(bitbucket)) => bitbucket.check_user_directory().await,
+            Self::Jira(_) | Self::Confluence(_) | Self::Crowd(_) => Ok(()),
+        }
+    }
+
     /// What a person leads; nothing where nothing can be led.
     ///
     /// # Errors

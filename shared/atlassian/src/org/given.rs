@@ -32,22 +32,41 @@ impl OrgReader {
             give_products: give.rows.into_iter().collect(),
             ..Roles::default()
         };
-        if !nobody_gives {
-            self.by_product(&mut roles, progress).await;
+        if !nobody_gives && !self.by_product(&mut roles, progress).await {
+            // Which of the sites a group gives something on is not known then.
+            roles.unread.extend(self.sites.iter().map(|site| site.site().to_owned()));
         }
-        for site in &self.sites {
-            match site.defaults(Lane::Bulk).await {
-                Ok(told) => roles.defaults.extend(told.ids),
-                Err(error) => progress.trouble(&error),
-            }
-        }
+        self.ask_sites(&mut roles, Lane::Bulk, progress).await;
         roles
     }
 
+    /// What the sites say of the groups. One that does not answer is told, and stops nothing: what it would say is unknown
+    /// until it does.
+    pub(super) async fn ask_sites(&self, roles: &mut Roles, lane: Lane, progress: &dyn Progress) {
+        for site in &self.sites {
+            match site.applications(lane).await {
+                Ok(told) => roles.take(&told),
+                Err(error) => {
+                    progress.trouble(&untold(site.site(), &error));
+                    roles.unread.insert(site.site().to_owned());
+                }
+            }
+        }
+    }
+
+    /// Whether the sites tell what they are asked in a pass.
+    pub(super) async fn probe_sites(&self) -> Result<(), ReadError> {
+        for site in &self.sites {
+            site.applications(Lane::Normal).await.map_err(|error| untold(site.site(), &error))?;
+        }
+        Ok(())
+    }
+
     /// Which product each group gives: one search for each product, for the searches by role do not tell. People who
-    /// review a group want to know it; nothing is decided by it.
-    async fn by_product(&self, roles: &mut Roles, progress: &dyn Progress) {
+    /// review a group want to know it, and seats are counted by it. False: not all could be read.
+    async fn by_product(&self, roles: &mut Roles, progress: &dyn Progress) -> bool {
         let products = self.products().await;
+        let mut complete = products.complete;
         if let Some(error) = &products.error {
             progress.trouble(error);
         }
@@ -56,10 +75,12 @@ impl OrgReader {
             if let Some(error) = &groups.error {
                 progress.trouble(error);
             }
+            complete &= groups.complete;
             for group in groups.rows {
                 roles.gives.entry(group).or_default().insert(access.clone());
             }
         }
+        complete
     }
 
     async fn groups_with(&self, query: Value) -> Walk<GroupId> {
@@ -70,7 +91,7 @@ impl OrgReader {
         self.search(PRODUCTS, json!({"limit": PRODUCTS_PAGE}), Lane::Bulk, |row| product(&row), |_| ()).await
     }
 
-    /// What one group gives. What a site says of it, a pass over everything finds.
+    /// What one group gives, as far as the organization tells.
     pub(super) async fn roles_of(&self, id: &GroupId, lane: Lane) -> Result<Roles, ReadError> {
         let request = Request::get(GROUP_ROLES, &[&self.org, &self.directory, id.as_str()]).lane(lane);
         let answer = self.client.read(&request).await?;
@@ -84,4 +105,13 @@ impl OrgReader {
             if rows.is_empty() { BTreeMap::new() } else { self.products().await.rows.into_iter().collect() };
         Ok(Roles::of_one(id, rows, &products))
     }
+}
+
+/// The trouble with one site, named by it and by what it keeps from being decided.
+fn untold(site: &str, error: &ReadError) -> ReadError {
+    let message = format!(
+        "{site} does not tell its default access groups and seats ({error}): additions to groups that may give a product \
+         there are held until it does; its account needs the right to administer Jira"
+    );
+    ReadError { disposition: error.disposition, message, code: "E0144".to_owned() }
 }

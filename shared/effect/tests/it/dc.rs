@@ -257,7 +257,9 @@ async fn accounts_are_made_changed_taken_away_and_given_back() {
         let name = atlassian_name(&id);
         let off = change(&world, &runner, Some(&id), AccountChange::Deactivate).await.outcome.result;
         if product == DcProduct::Bitbucket {
-            assert_eq!(off, StepResult::Rejected(Rejection::Validation), "{what}");
+            assert_eq!(off, StepResult::AlreadySo, "nothing lets in who is new: {what}");
+            let back = change(&world, &runner, Some(&id), AccountChange::Restore).await.outcome.result;
+            assert_eq!((back, user(&world, instance, &name).2), (StepResult::AlreadySo, true), "{what}");
             continue;
         }
         assert_eq!((off, user(&world, instance, &name).2), (StepResult::Done, false), "{what}");
@@ -304,6 +306,85 @@ async fn i05_who_is_deactivated_is_signed_out_also_where_the_first_try_was_cut_o
         let off = change(&world, &runner, Some(&cat), AccountChange::Deactivate).await.outcome.result;
         assert_eq!((off, user(&world, instance, "cat").2), (StepResult::Done, false), "{product:?} at {instance}");
     }
+}
+
+/// Crowd keeps attributes of any name; of the other products nobody would see them again.
+#[tokio::test]
+async fn crowd_keeps_further_attributes_beside_an_accounts_own() {
+    let world = world().await;
+    let runner = world.dc(DcProduct::Crowd, "crowd", None);
+    let department = || {
+        let world = world.twin.twin.world();
+        let (_, person) = world.dc.instance("crowd").unwrap().user("dan").unwrap();
+        (person.attributes.get("department").cloned(), person.display_name.clone(), person.active)
+    };
+    let with = |value: &str| ("department".to_owned(), value.to_owned());
+    let mut new = attributes("dan");
+    new.extend([with("Web")]);
+    let made = change(&world, &runner, None, AccountChange::Create { attributes: new }).await.outcome;
+    assert_eq!((made.result, department().0), (StepResult::Done, Some(vec!["Web".to_owned()])));
+    let id = made.account.unwrap();
+    let only = AccountChange::Update { attributes: [with("Ops")].into() };
+    let set = change(&world, &runner, Some(&id), only).await.outcome;
+    assert_eq!((set.result, set.account.as_ref()), (StepResult::Done, Some(&id)));
+    let both = [with("Sales"), ("displayName".to_owned(), "Daniel D".to_owned())];
+    let set = change(&world, &runner, Some(&id), AccountChange::Update { attributes: both.into() }).await.outcome;
+    assert!(set.result.holds());
+    assert_eq!(department(), (Some(vec!["Sales".to_owned()]), "Daniel D".to_owned(), true));
+    world.every_effect_was_admitted();
+}
+
+/// Bitbucket deactivates nobody: who leaves loses each group with a global permission, and the permission of their own.
+#[tokio::test]
+async fn p2_11_who_leaves_bitbucket_is_let_in_by_nothing_any_more() {
+    let ways_in = async || {
+        let world = world().await;
+        let role =
+            json!({ "op": "application", "instance": "bitbucket", "key": "bitbucket", "groups": ["full", "staff"] });
+        world.edit_dc(role);
+        world.edit_dc(json!({ "op": "group", "instance": "bitbucket", "name": "staff", "members": ["ann", "bob"] }));
+        world.edit_dc(
+            json!({ "op": "granted", "instance": "bitbucket", "name": "ann", "permission": "PROJECT_CREATE" }),
+        );
+        world
+    };
+    let let_in = |world: &World| world.twin.twin.world().dc.instance("bitbucket").unwrap().permitted("LICENSED_USER");
+    let world = ways_in().await;
+    let runner = world.dc(DcProduct::Bitbucket, "bitbucket", None);
+    let ann = AccountId::new(user(&world, "bitbucket", "ann").0).unwrap();
+    let off = change(&world, &runner, Some(&ann), AccountChange::Deactivate).await.outcome.result;
+    assert_eq!(off, StepResult::Done);
+    assert!(!let_in(&world).contains("ann") && let_in(&world).contains("bob"));
+    let eng = members(&world, "bitbucket", "eng");
+    assert_eq!(eng, ["ann@example.com"], "a group that gives nothing is no matter of access");
+    assert_eq!(world.effects("group.user.remove") + world.effects("permission.revoke"), 3);
+    let again = change(&world, &runner, Some(&ann), AccountChange::Deactivate).await.outcome.result;
+    assert_eq!(again, StepResult::AlreadySo);
+    world.every_effect_was_admitted();
+    // Cut off anywhere, the next finishes it.
+    for (operation, skip) in [("group.user.remove", 0), ("group.user.remove", 1), ("permission.revoke", 0)] {
+        let world = ways_in().await;
+        let runner = world.dc(DcProduct::Bitbucket, "bitbucket", None);
+        let cut = twin::engine::fault::Fault {
+            times: Some(5),
+            skip,
+            ..twin::engine::fault::Fault::new("atlassian.dc.bitbucket", operation, FaultKind::Reset { after: true })
+        };
+        world.twin.twin.engine.faults.inject(cut);
+        let first = change(&world, &runner, Some(&ann), AccountChange::Deactivate).await.outcome.result;
+        world.twin.twin.engine.faults.clear();
+        if !first.holds() {
+            let again = change(&world, &runner, Some(&ann), AccountChange::Deactivate).await.outcome.result;
+            assert!(again.holds(), "after {operation}: {again:?}");
+        }
+        assert!(!let_in(&world).contains("ann"), "after {operation}");
+        assert_eq!(world.effects("group.user.remove") + world.effects("permission.revoke"), 3, "after {operation}");
+    }
+    // Who administers is not taken out by a machine, and is said to be still in.
+    let bot = AccountId::new(user(&world, "bitbucket", "rollcall").0).unwrap();
+    let finished = change(&world, &runner, Some(&bot), AccountChange::Deactivate).await;
+    assert_eq!(finished.outcome.result, StepResult::Rejected(Rejection::Conflict));
+    assert!(finished.answers[0].as_ref().unwrap().text.starts_with("still let in: "));
 }
 
 fn atlassian_name(id: &AccountId) -> String {

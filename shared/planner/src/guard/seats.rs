@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, Edge, EdgeOp, GroupId, GuardName, Seats, Step, Wait, WaitWhy};
+use model::{AccountId, Edge, EdgeOp, Group, GroupId, GuardName, SeatCount, Seats, Step, Wait, WaitWhy};
 
 use crate::{
     Verdict,
@@ -59,6 +59,20 @@ pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
 }
 
 impl Product {
+    /// The product that these groups give, held by whoever is in one.
+    fn new(judge: &Judge<'_>, product: String, limit: u64, gives: impl Fn(&Group) -> bool) -> Self {
+        let (mut groups, mut holders) = (BTreeSet::new(), BTreeSet::new());
+        for group in judge.accounts.groups.iter().filter(|group| group.is_live()) {
+            if group.row.as_ref().is_some_and(|row| gives(&row.group)) {
+                groups.insert(group.id.clone());
+                let members = group.people.iter().filter_map(|packed| judge.accounts.person(packed.slot()));
+                holders.extend(members.map(|person| person.id.clone()));
+            }
+        }
+        let seats = Seats { product, limit, used: holders.len() as u64, gained: 0, freed: 0 };
+        Self { groups, names: BTreeSet::new(), holders, seats }
+    }
+
     /// What a case waits for that no seat is free for: by group, how many memberships.
     fn waits(&self, draft: &Draft, fresh: &BTreeSet<AccountId>) -> Vec<Wait> {
         let mut edges: BTreeMap<&str, u64> = BTreeMap::new();
@@ -91,48 +105,72 @@ impl Product {
     }
 }
 
-/// The products with a limit, and the groups that give them.
+/// The products with a limit, and the groups that give them. The policy's limit comes first; of a product that it does
+/// not name, each site's own seats are the limit, where the site tells them.
 ///
 /// What a group gives is read off the directory. Only where no group is known to give anything (a site or a key that
 /// does not tell) the names of its default access groups must do.
 fn products(judge: &Judge<'_>) -> Vec<Product> {
-    let limits = &judge.policy.guard.seat_limit;
-    if limits.is_empty() {
-        return Vec::new();
+    let mut products = limited(judge);
+    products.extend(counted(judge));
+    if !products.is_empty() {
+        // Who was let in since the last read holds a seat that it did not count.
+        let memory = judge.memory;
+        let released = memory.released.iter().filter(|(_, op)| **op == EdgeOp::Add).map(|(key, _)| key);
+        let confirmed = memory.confirmed.iter().filter(|(_, told)| told.present).map(|(key, _)| key);
+        for (target, group, account) in released.chain(confirmed) {
+            for product in products.iter_mut().filter(|it| target == &judge.target.id && it.groups.contains(group)) {
+                product.seats.used += u64::from(product.holders.insert(account.clone()));
+            }
+        }
     }
-    let there = || judge.accounts.groups.iter().filter(|group| group.is_live());
-    let told = there().filter_map(|group| group.row.as_ref()).any(|row| !row.group.gives.is_empty());
-    let mut products = Vec::new();
-    for (product, limit) in limits {
-        let mut found = Product {
-            groups: BTreeSet::new(),
-            names: BTreeSet::new(),
-            holders: BTreeSet::new(),
-            seats: Seats { product: product.clone(), limit: *limit, used: 0, gained: 0, freed: 0 },
-        };
-        let gives = |group: &model::Group| {
+    products
+}
+
+/// The products that the policy limits.
+fn limited(judge: &Judge<'_>) -> Vec<Product> {
+    let limits = &judge.policy.guard.seat_limit;
+    let told = groups(judge).any(|group| !group.gives.is_empty());
+    let of = |(product, limit): (&String, &u64)| {
+        let mut found = Product::new(judge, product.clone(), *limit, |group| {
             if told {
                 return group.gives.iter().any(|access| access.product.eq_ignore_ascii_case(product));
             }
             group.default_access && is_named_for(&group.name, product, limits.len() == 1)
-        };
-        for group in there() {
-            if group.row.as_ref().is_some_and(|row| gives(&row.group)) {
-                found.groups.insert(group.id.clone());
-                let members = group.people.iter().filter_map(|packed| judge.accounts.person(packed.slot()));
-                found.holders.extend(members.map(|person| person.id.clone()));
-            }
-        }
+        });
         for group in judge.target.groups.iter().filter(|_| !told) {
             let on_purpose = group.lead(&judge.policy.rules).is_some_and(|rule| rule.default_access_group);
             if on_purpose && is_named_for(&group.name, product, limits.len() == 1) {
                 found.names.insert(group.name.clone());
             }
         }
-        found.seats.used = found.holders.len() as u64;
-        products.push(found);
-    }
-    products
+        found
+    };
+    limits.iter().map(of).collect()
+}
+
+/// The products of which a site tells how many seats are left, and the policy no limit.
+fn counted(judge: &Judge<'_>) -> Vec<Product> {
+    let limits = &judge.policy.guard.seat_limit;
+    let of_policy = |product: &str| limits.keys().any(|limited| limited.eq_ignore_ascii_case(product));
+    let given = groups(judge).flat_map(|group| &group.gives).filter(|access| !of_policy(&access.product));
+    let told: BTreeMap<(&str, &str), SeatCount> =
+        given.filter_map(|access| Some(((access.product.as_str(), access.site.as_str()), access.seats?))).collect();
+    let of = |((product, site), seats): (&(&str, &str), &SeatCount)| {
+        let several = told.keys().filter(|(other, _)| other == product).count() > 1;
+        let name = if several { format!("{product} ({site})") } else { (*product).to_owned() };
+        let gives = |group: &Group| group.gives.iter().any(|it| it.product == *product && it.site == *site);
+        let mut found = Product::new(judge, name, seats.total, gives);
+        // The site counts who is active, and those whom we do not see.
+        found.seats.used = seats.total.saturating_sub(seats.left);
+        found
+    };
+    told.iter().map(of).collect()
+}
+
+fn groups<'a>(judge: &'a Judge<'_>) -> impl Iterator<Item = &'a Group> {
+    let live = judge.accounts.groups.iter().filter(|group| group.is_live());
+    live.filter_map(|group| group.row.as_ref().map(|row| &row.group))
 }
 
 /// Whether a default access group is the product's, by its name: it holds the product's key, or it is the product

@@ -67,10 +67,10 @@ fn task(
         // Only the entry that the person belongs to takes the account away.
         Found::Account(_) if !sees_off(policy, provision, row) => None,
         Found::Account(account) => {
-            let can = policy.directories.get(&provision.to).is_none_or(|directory| directory.kind.deactivates());
+            let let_in = || accounts.live(account).is_none_or(|row| row.user.is_let_in());
             let ends = match on_leave(provision, row) {
                 LeaveAction::Keep => false,
-                LeaveAction::Deactivate => can,
+                LeaveAction::Deactivate => let_in(),
                 // Whom the organization does not list has no access to it that could be taken away.
                 LeaveAction::Suspend | LeaveAction::Remove => accounts.live(account).is_some(),
             };
@@ -147,6 +147,8 @@ fn differing(
             let reported = match kind {
                 Some(DirectoryKind::AtlassianScim) => SCIM_REPORTS.contains(&path),
                 Some(DirectoryKind::AtlassianOrg) => ORG_REPORTS.contains(&path),
+                // Crowd tells every attribute that an entry maps.
+                Some(DirectoryKind::Crowd) => true,
                 _ => false,
             };
             (reported || known.is_some()) && known != Some(value)
@@ -180,7 +182,7 @@ impl Judge<'_> {
     pub(crate) fn accounts(&mut self, pending: &Pending) {
         let policy = self.policy;
         for (provision, persons) in policy.provisions.iter().zip(pending) {
-            if provision.to != self.target.id {
+            if provision.to != self.target.id || !provision.enabled {
                 continue;
             }
             let Some(source) = self.mirrors.iter().position(|mirror| mirror.directory() == &provision.from) else {

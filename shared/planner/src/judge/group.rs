@@ -34,6 +34,9 @@ impl Judge<'_> {
     pub(crate) fn group(&mut self, group: &TargetGroup) {
         let policy = self.policy;
         let Some(rule) = group.lead(&policy.rules) else { return };
+        if group.is_off(&policy.rules) {
+            return;
+        }
         let memory = self.memory;
         let pin = memory.pins.get(&(self.target.id.clone(), group.key.clone()));
         if let Some(blind) = self.blind_source(group) {
@@ -179,6 +182,11 @@ impl Judge<'_> {
             draft.measure(GuardName::PerGroupAdditions, count, limit, &["additions to one group"]);
         } else if self.needs_access_approval(slot) {
             let reason = "it gives a product by default and is filled for the first time".to_owned();
+            draft.hold(GuardName::DefaultAccessGroup, reason);
+        }
+        let row = self.accounts.group_at(slot).and_then(|group| group.row.as_ref());
+        if row.is_some_and(|row| row.group.access_unread) {
+            let reason = "what it gives by default on a site could not be read, nor that site's seats".to_owned();
             draft.hold(GuardName::DefaultAccessGroup, reason);
         }
         self.out.drafts.push(draft);

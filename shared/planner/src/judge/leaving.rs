@@ -39,6 +39,9 @@ impl Judge<'_> {
         if let Some(why) = self.spared_why(account) {
             return self.refuse(step, why);
         }
+        if way == LeaveAction::Deactivate && self.is_kept_in(account) {
+            return self.refuse(step, RefusalWhy::ProtectedGroup);
+        }
         let key = (self.target.id.clone(), provision.from.clone(), person_id);
         let grace = provision.on_leave.grace;
         self.out.farewells.push(Farewell { key, source, person, account, step, fact, grace });
@@ -70,6 +73,23 @@ impl Judge<'_> {
             }
             self.out.leaving.insert(key, Some(since));
         }
+    }
+
+    /// Whether the account is, or may be, in a protected group that lets it in, where who leaves is taken out of each such
+    /// group. Who administers is, by a group or by their own right.
+    fn is_kept_in(&self, account: u32) -> bool {
+        if !self.kind.is_some_and(DirectoryKind::locks_out_by_groups) {
+            return false;
+        }
+        let administers = self.accounts.live(account).is_some_and(|row| row.user.admin);
+        let protected = &self.policy.guard.protected_groups;
+        let may_hold = |group: &crate::mirror::GroupSlot| {
+            let lets_in = |row: &model::GroupRow| !row.group.gives.is_empty() && protected.matches(&row.group.name);
+            let read = group.read.complete_began_at.is_some();
+            group.row.as_ref().is_some_and(lets_in)
+                && (!read || group.people.iter().any(|packed| packed.slot() == account))
+        };
+        administers || self.accounts.groups.iter().filter(|group| group.is_live()).any(may_hold)
     }
 
     /// How a sign-in is taken away here. Who is the fallback cannot take over what they lead themselves: then nobody is

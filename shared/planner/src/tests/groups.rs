@@ -62,3 +62,33 @@ fn one_source_group_fills_every_target_group_that_names_it() {
     assert_eq!(of(&mut world, "all of the web"), ["dan"]);
     assert_eq!(of(&mut world, "everything"), ["ann", "bob", "cho", "dan"]);
 }
+
+#[test]
+fn a_rule_that_is_switched_off_decides_nothing_and_removes_nobody() {
+    let policy = |more: &str| crate::testing::policy(&format!("on_conflict = \"adopt\"{more}"), "");
+    let mut world = World::of(policy(""));
+    for name in ["ann", "bob", "cho"] {
+        world.person(name);
+    }
+    world.fill("eng", &["ann", "bob"]);
+    world.fill("ops", &["cho"]);
+    world.converge();
+    world.planner.set_policy(policy("\nenabled = false"));
+    world.fill("eng", &["cho"]);
+    world.leave("eng", "ann");
+    world.source.user("bob").state = model::UserState::Suspended;
+    world.fill("new", &["cho"]);
+    world.sweep_source();
+    world.source.groups.remove(&grp("ops"));
+    world.sweep_source();
+    let decision = world.decide_informed();
+    assert!(decision.plan.body.targets.is_empty(), "{:#?}", decision.plan.body);
+    let state = world.planner.sync_state(&world.memory, &decision)[&crate::testing::dir("cloud")].clone();
+    assert!(state.drifted.is_empty(), "{state:?}");
+    let now = world.now;
+    let explained = world.planner.explain(&world.memory, now, "cho", Some("eng"));
+    assert_eq!(explained.persons[0].groups[0].missing, Some(crate::explain::Missing::SwitchedOff));
+    // On again: what came meanwhile is decided then.
+    world.planner.set_policy(policy("\nenabled = true"));
+    assert!(edges(&world.decide_informed()).contains(&"+eng a-cho".to_owned()));
+}

@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "tests")]
 
-use model::{Case, CaseKind, GuardName, MemberKind, ProductAccess, RefusalWhy, WaitWhy};
+use model::{Case, CaseKind, GuardName, MemberKind, ProductAccess, RefusalWhy, SeatCount, WaitWhy};
 
 use crate::{
     Decision, Occasion, WindowEntry, WindowKind,
@@ -186,7 +186,7 @@ fn products(limits: &str, told: bool) -> World {
         world.existing(id, name, &["a-ann"]);
         world.target.group(id).default_access = true;
         if told {
-            let access = ProductAccess { product: product.to_owned(), site: String::new() };
+            let access = ProductAccess::new(product, "");
             world.target.group(id).gives.push(access);
         }
     }
@@ -217,6 +217,59 @@ fn seats_are_counted_by_what_groups_give_and_not_by_their_names() {
     let case = only(&decision);
     assert_eq!(guards(case), [GuardName::Seats]);
     assert!(case.guards.iter().any(|verdict| (verdict.guard, verdict.found) == (GuardName::Seats, 3)));
+}
+
+/// The same without a limit of the policy, where each site counts its seats.
+fn counted(seats: &[(&str, &str, u64)]) -> World {
+    let mut world = products("", true);
+    for (group, site, left) in seats {
+        let seats = Some(SeatCount { total: 10, left: *left });
+        world.target.group(group).gives = vec![ProductAccess { seats, ..ProductAccess::new("jira-software", *site) }];
+    }
+    world.sweep_target();
+    world
+}
+
+#[test]
+fn the_seats_that_a_site_counts_are_the_limit_where_the_policy_writes_none() {
+    let mut world = counted(&[("j", "a", 1), ("k", "a", 1)]);
+    world.fill("staff-a", &["bob"]);
+    world.sweep_source();
+    let decision = world.decide();
+    assert!(only(&decision).is_released());
+    let seats = &decision.plan.body.targets[0].seats[0];
+    assert_eq!((seats.product.as_str(), seats.limit, seats.used, seats.gained), ("jira-software", 10, 9, 1));
+    // Done, and the site was not read again: who was let in since counts all the same.
+    world.memory.confirm(&(dir("cloud"), grp("j"), acc("a-bob")), model::EdgeOp::Add, world.now);
+    world.fill("staff-b", &["cho"]);
+    world.sweep_source();
+    let decision = world.decide();
+    assert_eq!(guards(only(&decision)), [GuardName::Seats]);
+    // Another site has its own seats.
+    let mut world = counted(&[("j", "a", 0), ("k", "b", 4)]);
+    world.fill("staff-a", &["bob"]);
+    world.fill("staff-b", &["bob"]);
+    world.sweep_source();
+    let decision = world.decide();
+    let told: Vec<(bool, usize)> = cases(&decision).iter().map(|case| (case.is_released(), case.held.len())).collect();
+    assert_eq!(told, [(false, 1), (true, 0)], "{:#?}", decision.plan.body);
+    assert!(decision.plan.body.targets[0].seats.iter().any(|seats| seats.product == "jira-software (b)"));
+}
+
+#[test]
+fn what_a_site_does_not_tell_holds_who_would_come_in_and_nobody_who_goes() {
+    let mut world = products("", true);
+    world.target.group("j").access_unread = true;
+    world.fill("staff-a", &["bob"]);
+    world.fill("staff-b", &["bob"]);
+    world.sweep_source();
+    world.sweep_target();
+    let decision = world.decide();
+    let told: Vec<Vec<GuardName>> = cases(&decision).iter().map(|case| guards(case)).collect();
+    assert_eq!(told, [vec![GuardName::DefaultAccessGroup], vec![]]);
+    world.target.group("j").access_unread = false;
+    world.sweep_target();
+    assert!(cases(&world.decide()).iter().all(|case| case.is_released()));
 }
 
 #[test]

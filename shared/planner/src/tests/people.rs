@@ -2,12 +2,13 @@
 
 #![expect(clippy::panic, reason = "tests")]
 
-use model::{AccountChange, Email, Reason, Step, UserState, WaitWhy};
+use model::{AccountChange, Email, LET_IN, Reason, RefusalWhy, Step, UserState, WaitWhy};
 
 use crate::testing::{World, acc, account_changes, cases, edges, only, policy_for};
 
 const ENTRY: &str = "[[people.provision]]\nname = \"people\"\nfrom = \"workspace\"\nto = \"cloud\"\n";
 const JIRA: &str = "kind = \"jira-dc\"\nurl = \"https://jira.acme.com\"\ntoken = \"file:token\"";
+const GIT: &str = "kind = \"bitbucket-dc\"\nurl = \"https://git.acme.com\"\ntoken = \"file:token\"";
 const SCIM: &str = "kind = \"atlassian-scim\"\ndirectory_id = \"d\"\ntoken = \"file:token\"";
 const ORG: &str = "kind = \"atlassian-org\"\norg = \"o\"\ndirectory = \"d\"\napi_key = \"file:key\"";
 const NAMES: &str = "username = [{ pattern = '(.*)@.*', replace = '$1' }]\n";
@@ -295,4 +296,54 @@ fn the_order_of_match_rules_is_that_of_the_file() {
     };
     assert_eq!(with("\"link\", \"external-id\", \"email\""), ["+eng a-other"]);
     assert_eq!(with("\"link\", \"email\", \"external-id\""), ["+eng a-ann"]);
+}
+
+#[test]
+fn crowd_gets_every_attribute_that_an_entry_maps() {
+    const CROWD: &str = "kind = \"crowd\"\nurl = \"https://c.acme.com\"\napplication = \"a\"\npassword = \"file:p\"";
+    let mut world = world(CROWD, "attributes = { department = \"organizations[primary].department\" }\n");
+    world.converge();
+    let department = |world: &mut World, value: &str| {
+        let path = "organizations[primary].department".to_owned();
+        world.source.user("ann").attributes.insert(path, value.to_owned());
+        swept(world);
+        account_changes(world)
+    };
+    let set = AccountChange::Update { attributes: [("department".to_owned(), "Web".to_owned())].into() };
+    assert_eq!(department(&mut world, "Web"), [("ann".to_owned(), set)]);
+    world.target.user("a-ann").attributes.insert("department".to_owned(), "Web".to_owned());
+    assert!(department(&mut world, "Web").is_empty());
+}
+
+/// The changes to the account of `ann`, who left, and what was refused about her.
+fn farewell(world: &mut World) -> (Vec<AccountChange>, Vec<RefusalWhy>) {
+    world.source.user("ann").state = UserState::Suspended;
+    swept(world);
+    let refused =
+        world.decide_informed().plan.body.targets.iter().flat_map(|it| &it.refusals).map(|it| it.why).collect();
+    (account_changes(world).into_iter().map(|(_, change)| change).collect(), refused)
+}
+
+#[test]
+fn p2_11_where_nobody_is_deactivated_who_leaves_is_locked_out_and_only_once() {
+    let git = || {
+        let mut world = world(GIT, "");
+        world.fill("eng", &["ann", "bob", "cho"]);
+        world.existing("vip-admins-1", "vip-admins-1", &["a-bob"]);
+        world.target.group("vip-admins-1").gives.push(model::ProductAccess::new("bitbucket", ""));
+        world.converge();
+        world
+    };
+    assert_eq!(farewell(&mut git()), (vec![AccountChange::Deactivate], vec![]));
+    // Nothing lets her in any more: that is done.
+    let mut out = git();
+    out.target.user("a-ann").attributes.insert(LET_IN.to_owned(), "false".to_owned());
+    assert_eq!(farewell(&mut out), (vec![], vec![]));
+    // Who administers, or is in a protected group that lets people in, is left to a person.
+    let mut administers = git();
+    administers.target.user("a-ann").admin = true;
+    assert_eq!(farewell(&mut administers), (vec![], vec![RefusalWhy::ProtectedGroup]));
+    let mut protected = git();
+    protected.target.add("vip-admins-1", model::MemberKind::User(acc("a-ann")));
+    assert_eq!(farewell(&mut protected), (vec![], vec![RefusalWhy::ProtectedGroup]));
 }

@@ -44,17 +44,9 @@ const fn keeps_accounts(kind: DirectoryKind) -> bool {
     !matches!(kind, DirectoryKind::JiraCloud | DirectoryKind::ConfluenceCloud | DirectoryKind::JsmCustomers)
 }
 
-/// Only an organization tells the access to it from the account, and Bitbucket Data Center deactivates nobody.
+/// Only an organization tells the access to it from the account.
 fn ways_to_leave(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: DirectoryKind) {
     let ways = [entry.on_leave.suspended, entry.on_leave.archived, entry.on_leave.deleted];
-    if !kind.deactivates() && ways.iter().any(|way| *way != LeaveAction::Keep) {
-        let message = format!("{} deactivates nobody: whoever leaves would keep the account unnoticed", kind.as_str());
-        let help = "write on_leave = { suspended = \"keep\", archived = \"keep\", deleted = \"keep\" }: who leaves loses \
-                    the groups that rules fill, and the seat with those that give it; or make accounts at the Crowd or \
-                    Jira that it takes its users from";
-        ctx.report(Code::NoEffect, &entry.on_leave_span, message, help);
-        return;
-    }
     let of_organization = ways.iter().any(|way| matches!(way, LeaveAction::Suspend | LeaveAction::Remove));
     if of_organization && kind != DirectoryKind::AtlassianOrg {
         let message = "only an organization (kind = \"atlassian-org\") can suspend or remove people";
@@ -79,9 +71,10 @@ fn leads(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: DirectoryKind) {
 fn attributes(ctx: &mut Context<'_>, entry: &WrittenProvision, kind: DirectoryKind) {
     let (kept, what): (&[&str], &str) = match kind {
         DirectoryKind::AtlassianOrg => (&OF_ORGANIZATION, "an account of an organization"),
-        DirectoryKind::JiraDc | DirectoryKind::ConfluenceDc | DirectoryKind::BitbucketDc | DirectoryKind::Crowd => {
+        DirectoryKind::JiraDc | DirectoryKind::ConfluenceDc | DirectoryKind::BitbucketDc => {
             (&OF_DATA_CENTER, "an account there")
         }
+        // Crowd keeps whatever it is given beside those (reference/atlassian-dc.md §5).
         _ => return,
     };
     for name in &entry.attribute_names {

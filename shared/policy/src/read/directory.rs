@@ -106,8 +106,8 @@ fn settings(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -
         Kind::JiraDc | Kind::ConfluenceDc | Kind::BitbucketDc => {
             let url = section.need_address(ctx, "url", Shape::Path, "add the address of the instance");
             let token = section.secret(ctx, "token");
-            no_choice_of_directory(ctx, section);
-            Some(Settings::DataCenter { url: url?, token: token? })
+            let user_directory = user_directory(ctx, section, kind);
+            Some(Settings::DataCenter { url: url?, token: token?, user_directory })
         }
         Kind::Crowd => {
             let url = section.need_address(ctx, "url", Shape::Path, "add the address of the server");
@@ -119,14 +119,17 @@ fn settings(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -
 }
 
 /// Writes go to the first directory of an instance that may be written, and no call chooses another
-/// (reference/atlassian-dc.md §1.3): whoever names one is told so.
-fn no_choice_of_directory(ctx: &mut Context<'_>, section: &Section<'_>) {
-    if section.text(ctx, "user_directory").is_some() {
+/// (reference/atlassian-dc.md §1.3): whoever names one is told so. Only Bitbucket lists its directories, so that `doctor`
+/// can say whether it is the one that is named.
+fn user_directory(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -> Option<String> {
+    let named = section.text(ctx, "user_directory")?.value;
+    if kind != DirectoryKind::BitbucketDc {
         let message = "`user_directory` has no effect: no call of this product chooses among its user directories";
         let help = "have the instance's administrators put that directory first; or name the Crowd that the directory comes \
                     from as a directory of its own, kind = \"crowd\"";
         ctx.note(&section.key_span("user_directory"), message, help);
     }
+    Some(named)
 }
 
 fn google(ctx: &mut Context<'_>, section: &Section<'_>) -> Option<Settings> {

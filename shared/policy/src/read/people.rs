@@ -19,6 +19,7 @@ use crate::{
 pub(crate) struct WrittenProvision {
     pub(crate) span: Range<usize>,
     pub(crate) name: Option<Said<String>>,
+    pub(crate) enabled: bool,
     pub(crate) from: Option<Said<DirectoryId>>,
     pub(crate) to: Option<Said<DirectoryId>>,
     pub(crate) create: bool,
@@ -111,6 +112,7 @@ fn provision(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenProvision {
     let written = WrittenProvision {
         span: section.span.clone(),
         name: section.text(ctx, "name"),
+        enabled: section.enabled(ctx),
         from: section.directory(ctx, "from"),
         to: section.directory(ctx, "to"),
         create: section.flag(ctx, "create").unwrap_or(true),

@@ -152,6 +152,16 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// Whether a rule is in force. One that is not is noted: nothing else shows that it does nothing.
+    pub(crate) fn enabled(&self, ctx: &mut Context<'_>) -> bool {
+        let enabled = self.flag(ctx, "enabled").unwrap_or(true);
+        if !enabled {
+            let message = "this rule is switched off: it decides nothing and removes nothing, and what it filled stays";
+            ctx.note(&self.key_span("enabled"), message, "write enabled = true, or leave it out, to put it in force");
+        }
+        enabled
+    }
+
     /// A whole number of at least `least`.
     pub(crate) fn number(&self, ctx: &mut Context<'_>, key: &'static str, least: u64) -> Option<u64> {
         let value = self.get(key)?;

@@ -19,6 +19,7 @@ use crate::{
 pub(crate) struct WrittenRule {
     pub(crate) span: Range<usize>,
     pub(crate) name: Option<Said<String>>,
+    pub(crate) enabled: bool,
     pub(crate) from: Vec<Said<DirectoryId>>,
     pub(crate) to: Vec<Said<DirectoryId>>,
     pub(crate) groups: GroupMatcher,
@@ -58,6 +59,7 @@ fn rule(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenRule {
     let written = WrittenRule {
         span: section.span.clone(),
         name: section.text(ctx, "name"),
+        enabled: section.enabled(ctx),
         from: directories(ctx, &section, "from", "where the groups are"),
         to: directories(ctx, &section, "to", "that is filled"),
         groups: groups(ctx, &section),

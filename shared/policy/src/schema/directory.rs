@@ -71,7 +71,12 @@ fn keys(kind: DirectoryKind) -> Keys {
             vec![
                 ("url", url("Address of the instance.")),
                 ("token", secret("Personal access token.")),
-                ("user_directory", text("Has no effect: no call chooses among the instance's user directories.")),
+                (
+                    "user_directory",
+                    text(
+                        "Where users are made. No call chooses it: `doctor` checks it at Bitbucket, elsewhere it has no effect.",
+                    ),
+                ),
             ],
             &["url", "token"],
         ),

@@ -181,6 +181,28 @@ async fn p2_12_a_choice_that_no_call_can_make_is_told_with_line_and_remedy() -> 
     Ok(())
 }
 
+/// Bitbucket lists its directories: whether the one that is named is the one that is written can be looked up.
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_12_doctor_says_whether_users_are_made_in_the_directory_that_is_named() -> Result<()> {
+    let company = staff();
+    let instance = "\n[directory.git]\nkind = \"bitbucket-dc\"\nurl = \"{atlassian}/dc/bitbucket\"\n\
+        token = \"file:secrets/git-token\"\nuser_directory = \"Internal\"\n";
+    let policy = company.clone().with_sections(instance).policy().replace("to = [\"cloud\"]", "to = [\"git\"]");
+    let outside = Outside::start(&company.snapshot(), &policy).await?;
+    std::fs::write(outside.folder.path().join("secrets/git-token"), "twin-bitbucket-token")?;
+    let other = json!({ "op": "directory", "instance": "bitbucket", "directory": "Second" });
+    outside.tell("dc", &other).await?;
+    let well = outside.rollcall(&["doctor"]).await?;
+    assert_eq!(well.code, 0, "{}{}", well.out, well.err);
+    for (named, told) in [("Second", "users are made in \"Internal\""), ("Third", "no active user directory \"Third\"")]
+    {
+        outside.write_policy(&policy.replace("\"Internal\"", &format!("\"{named}\"")))?;
+        let said = outside.rollcall(&["doctor"]).await?;
+        assert!(said.code != 0 && said.out.contains(told), "{}{}", said.out, said.err);
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_15_p2_16_new_users_and_all_users_get_into_their_default_groups() -> Result<()> {
     let entry = "default_groups = { new = [\"welcome\"], all = [\"everyone\"] }";

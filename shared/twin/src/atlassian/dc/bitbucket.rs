@@ -1,7 +1,7 @@
 //! Bitbucket Data Center, `/rest/api/1.0` or `/latest`: users, groups, memberships, global permissions.
 //!
 //! Source: `bitbucket-dc-10.4` for paths and shapes, atlassian-dc.md §4 and §8 for statuses. Nobody is deactivated here:
-//! who is in no group that gives access takes no seat.
+//! who has no global permission, of their own or through a group, takes no seat and may not sign in.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::words::bitbucket as message;
 use super::{Part, Request, Right, Route, nothing, part, text};
 use crate::engine::Answer;
 use crate::world::atlassian::Act;
-use crate::world::dc::{Group, Instance, Person, Refusal, UserDirectory, fold};
+use crate::world::dc::{GLOBAL_PERMISSIONS, Group, Instance, Person, Refusal, UserDirectory, fold};
 
 pub(super) const ROUTES: &[Route] = &[
     ("GET", &["application-properties"], "application.get", Right::Anybody),
@@ -33,6 +33,9 @@ pub(super) const ROUTES: &[Route] = &[
     ("POST", &["admin", "groups", "add-user"], "group.user.add-one", Right::Admin),
     ("POST", &["admin", "groups", "remove-user"], "group.user.remove-one", Right::Admin),
     ("GET", &["admin", "permissions", "groups"], "permissions.groups", Right::Admin),
+    ("GET", &["admin", "permissions", "users"], "permissions.users", Right::Admin),
+    ("PUT", &["admin", "permissions", "users"], "permission.grant", Right::Admin),
+    ("DELETE", &["admin", "permissions", "users"], "permission.revoke", Right::Admin),
     ("GET", &["admin", "license"], "license.get", Right::Admin),
     ("GET", &["admin", "user-directories"], "directory.list", Right::Admin),
     ("GET", &["admin", "rate-limit", "settings"], "rate-limit.get", Right::User),
@@ -48,7 +51,11 @@ pub(super) fn handle(request: &Request<'_>, instance: &mut Instance, act: &mut A
             let found = found.ok_or_else(|| unknown_user(request.name(0)))?;
             Ok(Answer::json(200, brief(found)))
         }
-        "users.list" => Ok(page(request, instance, filtered(request, instance.users()), brief)),
+        "users.list" => {
+            let permitted = request.parameter("permission").map(|wanted| instance.permitted(wanted));
+            let has = |it: &&Person| permitted.as_ref().is_none_or(|permitted| permitted.contains(&fold(&it.name)));
+            Ok(page(request, instance, filtered(request, instance.users()).into_iter().filter(has).collect(), brief))
+        }
         "user.list" => {
             let shown = filtered(request, instance.users()).into_iter().filter(|it| request.view.shows(&it.key));
             Ok(page(request, instance, shown.collect(), |it| detailed(instance, it)))
@@ -77,6 +84,8 @@ pub(super) fn handle(request: &Request<'_>, instance: &mut Instance, act: &mut A
             Ok(page(request, instance, found, detailed_group))
         }
         "permissions.groups" => Ok(permissions(request, instance)),
+        "permissions.users" => Ok(permissions_of_people(request, instance)),
+        "permission.grant" | "permission.revoke" => write_permission(request, instance, act),
         "license.get" => Ok(Answer::json(200, license(instance))),
         "directory.list" => {
             let all = instance.directories.iter().filter(|it| it.active || parameter("includeInactive") == "true");
@@ -173,6 +182,28 @@ fn permissions(request: &Request<'_>, instance: &Instance) -> Answer {
         all,
         |(group, permission)| json!({ "group": { "name": name(group) }, "permission": permission }),
     )
+}
+
+/// People with a global permission of their own.
+fn permissions_of_people(request: &Request<'_>, instance: &Instance) -> Answer {
+    let granted = |it: &&Person| instance.granted.contains_key(&fold(&it.name));
+    let all: Vec<&Person> = filtered(request, instance.users()).into_iter().filter(granted).collect();
+    page(request, instance, all, |it| json!({ "user": brief(it), "permission": instance.granted.get(&fold(&it.name)) }))
+}
+
+fn write_permission(request: &Request<'_>, instance: &mut Instance, act: &mut Act<'_>) -> Result<Answer, Answer> {
+    let parameter = |name: &str| request.parameter(name).unwrap_or_default().to_owned();
+    let (name, permission) = (parameter("name"), parameter("permission"));
+    let grants = request.operation == "permission.grant";
+    if grants && !GLOBAL_PERMISSIONS.contains(&&*permission) {
+        return Err(message(400, "The permission is not a global one.", "ArgumentValidationException"));
+    }
+    if !grants && name.eq_ignore_ascii_case(request.caller) {
+        return Err(message(409, "You cannot demote yourself.", "IntegrityException"));
+    }
+    let granted = grants.then_some(permission.as_str());
+    instance.grant(&name, granted, act).map_err(|it| refusal(instance_status(it), it, &name, ""))?;
+    Ok(Answer::empty(204))
 }
 
 fn license(instance: &Instance) -> Value {

@@ -128,6 +128,30 @@ impl Instance {
         true
     }
 
+    /// Gives somebody a global permission of their own, or takes it away.
+    ///
+    /// # Errors
+    /// There is no such user, or no seat is free.
+    pub fn grant(&mut self, name: &str, permission: Option<&str>, act: &mut Act<'_>) -> Result<(), Refusal> {
+        let name = fold(self.user(name).map(|(_, it)| it.name.as_str()).ok_or(Refusal::UnknownUser)?);
+        let full = self.applications.iter().any(|it| {
+            let licensed = self.licensed(it);
+            !licensed.contains(&name) && it.seats.is_some_and(|seats| licensed.len() >= seats as usize)
+        });
+        if permission.is_some() && full {
+            return Err(Refusal::NoSeat);
+        }
+        let before = match permission {
+            Some(permission) => self.granted.insert(name.clone(), permission.to_owned()),
+            None => self.granted.remove(&name),
+        };
+        if before.as_deref() != permission {
+            let key = self.key(&format!("permission/{name}"));
+            act.record(key, before, permission.map(str::to_owned));
+        }
+        Ok(())
+    }
+
     /// Gives a user another name; memberships and leads follow.
     ///
     /// # Errors

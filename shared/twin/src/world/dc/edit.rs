@@ -118,6 +118,16 @@ pub enum Edit {
         #[serde(default)]
         seats: Option<u32>,
     },
+    /// A global permission of Bitbucket that somebody has without a group.
+    Granted {
+        /// Where.
+        instance: String,
+        /// Who.
+        name: String,
+        /// Which; none if absent.
+        #[serde(default)]
+        permission: Option<String>,
+    },
     /// A project of Jira.
     Project {
         /// Where.
@@ -172,6 +182,7 @@ impl Edit {
             | Self::GroupRemoved { instance, .. }
             | Self::MemberRemoved { instance, .. }
             | Self::Application { instance, .. }
+            | Self::Granted { instance, .. }
             | Self::Project { instance, .. }
             | Self::Switches { instance, .. } => instance,
         }
@@ -260,6 +271,9 @@ impl Instance {
                 self.applications.retain(|it| it.key != key);
                 self.applications.push(Application { name: key.clone(), key, groups, default_groups, seats });
             }
+            Edit::Granted { name, permission, .. } => {
+                self.by_hand(|it, act| it.grant(&name, permission.as_deref(), act), act)?;
+            }
             Edit::Project { key, lead, components, .. } => {
                 let id = self.number();
                 let components = components
@@ -333,6 +347,7 @@ impl Instance {
             "switches": self.switches,
             "directories": self.directories.iter().map(directory).collect::<Vec<_>>(),
             "projects": self.projects.values().map(project).collect::<Vec<_>>(),
+            "granted": self.granted,
         })
     }
 }

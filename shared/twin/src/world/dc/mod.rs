@@ -164,6 +164,8 @@ pub struct Instance {
     pub applications: Vec<Application>,
     /// Groups whose members administer it, by folded name.
     pub admin_groups: BTreeSet<String>,
+    /// Global permissions of Bitbucket that somebody has without a group, by folded name.
+    pub granted: BTreeMap<String, String>,
     /// Jira's projects, by key.
     pub projects: BTreeMap<String, Project>,
     next: u64,
@@ -185,6 +187,9 @@ impl Default for DcSide {
         Self { instances: instances.into() }
     }
 }
+
+/// Bitbucket's global permissions, the least first; each holds those before it.
+pub const GLOBAL_PERMISSIONS: [&str; 4] = ["LICENSED_USER", "PROJECT_CREATE", "ADMIN", "SYS_ADMIN"];
 
 /// User name of the account that the sample credentials belong to.
 pub const BOT: &str = "rollcall";
@@ -254,6 +259,7 @@ impl Instance {
             directories: vec![UserDirectory { nested: product == Product::Crowd, ..UserDirectory::new("Internal") }],
             applications: Vec::new(),
             admin_groups: [product.administrators().to_owned()].into(),
+            granted: BTreeMap::new(),
             projects: BTreeMap::new(),
             next: 10_000,
             turn: 0,
@@ -374,6 +380,16 @@ impl Instance {
     /// The active people who have access to an application.
     pub fn licensed(&self, application: &Application) -> BTreeSet<String> {
         let people = application.groups.iter().flat_map(|group| self.members(group, true));
-        people.filter(|it| it.active).map(|it| fold(&it.name)).collect()
+        let granted = self.granted.keys().filter_map(|name| Some(self.user(name)?.1));
+        people.chain(granted).filter(|it| it.active).map(|it| fold(&it.name)).collect()
+    }
+
+    /// Everybody with this global permission of Bitbucket or a greater one, of their own or through a group.
+    pub fn permitted(&self, permission: &str) -> BTreeSet<String> {
+        let rank = |permission: &str| GLOBAL_PERMISSIONS.iter().position(|it| *it == permission);
+        let own = self.granted.iter().filter(|(_, has)| rank(has) >= rank(permission)).map(|(name, _)| name.clone());
+        let groups = if permission == "LICENSED_USER" { self.applications.as_slice() } else { &[] };
+        let groups = groups.iter().flat_map(|it| &it.groups).chain(&self.admin_groups);
+        groups.flat_map(|group| self.members(group, true)).map(|it| fold(&it.name)).chain(own).collect()
     }
 }
