@@ -190,14 +190,8 @@ async fn bitbucket_tells_whom_something_lets_in_and_who_administers() {
 async fn of_crowds_attributes_those_are_told_that_were_asked_for() {
     let stage = Stage::new().await;
     let reader = stage.reader(DirectoryKind::Crowd, "crowd");
-    let set = json!({ "attributes": [
-        { "name": "department", "values": ["Web"] },
-        { "name": "lastActive", "values": ["1764000000000"] },
-    ] });
-    let url = format!("{}/dc/crowd/rest/usermanagement/1/user/attribute", stage.running.atlassian_url());
-    let sent = reqwest::Client::new().post(url).query(&[("username", "p003")]).json(&set);
-    let sent = sent.basic_auth("rollcall", Some("twin-crowd-application")).send().await.unwrap();
-    assert_eq!(sent.status(), 204);
+    let attributes = json!({ "department": ["Web"], "lastActive": ["1764000000000"] });
+    stage.edit(json!({ "op": "user", "instance": "crowd", "name": "p003", "attributes": attributes }));
     let told =
         |user: &model::User| (user.attributes.get("department").cloned(), user.attributes.contains_key("lastActive"));
     let reading = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();

@@ -77,7 +77,8 @@ pub(super) async fn lock_out(writer: &DcWriter, turn: &Turn, name: &str) -> Answ
 pub(super) async fn is_let_in(client: &Client, lane: Lane, name: &str) -> Result<bool, Answered> {
     let request = Request::get("/rest/api/latest/users", &[]).query("permission", "LICENSED_USER");
     let page = look(client, &request.query("filter", name).query("limit", "1000").lane(lane)).await?;
-    Ok(has_name(&page.unwrap_or_default(), "/name", name))
+    let page = page.unwrap_or_default();
+    Ok(list(&page, "/values").iter().any(|row| text(row, "/name").eq_ignore_ascii_case(name)))
 }
 
 /// What lets somebody in, of what may be taken; `None`: nothing lets them in. Groups of administrators are left: who
@@ -95,18 +96,15 @@ async fn levers(client: &Client, lane: Lane, name: &str) -> Result<Option<Vec<Le
 }
 
 fn levers_of(groups: &[String], permissions: &Value, own: &Value, name: &str) -> Vec<Lever> {
-    let gives = |group: &&String| {
-        list(permissions, "/values").iter().any(|row| {
+    let gives = |page: &Value, pointer: &str, name: &str| {
+        list(page, "/values").iter().any(|row| {
             let administers = matches!(text(row, "/permission"), "ADMIN" | "SYS_ADMIN");
-            !administers && text(row, "/group/name").eq_ignore_ascii_case(group)
+            !administers && text(row, pointer).eq_ignore_ascii_case(name)
         })
     };
-    let groups = groups.iter().filter(gives).filter_map(|group| GroupId::new(group.as_str()).ok()).map(Lever::Group);
-    groups.chain(has_name(own, "/user/name", name).then_some(Lever::Own)).collect()
-}
-
-fn has_name(page: &Value, pointer: &str, name: &str) -> bool {
-    list(page, "/values").iter().any(|row| text(row, pointer).eq_ignore_ascii_case(name))
+    let groups = groups.iter().filter(|group| gives(permissions, "/group/name", group));
+    let groups = groups.filter_map(|group| GroupId::new(group.as_str()).ok()).map(Lever::Group);
+    groups.chain(gives(own, "/user/name", name).then_some(Lever::Own)).collect()
 }
 
 fn revoke(name: &str) -> Write {
@@ -145,12 +143,13 @@ mod tests {
         let group = |name: &str, permission: &str| json!({ "group": { "name": name }, "permission": permission });
         let groups = [group("Devs", "LICENSED_USER"), group("leads", "PROJECT_CREATE"), group("root", "SYS_ADMIN")];
         let permissions = json!({ "values": groups });
-        let own = json!({ "values": [{ "user": { "name": "ann.b" }, "permission": "LICENSED_USER" }] });
+        let person = |name: &str, permission: &str| json!({ "user": { "name": name }, "permission": permission });
+        let own = json!({ "values": [person("ann.b", "LICENSED_USER"), person("root", "ADMIN")] });
         let of = ["devs", "leads", "root", "readers"].map(str::to_owned);
         let found = |name: &str| levers_of(&of, &permissions, &own, name);
         let groups = ["devs", "leads"].map(|name| Lever::Group(GroupId::new(name).unwrap()));
         assert_eq!(found("ann"), groups, "the permission is somebody else's, whose name begins with this one");
         assert_eq!(found("Ann.B").last(), Some(&Lever::Own));
-        assert!(levers_of(&of[2..], &permissions, &json!({}), "ann").is_empty());
+        assert!(levers_of(&of[2..], &permissions, &own, "root").is_empty());
     }
 }

@@ -103,7 +103,7 @@ impl Bitbucket {
     async fn with_permissions(&self, mut users: Vec<User>, filter: &str, lane: Lane) -> Result<Vec<User>, ReadError> {
         let (licensed, administrators) =
             tokio::join!(self.permitted("LICENSED_USER", filter, lane), self.permitted("ADMIN", filter, lane));
-        for error in [licensed.error, administrators.error].into_iter().flatten() {
+        if let Some(error) = licensed.error.or(administrators.error) {
             return Err(error);
         }
         let [licensed, administrators] = [licensed.rows, administrators.rows].map(BTreeSet::from_iter);

@@ -53,6 +53,9 @@ pub enum Edit {
         /// How often they are signed in.
         #[serde(default)]
         sessions: Option<u32>,
+        /// Attributes of Crowd; those that are not named stay.
+        #[serde(default)]
+        attributes: BTreeMap<String, Vec<String>>,
     },
     /// A user for everybody at Google and in the Cloud, named by what stands before the `@`, or by the whole address where
     /// that is taken or asked for.
@@ -224,7 +227,7 @@ impl Instance {
         match edit {
             Edit::Instance { .. } => {}
             Edit::Directory { directory, .. } => self.set_directory(&directory, None),
-            Edit::User { directory, name, email, display_name, active, sessions, .. } => {
+            Edit::User { directory, name, email, display_name, active, sessions, attributes, .. } => {
                 let place = self.place(directory.as_deref())?;
                 let fresh = self.person(&name, &name, "");
                 let here = self.directories.get_mut(place).ok_or("no such directory")?;
@@ -233,6 +236,7 @@ impl Instance {
                 person.display_name = display_name.unwrap_or_else(|| person.display_name.clone());
                 person.active = active.unwrap_or(person.active);
                 person.sessions = sessions.unwrap_or(person.sessions);
+                person.attributes.extend(attributes);
                 act.record(format!("dc/{}/user/{}", self.name, fold(&name)), None, Some("by hand".to_owned()));
             }
             Edit::People { whole_address, .. } => {
