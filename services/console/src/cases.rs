@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use contract::ops;
 use model::{Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GuardName, TenantId, Time};
+use runtime::events;
 use serde::Deserialize;
 use store::StoreError;
 use store::plan::{CaseRow, CaseState, VerdictRow};
@@ -318,7 +319,10 @@ async fn judge(
     let reason = body::reason(reason)?;
     let waiting = api.store().held_policy(&asked.tenant).await?.map(|(hash, ..)| hash);
     if let Some(hash) = waiting.filter(|hash| names(digest, *hash)) {
-        return record(api, &asked.tenant, &asked.person, hash, POLICY, approved, reason).await;
+        let result = record(api, &asked.tenant, &asked.person, hash, POLICY, approved, reason).await?;
+        tracing::info!(event.name = decided(approved), rollcall.org = %asked.tenant, policy = hash.short(),
+            "a policy is decided");
+        return Ok(result);
     }
     let row = find(api, &asked.tenant, digest).await?;
     let what = format!("{} case/{}", if approved { "approve" } else { "reject" }, row.case.digest);
@@ -329,6 +333,10 @@ async fn judge(
         }
         Err(failure) => Err(failure),
     }
+}
+
+const fn decided(approved: bool) -> &'static str {
+    if approved { events::PLAN_APPROVED } else { events::PLAN_REJECTED }
 }
 
 async fn decide(
@@ -342,13 +350,15 @@ async fn decide(
     if matches!(row.state, CaseState::Released | CaseState::Void) {
         let why =
             if row.state == CaseState::Released { "it went already" } else { "it changed, or is no longer wanted" };
+        tracing::info!(event.name = events::PLAN_STALE, rollcall.org = %tenant, rollcall.site = %row.target,
+            rollcall.plan.id = row.plan, "a case was decided that is not held any more");
         return Err(Failure::stale(format!("this case is not held any more: {why}")));
     }
     let beside = Beside::load(api, tenant).await?;
     let proposer = beside.proposer(&row.target, &row.case);
     let result = record(api, tenant, person, row.case.digest, proposer, approved, reason).await?;
-    tracing::info!(event.name = if approved { "rollcall.plan.approved" } else { "rollcall.plan.rejected" },
-        rollcall.org = %tenant, rollcall.site = %row.target, rollcall.plan.id = row.plan, "a case is decided");
+    tracing::info!(event.name = decided(approved), rollcall.org = %tenant, rollcall.site = %row.target,
+        rollcall.plan.id = row.plan, "a case is decided");
     match &row.case.kind {
         // The digest changes with every member that comes or goes, and who keeps the target's group means the group.
         CaseKind::Conflict { group, .. } if !approved && is_conflict(&row.case) => {

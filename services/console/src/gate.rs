@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use model::TenantId;
-use runtime::clock;
+use runtime::{clock, spans};
 use serde::Deserialize;
 use tracing::Instrument as _;
 
@@ -50,6 +50,7 @@ impl FromRequestParts<Api> for Asked {
             .await
             .map_err(|_| Failure::usage("the query cannot be read"))?;
         let tenant = api.tenant(&person, query.tenant.as_deref())?;
+        spans::asked_for(tenant.as_str());
         Ok(Self { person, tenant })
     }
 }
@@ -60,7 +61,7 @@ pub(crate) async fn admit(State(api): State<Api>, mut request: Request, next: Ne
     let started = clock::monotonic();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", otel.name = format!("{method} {route}"), otel.kind = "server");
+    let span = spans::request(method.as_str(), &route);
     let admitted = if host_is_ours(&api, &request) {
         bearer(&request).and_then(|token| api.inner.tokens.current().find(token)).ok_or_else(Failure::unauthenticated)
     } else {
@@ -69,11 +70,12 @@ pub(crate) async fn admit(State(api): State<Api>, mut request: Request, next: Ne
     let mut response = match admitted {
         Ok(person) => {
             request.extensions_mut().insert(Asker(person));
-            next.run(request).instrument(span).await
+            next.run(request).instrument(span.clone()).await
         }
         Err(failure) => failure.into_response(),
     };
     let status = response.status();
+    spans::served(&span, status.as_u16());
     api.inner.metrics.http_server(method.as_str(), &route, status.as_str(), clock::monotonic() - started);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

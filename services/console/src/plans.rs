@@ -8,6 +8,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use contract::ops;
 use model::{Digest, EdgeOp, Plan};
+use runtime::events;
 use serde::Deserialize;
 use store::audit::AuditEntry;
 use store::plan::CaseState;
@@ -110,6 +111,8 @@ pub(crate) async fn apply(
     let gone = request.digests.iter().filter(|digest| !there.contains(*digest)).count();
     if gone > 0 {
         let named = request.digests.len();
+        tracing::info!(event.name = events::PLAN_STALE, rollcall.org = %asked.tenant, rollcall.plan.id = number, gone,
+            "a plan was to be applied that is not the newest any more");
         let failure = Failure::stale(format!("{gone} of {named} cases are not in plan {number}, the newest"))
             .help("look at the plan of now with `rollcall plan --server`; nothing was applied");
         return Err(api.refuse(&asked.tenant, &asked.person, "apply plan", failure).await);

@@ -9,6 +9,7 @@ use store::plan::{PlanRow, Turn, Verdicts};
 use crate::{
     settle,
     state::{AccountKey, State},
+    tell,
 };
 
 /// A fact is asked for again when its answer did not suffice, but not sooner than this.
@@ -58,7 +59,9 @@ fn keep_plan(state: &mut State, decision: &mut Decision, now: Time, turn: &mut T
     let number = state.next_plan();
     decision.plan.number = Some(number);
     let body = serde_json::to_vec(&Plan { number: Some(number), ..outline }).unwrap_or_default();
-    let (policy, summary) = (decision.plan.policy, summary(decision));
+    let summary = Summary::of(decision);
+    tell::proposed(state, number, &summary);
+    let (policy, summary) = (decision.plan.policy, serde_json::to_string(&summary).unwrap_or_default());
     turn.plan = Some(PlanRow { number, made_at: now, policy, digest, body, summary });
     for (_, case) in decision.plan.cases().filter(|(_, case)| !state.stored_cases.contains(&case.digest)) {
         turn.case_steps.push((case.digest, serde_json::to_vec(&case.steps).unwrap_or_default()));
@@ -93,30 +96,32 @@ fn outline(plan: &Plan) -> Plan {
 }
 
 /// Counts for lists of plans.
-fn summary(decision: &Decision) -> String {
-    #[derive(serde::Serialize)]
-    struct Summary {
-        cases: usize,
-        held: usize,
-        additions: usize,
-        removals: usize,
-        steps: usize,
-        refusals: usize,
-        waits: usize,
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Summary {
+    pub(crate) cases: usize,
+    pub(crate) held: usize,
+    pub(crate) additions: usize,
+    pub(crate) removals: usize,
+    pub(crate) steps: usize,
+    pub(crate) refusals: usize,
+    pub(crate) waits: usize,
+}
+
+impl Summary {
+    fn of(decision: &Decision) -> Self {
+        let targets = &decision.plan.body.targets;
+        let cases = || decision.plan.cases().map(|(_, case)| case);
+        let edges = |op| cases().map(|case| case.count(op)).sum();
+        Self {
+            additions: edges(EdgeOp::Add),
+            removals: edges(EdgeOp::Remove),
+            cases: cases().count(),
+            held: cases().filter(|case| !case.held.is_empty()).count(),
+            steps: cases().map(|case| case.steps.len()).sum(),
+            refusals: targets.iter().map(|target| target.refusals.len()).sum(),
+            waits: targets.iter().map(|target| target.waits.len()).sum(),
+        }
     }
-    let targets = &decision.plan.body.targets;
-    let cases = || decision.plan.cases().map(|(_, case)| case);
-    let edges = |op| cases().map(|case| case.count(op)).sum();
-    let summary = Summary {
-        additions: edges(EdgeOp::Add),
-        removals: edges(EdgeOp::Remove),
-        cases: cases().count(),
-        held: cases().filter(|case| !case.held.is_empty()).count(),
-        steps: cases().map(|case| case.steps.len()).sum(),
-        refusals: targets.iter().map(|target| target.refusals.len()).sum(),
-        waits: targets.iter().map(|target| target.waits.len()).sum(),
-    };
-    serde_json::to_string(&summary).unwrap_or_default()
 }
 
 /// Which facts are to be read by themselves from now on: what the decision needs, and what tells whether accounts are

@@ -119,11 +119,11 @@ fn command(
     let id = ids();
     let body = CommandBody::Edges { group: group.clone(), generation, edges };
     let command = Command { id, tenant: state.tenant.clone(), target: target.clone(), lane, body };
-    let plan = take(state, target, group, &chosen, id, now, turn);
-    issue(state, command, plan, now, turn);
+    let (plan, detected_at) = take(state, target, group, &chosen, id, now, turn);
+    issue(state, command, (plan, detected_at), now, turn);
 }
 
-/// Puts released edges into a command. Gives the plan of the first of them.
+/// Puts released edges into a command. Gives the plan of the first of them, and when the oldest was detected.
 fn take(
     state: &mut State,
     target: &DirectoryId,
@@ -132,13 +132,14 @@ fn take(
     id: CommandId,
     now: Time,
     turn: &mut Turn,
-) -> u64 {
-    let mut plan = None;
+) -> (u64, Time) {
+    let (mut plan, mut detected_at) = (None, now);
     for (_, account) in chosen {
         let key = (target.clone(), group.clone(), account.clone());
         let Some(mut released) = state.unrelease(&key) else { continue };
         released.command = Some(id);
         plan.get_or_insert(released.plan);
+        detected_at = detected_at.min(released.detected_at);
         turn.released.push(ReleasedRow {
             edge: EdgeRow { target: key.0.clone(), group: key.1.clone(), account: key.2.clone() },
             op: released.op,
@@ -150,11 +151,12 @@ fn take(
         });
         state.release(key, released);
     }
-    plan.unwrap_or(0)
+    (plan.unwrap_or(0), detected_at)
 }
 
-/// Notes a command as open and writes it, with the message that wakes its writer.
-pub(crate) fn issue(state: &mut State, command: Command, plan: u64, now: Time, turn: &mut Turn) {
+/// Notes a command as open and writes it, with the message that wakes its writer. It is of a plan, and of changes that
+/// were detected from then on.
+pub(crate) fn issue(state: &mut State, command: Command, (plan, detected_at): (u64, Time), now: Time, turn: &mut Turn) {
     let traceparent = runtime::trace::current_traceparent();
     let generation = match &command.body {
         CommandBody::CreateGroup { .. } => 0,
@@ -163,9 +165,9 @@ pub(crate) fn issue(state: &mut State, command: Command, plan: u64, now: Time, t
         | CommandBody::Account { generation, .. } => *generation,
     };
     let message = bus::outgoing::command(&command, traceparent.as_deref());
-    let created_at = now;
+    let (created_at, detected_at) = (now, Some(detected_at));
     state.opened(command.clone(), created_at);
-    turn.commands.push(NewCommand { command, generation, plan, traceparent, created_at, message });
+    turn.commands.push(NewCommand { command, generation, plan, traceparent, created_at, detected_at, message });
 }
 
 fn chunk(state: &State, target: &DirectoryId) -> usize {

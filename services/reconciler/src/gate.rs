@@ -12,7 +12,8 @@ use store::plan::{AccountOpenRow, CaseState, EdgeKey as EdgeRow, HeldRow, Openin
 
 use crate::{
     dispatch,
-    state::{AccountOpen, Released, State},
+    state::{AccountOpen, Held, Released, State},
+    tell,
 };
 
 /// Who the chain says decided what no person did.
@@ -30,15 +31,29 @@ pub(crate) fn release(
 ) {
     let number = decision.plan.number.unwrap_or(0);
     state.applied.expire(now);
+    let before = std::mem::take(&mut state.unread);
+    let since = |target: &DirectoryId, case: &Case, now: Time| {
+        let waited = (!before.is_empty()).then(|| before.get(&(target.clone(), case.kind.clone()))).flatten();
+        waited.copied().unwrap_or(now)
+    };
     for (target, case) in decision.plan.cases() {
         let approved = state.memory.approvals.get(&case.digest) == Some(&Verdict::Approved);
         let State { applied, memory, planner, .. } = &mut *state;
         let fold = |name: &str| planner.policy().fold_group_name(target, name);
         let let_go = applied.goes(target, case, memory, fold) || approved;
         if !case.is_released() || state.is_paused(target) || !(due || let_go) {
+            // A person, the schedule and a pause take the time that they take; reading is ours.
+            if case.held.is_empty() && !case.needs.is_empty() {
+                let since = since(target, case, state.detected_at);
+                state.unread.insert((target.clone(), case.kind.clone()), since);
+            }
             continue;
         }
-        let mut gate = Gate { state: &mut *state, turn: &mut *turn, target, case, number, now, gone: 0 };
+        let detected_at = if let_go { now } else { since(target, case, state.detected_at) };
+        if let Some(trace) = state.held.get(&case.digest).and_then(|held| held.traceparent.as_deref()) {
+            runtime::trace::link(&tracing::Span::current(), trace);
+        }
+        let mut gate = Gate { state: &mut *state, turn: &mut *turn, target, case, number, now, detected_at, gone: 0 };
         for step in &case.steps {
             gate.step(step, ids);
         }
@@ -57,6 +72,7 @@ struct Gate<'a> {
     case: &'a Case,
     number: u64,
     now: Time,
+    detected_at: Time,
     /// How many of its steps went.
     gone: u64,
 }
@@ -97,11 +113,12 @@ impl Gate<'_> {
         if revocation {
             self.revoke(&account);
         }
-        let (target, lane, plan) = (self.target.clone(), self.case.lane, self.number);
+        let (target, lane, plan, detected_at) = (self.target.clone(), self.case.lane, self.number, self.detected_at);
         let edge = EdgeRow { target: target.clone(), group: group.clone(), account: account.clone() };
         let released_at = self.now;
         self.turn.released.push(ReleasedRow { edge, op, lane, revocation, plan, command: None, released_at });
-        self.state.release((target, group, account), Released { op, lane, revocation, plan, command: None });
+        self.state
+            .release((target, group, account), Released { op, lane, revocation, plan, command: None, detected_at });
         self.gone += 1;
     }
 
@@ -185,7 +202,7 @@ impl Gate<'_> {
         }
         let id = command.id;
         self.gone += 1;
-        dispatch::issue(self.state, command, self.number, self.now, self.turn);
+        dispatch::issue(self.state, command, (self.number, self.detected_at), self.now, self.turn);
         Some(id)
     }
 }
@@ -234,34 +251,35 @@ pub(crate) fn hold(state: &mut State, decision: &Decision, now: Time, turn: &mut
             _ if case.held.is_empty() => continue,
             _ => CaseState::Held,
         };
-        if held.insert(case.digest, case_state).is_none() {
-            rows.push((target, case, case_state));
+        let before = state.held.get(&case.digest);
+        let (since, traceparent) = match before {
+            Some(before) => (before.since, before.traceparent.clone()),
+            None => (now, runtime::trace::current_traceparent()),
+        };
+        if held.insert(case.digest, Held { state: case_state, since, traceparent }).is_none() {
+            rows.push((target, case));
         }
     }
     if held == state.held {
         return;
     }
-    for (target, case, _) in rows.iter().filter(|(_, case, _)| !state.held.contains_key(&case.digest)) {
+    tell::held(state, &held, &rows, turn);
+    for (target, case) in rows.iter().filter(|(_, case)| !state.held.contains_key(&case.digest)) {
         let guards: Vec<&str> = case.held.iter().map(|held| held.guard.as_str()).collect();
-        tracing::info!(
-            event.name = "rollcall.guard.held",
-            rollcall.org = state.tenant.as_str(),
-            rollcall.site = target.as_str(),
-            case = case.digest.short(),
-            guards = guards.join(","),
-            steps = case.steps.len(),
-            "a case waits for a person"
-        );
         turn.audit.push(entry(now, "case.held", target, &case.digest, &guards.join(",")));
     }
-    let row = |(target, case, state): (&DirectoryId, &Case, CaseState)| HeldRow {
-        digest: case.digest,
-        target: target.clone(),
-        kind: kind(&case.kind).to_owned(),
-        body: serde_json::to_vec(case).unwrap_or_default(),
-        state,
+    let row = |(target, case): (&DirectoryId, &Case)| {
+        let Held { state, traceparent, .. } = held.get(&case.digest)?;
+        Some(HeldRow {
+            digest: case.digest,
+            target: target.clone(),
+            kind: kind(&case.kind).to_owned(),
+            body: serde_json::to_vec(case).unwrap_or_default(),
+            state: *state,
+            traceparent: traceparent.clone(),
+        })
     };
-    turn.held = Some(rows.into_iter().map(row).collect());
+    turn.held = Some(rows.into_iter().filter_map(row).collect());
     state.held = held;
 }
 

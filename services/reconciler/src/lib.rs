@@ -24,6 +24,7 @@ mod policy_file;
 mod settle;
 mod state;
 mod sweep;
+mod tell;
 mod tenant;
 mod tenure;
 mod turn;
@@ -33,7 +34,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::{Access, Bus, BusError, BusOptions, Outlet, Relay, RelayOptions};
 use model::{Span, Time};
-use runtime::{Clock, Fault, Shutdown, health, lifecycle, metrics};
+use runtime::{Clock, Fault, Shutdown, health, lifecycle, metrics, spans};
 use store::{Role, Schema, Store, StoreError};
 
 pub use options::Options;
@@ -56,6 +57,19 @@ struct Shared {
     holder: String,
 }
 
+/// Who is told about calls to NATS, and to PostgreSQL.
+const SEEN: (bus::Seen, store::Seen) = (
+    bus::Seen {
+        now: runtime::clock::monotonic,
+        called: metrics::bus_called,
+        waits: metrics::bus_waits,
+        traced: spans::collected,
+        publishing: spans::publish,
+        failed: spans::failed,
+    },
+    store::Seen { now: runtime::clock::monotonic, called: metrics::store_called },
+);
+
 /// Runs until the end begins, then finishes the turn in hand.
 ///
 /// # Errors
@@ -76,8 +90,8 @@ async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Faul
     let health = health::HealthState::new("reconciler", clock.clone());
     let database = health.require("postgres");
     let broker = health.require("nats");
-    let store = connect_store(&options).await?;
-    let bus = connect_bus(&options).await?;
+    let store = connect_store(&options).await?.seen_by(SEEN.1);
+    let bus = connect_bus(&options).await?.seen_by(SEEN.0);
     // These two end last: until then the process says how it is, and what the last turns committed still goes out.
     let last = tokio_util::sync::CancellationToken::new();
     let serving = health::serve(listener, health.clone(), metrics::process().clone(), last.clone());

@@ -86,7 +86,7 @@ fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
         let key = (target.clone(), group.clone(), edge.account.clone());
         if !undone.contains(&edge.account) {
             state.unrelease(&key);
-        } else if let Some(Released { op, lane, revocation, plan, command }) = state.wait_again(&key) {
+        } else if let Some(Released { op, lane, revocation, plan, command, .. }) = state.wait_again(&key) {
             let edge = EdgeRow { target: key.0, group: key.1, account: key.2 };
             turn.released.push(ReleasedRow { edge, op, lane, revocation, plan, command, released_at: outcome.at });
         }

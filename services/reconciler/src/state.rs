@@ -6,13 +6,13 @@ use std::{
 };
 
 use model::{
-    AccountId, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, Lane, TenantId,
-    Time,
+    AccountId, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, Lane,
+    TenantId, Time,
 };
 use planner::{Memory, Planner};
 use policy::Policy;
 use store::directory::DirectoryKey;
-use store::plan::{AccountOpenRow, CaseState, MemoryRows, Verdicts};
+use store::plan::{AccountOpenRow, CaseState, MemoryRows, ReleasedRow, Verdicts, WaitingCase};
 
 use crate::{applied::Applied, dispatch::Pace};
 
@@ -29,6 +29,17 @@ pub(crate) struct Released {
     pub(crate) revocation: bool,
     pub(crate) plan: u64,
     pub(crate) command: Option<CommandId>,
+    /// When the change that it comes of was detected, or a person let it go.
+    pub(crate) detected_at: Time,
+}
+
+/// A case that waits for a person, or for what a person approved to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) state: CaseState,
+    pub(crate) since: Time,
+    /// The trace in which it came to be held: what goes after an approval is linked to it.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// A command without an outcome.
@@ -77,7 +88,13 @@ pub(crate) struct State {
     pub(crate) verdicts: Verdicts,
     /// When they were looked for last.
     pub(crate) verdicts_read_at: Time,
-    pub(crate) held: BTreeMap<Digest, CaseState>,
+    pub(crate) held: BTreeMap<Digest, Held>,
+    /// Groups in conflict, by target.
+    pub(crate) conflicts: BTreeSet<(DirectoryId, GroupId)>,
+    /// When the oldest change was detected that this turn takes in; the turn's own time where there is none.
+    pub(crate) detected_at: Time,
+    /// Cases that wait for facts to be read, and since when.
+    pub(crate) unread: BTreeMap<(DirectoryId, CaseKind), Time>,
     pub(crate) last_plan: Option<(u64, Digest)>,
     /// Cases of the last stored plan: their steps are stored.
     pub(crate) stored_cases: BTreeSet<Digest>,
@@ -115,7 +132,10 @@ impl State {
             asked: rows.needs.iter().cloned().collect(),
             verdicts: Verdicts::default(),
             verdicts_read_at: Time::NEVER,
-            held: rows.held.iter().copied().collect(),
+            held: rows.held.into_iter().map(held).collect(),
+            conflicts: BTreeSet::new(),
+            detected_at: now,
+            unread: BTreeMap::new(),
             last_plan: rows.last_plan,
             stored_cases: BTreeSet::new(),
             pace: BTreeMap::new(),
@@ -131,9 +151,9 @@ impl State {
             state.opened(open.command, open.created_at);
         }
         for row in rows.released {
-            let (edge, plan) = (row.edge, row.plan);
-            let released =
-                Released { op: row.op, lane: row.lane, revocation: row.revocation, plan, command: row.command };
+            let (edge, plan, detected_at) = (row.edge, row.plan, row.released_at);
+            let ReleasedRow { op, lane, revocation, command, .. } = row;
+            let released = Released { op, lane, revocation, plan, command, detected_at };
             state.release((edge.target, edge.group, edge.account), released);
         }
         for (target, object, generation) in rows.generations {
@@ -223,6 +243,11 @@ impl State {
     pub(crate) fn next_plan(&self) -> u64 {
         self.last_plan.map_or(0, |(number, _)| number) + 1
     }
+}
+
+fn held(row: WaitingCase) -> (Digest, Held) {
+    let WaitingCase { digest, state, since, traceparent } = row;
+    (digest, Held { state, since, traceparent })
 }
 
 /// How much work a command is.

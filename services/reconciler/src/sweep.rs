@@ -6,12 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use model::{Digest, Group, Span, Time};
+use model::{Digest, Group, Seats, Span, Time};
 use planner::Decision;
 use policy::{Policy, Schedule, policy_shrink};
-use runtime::metrics::{DeadLetters, Metrics};
+use runtime::{
+    events,
+    metrics::{DeadLetters, Metrics},
+};
 use store::audit::AuditEntry;
-use store::plan::{PolicyRow, PolicyState, Turn};
+use store::plan::{CaseState, PolicyRow, PolicyState, Turn};
 use store::{Lease, Store, StoreError};
 
 use crate::{
@@ -98,7 +101,7 @@ pub(crate) fn shrink(state: &State, new: &Policy) -> u64 {
 async fn hold(store: &Store, state: &State, loaded: &Loaded, lost: u64, now: Time) -> Result<(), StoreError> {
     let hash = loaded.policy.hash;
     tracing::warn!(
-        event.name = "rollcall.guard.held",
+        event.name = events::GUARD_HELD,
         rollcall.org = state.tenant.as_str(),
         policy = hash.short(),
         lost,
@@ -181,6 +184,13 @@ pub(crate) async fn report(
     let oldest = state.open.values().map(|open| open.created_at).min();
     let age = oldest.map_or(Span::ZERO, |at| at.until(now));
     metrics.oldest_pending_age(&org, "command", age.to_std());
+    let waits = state.held.values().filter(|held| held.state == CaseState::Held).map(|held| held.since).min();
+    metrics.oldest_pending_age(&org, "approval", waits.map_or(Span::ZERO, |since| since.until(now)).to_std());
+    for (site, seats) in &decision.seats {
+        let Seats { product, limit, used, gained, freed } = seats;
+        metrics.seats(&org, site.as_str(), product, [*used, *gained, *freed]);
+        metrics.seats_limit(&org, site.as_str(), product, *limit);
+    }
     letters(state, metrics, &org, now);
     if turn::says_something(&said) {
         turn::commit(store, lease, state, &said).await?;
@@ -192,9 +202,9 @@ pub(crate) async fn report(
 /// nobody.
 fn holds(state: &State, decision: &Decision, metrics: &Metrics, org: &str) {
     let (mut cases, mut edges): (BTreeMap<&str, u64>, BTreeMap<&str, u64>) = Default::default();
-    let targets = decision.plan.body.targets.iter().map(|target| target.target.as_str());
+    let targets = state.planner.policy().rules.iter().flat_map(|rule| &rule.to);
     // A target without any says so, or its last conflict would stay for ever.
-    let mut conflicts: BTreeMap<&str, u64> = targets.map(|target| (target, 0)).collect();
+    let mut conflicts: BTreeMap<&str, u64> = targets.map(|target| (target.as_str(), 0)).collect();
     let rejected: BTreeSet<Digest> =
         state.verdicts.cases.iter().filter(|verdict| !verdict.approved).map(|verdict| verdict.digest).collect();
     for (target, case) in decision.plan.cases() {

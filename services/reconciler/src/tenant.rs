@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
+use bus::Intake;
 use model::{Span, TenantId, Time};
 use planner::Decision;
 use policy::Policy;
-use runtime::{Clock, health::LoopHandle, metrics};
+use runtime::{Clock, health::LoopHandle, metrics, spans};
 use store::plan::{PolicyRow, PolicyState, SyncAsked, SyncTaken, Turn};
 use store::{Lease, StoreError};
 use tracing::Instrument as _;
@@ -31,8 +32,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 const REPORT_AFTER: Duration = Duration::from_millis(250);
 /// How long a request to synchronize lets new decisions go where the schedule alone would not.
 const ASKED_FOR: Span = Span::from_secs(300);
-/// A span links at most so many traces; a batch of thousands is found by its plan.
-const LINKS: usize = 32;
 
 /// Serves a tenant for as long as the process lives.
 pub(crate) async fn serve(shared: Arc<Shared>, file: PathBuf, loaded: Loaded) {
@@ -102,7 +101,10 @@ async fn hold(
 ) -> Result<(), StoreError> {
     let mut session = open(shared, tenure.lease(), loaded).await?;
     session.state.paused.clone_from(paused);
-    let mut alarm = Alarm::set(shared, &session.state.tenant, tenure.over());
+    let tenant = &session.state.tenant;
+    let intakes = vec![Intake::directory_events(tenant), Intake::outcomes(tenant)];
+    shared.shutdown.spawn(shared.bus.clone().tell_waiting(intakes, tenure.over().clone()));
+    let mut alarm = Alarm::set(shared, tenant, tenure.over());
     let mut more = false;
     loop {
         let mut woken = if more {
@@ -272,21 +274,7 @@ impl Session<'_> {
             self.let_go_for_a_while(now);
         }
         let begun = std::mem::take(&mut self.begun);
-        let traces = woken.traces();
-        let span = tracing::info_span!(
-            "reconcile",
-            rollcall.org = self.state.tenant.as_str(),
-            rollcall.woken_by = woken.why(),
-            rollcall.plan.id = tracing::field::Empty,
-            messaging.batch.message_count = woken.events.len() + woken.outcomes.len(),
-        );
-        if let [one] = traces.as_slice() {
-            runtime::trace::set_parent(&span, one);
-        } else {
-            for trace in traces.iter().take(LINKS) {
-                runtime::trace::link(&span, trace);
-            }
-        }
+        let span = woken.span(&self.state.tenant);
         let began = runtime::clock::monotonic();
         let (outcomes, versions) = (woken.outcome_of(), woken.versions());
         let told = Told {
@@ -298,10 +286,15 @@ impl Session<'_> {
             .instrument(span.clone())
             .await;
         if let Some(number) = turned.as_ref().ok().and_then(|t| t.decision.as_ref()).and_then(|d| d.plan.number) {
-            span.record("rollcall.plan.id", number);
+            spans::planned(&span, number);
         }
         let error = if turned.is_ok() { "" } else { "store" };
-        metrics::process().messaging_process("reconcile", "ROLLCALL_DIRECTORY", error, began.elapsed());
+        if !error.is_empty() {
+            spans::failed(&span, error);
+        }
+        for stream in woken.streams() {
+            metrics::process().messaging_process("process", stream, error, began.elapsed());
+        }
         turned
     }
 

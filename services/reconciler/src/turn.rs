@@ -2,6 +2,8 @@
 
 use model::{CommandId, DirectoryId, Fact, Span, Time};
 use planner::Decision;
+use runtime::metrics;
+use store::directory::DirectoryVersion;
 use store::plan::{Awaited, News, Turn};
 use store::{Envelope, Lease, Store, StoreError};
 
@@ -80,6 +82,7 @@ pub(crate) async fn take(
     if told.outcomes.is_none() {
         settle::abandoned(state, now, &mut turn);
     }
+    state.detected_at = detected_at(state, &directories, now);
     state.memory.blind =
         directories.iter().filter(|of| of.blind_since.is_some()).map(|of| of.directory.clone()).collect();
     let rows = Box::pin(mirror::advance(store, state, directories, announced, now, &mut turn)).await?;
@@ -111,6 +114,15 @@ pub(crate) async fn take(
         turned.messages = commit(store, lease, state, &turn).await?;
     }
     Ok(turned)
+}
+
+/// When the oldest change was detected that is part of no decision yet; now where there is none.
+fn detected_at(state: &State, directories: &[DirectoryVersion], now: Time) -> Time {
+    let ours = |of: &&DirectoryVersion| state.planner.policy().directories.contains_key(&of.directory);
+    let oldest = directories.iter().filter(ours).filter_map(|of| of.undecided_since).min();
+    let detected_at = oldest.map_or(now, |oldest| oldest.min(now));
+    metrics::process().oldest_pending_age(state.tenant.as_str(), "decide", detected_at.until(now).to_std());
+    detected_at
 }
 
 /// Requests to verify, one for each directory with new questions.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use bus::{Consumer, ControlRequest, Delivery, Intake};
-use contract::DirectoryEvent;
+use bus::{Consumer, ControlRequest, Delivery, Intake, StreamName};
+use contract::{DirectoryEvent, subjects};
 use model::{CommandId, DirectoryId, Outcome, TenantId};
+use runtime::spans::{self, Cause, Messages, Whose};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::Shared;
@@ -58,14 +59,44 @@ impl Woken {
         self.tick || !self.requests.is_empty() || (self.events.is_empty() && self.outcomes.is_empty())
     }
 
-    /// The traces that what came belongs to, each once.
-    pub(crate) fn traces(&self) -> Vec<String> {
+    /// The streams that what came is from.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &'static str> {
+        let events = (!self.events.is_empty()).then_some(StreamName::Directory);
+        let outcomes = (!self.outcomes.is_empty()).then_some(StreamName::Outcome);
+        events.into_iter().chain(outcomes).map(StreamName::as_str)
+    }
+
+    /// The turn's span: a child of what woke it if that is one trace, else linked to all of them. Where events and
+    /// outcomes came together it is named by the events.
+    pub(crate) fn span(&self, tenant: &TenantId) -> tracing::Span {
         let events = self.events.iter().filter_map(Delivery::traceparent);
         let outcomes = self.outcomes.iter().filter_map(Delivery::traceparent);
-        let mut traces: Vec<String> = events.chain(outcomes).map(str::to_owned).collect();
+        let mut traces: Vec<&str> = events.chain(outcomes).collect();
         traces.sort_unstable();
         traces.dedup();
-        traces
+        let (count, intake, template) = if self.events.is_empty() {
+            (self.outcomes.len(), Intake::outcomes(tenant), subjects::OUTCOME)
+        } else {
+            (self.events.len() + self.outcomes.len(), Intake::directory_events(tenant), subjects::DIRECTORY)
+        };
+        let event = self.events.first().map(|event| (event.source(), &event.value().directory));
+        let outcome = self.outcomes.first().map(|outcome| (outcome.source(), &outcome.value().target));
+        let Some((source, site)) = event.or(outcome) else {
+            return spans::decide(Whose::of(tenant.as_str(), ""), Cause::Flows(&traces));
+        };
+        let mut messages = Messages {
+            stream: intake.stream().as_str(),
+            template,
+            group: intake.durable(),
+            count,
+            ..Messages::default()
+        };
+        let mut whose = Whose::of(tenant.as_str(), "");
+        if count == 1 {
+            (messages.id, messages.sequence, messages.deliveries) = source;
+            site.as_str().clone_into(&mut whose.site);
+        }
+        spans::process(&messages, whose, Cause::Flows(&traces))
     }
 
     /// Acknowledges everything; what gets lost comes again and finds nothing to do.

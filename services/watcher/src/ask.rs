@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, Consumer, Delivery, Intake, Wake};
-use contract::Verify;
+use contract::{Verify, subjects};
 use futures_util::{StreamExt as _, stream};
 use model::{AccountId, Answer, Corroboration, Email, Fact, GroupId, Reading, Time};
 use outbound::{Clock, ReadDirectory as _, ReadError};
 use runtime::health::LoopHandle;
+use runtime::metrics;
+use runtime::spans::{self, Cause, Messages};
 use store::StoreError;
-use store::directory::{Pass, Wish};
+use store::directory::{Committed, Pass, Wish};
 use tracing::Instrument as _;
 
 use crate::post::Post;
@@ -65,10 +67,15 @@ impl Asker {
                 () = self.wake.woken() => Vec::new(),
                 deliveries = next_batch(consumer.as_mut()) => deliveries,
             };
+            let began = runtime::clock::monotonic();
             let ended = tokio::select! {
                 () = stop.cancelled() => return,
                 ended = self.round(&deliveries) => ended,
             };
+            if !deliveries.is_empty() {
+                let (stream, error) = (intake.stream().as_str(), if ended.is_ok() { "" } else { "store" });
+                metrics::process().messaging_process("process", stream, error, began.elapsed());
+            }
             settle(deliveries, ended.is_ok()).await;
             if let Err(error) = ended {
                 self.report.finished(Err(error.to_string()), None);
@@ -87,7 +94,7 @@ impl Asker {
             needs.into_iter().map(|(fact, _)| fact).filter(|fact| !self.resting.contains_key(fact)).collect();
         if !facts.is_empty() {
             self.report.started("verify");
-            let span = self.span("watch verify", deliveries);
+            let span = self.span(deliveries);
             let said = self.verify(facts).instrument(span).await?;
             self.report.finished(Ok(said), None);
         }
@@ -106,10 +113,8 @@ impl Asker {
         if !self.unread.is_empty() {
             let wishes = self.unread.clone();
             self.report.started("request");
-            let span = self.span("watch reread", &[]);
-            if let [Wish { traceparent: Some(traceparent), .. }] = wishes.as_slice() {
-                runtime::trace::set_parent(&span, traceparent);
-            }
+            let causes: Vec<&str> = wishes.iter().filter_map(|wish| wish.traceparent.as_deref()).collect();
+            let span = spans::watch("watch reread", self.post.whose(), Cause::Flows(&causes));
             let (total, read) = (wishes.len(), self.grant(&wishes).instrument(span).await?);
             self.unread.retain(|wish| !read.contains(&wish.id));
             self.report.finished(Ok(format!("{} of {total} requests read", read.len())), None);
@@ -117,17 +122,16 @@ impl Asker {
         self.walk_what_became_ours(now).await
     }
 
-    fn span(&self, name: &'static str, deliveries: &[Delivery<Verify>]) -> tracing::Span {
-        let span = tracing::info_span!(
-            "ask",
-            otel.name = name,
-            rollcall.org = self.post.place.tenant().as_str(),
-            rollcall.site = self.post.place.id().as_str(),
-        );
-        for traceparent in deliveries.iter().filter_map(Delivery::traceparent) {
-            runtime::trace::link(&span, traceparent);
-        }
-        span
+    /// The span of a round of point reads: what asked for them waited in PostgreSQL with what else is read now.
+    fn span(&self, deliveries: &[Delivery<Verify>]) -> tracing::Span {
+        let causes: Vec<&str> = deliveries.iter().filter_map(Delivery::traceparent).collect();
+        let whose = self.post.whose();
+        let Some(first) = deliveries.first() else { return spans::watch("watch verify", whose, Cause::Flows(&causes)) };
+        let intake = Intake::verify(self.post.place.tenant(), self.post.place.id());
+        let (stream, group, count) = (intake.stream().as_str(), intake.durable(), deliveries.len());
+        let (id, sequence, deliveries) = if count == 1 { first.source() } else { Default::default() };
+        let messages = Messages { stream, template: subjects::VERIFY, group, count, id, sequence, deliveries };
+        spans::process(&messages, whose, Cause::Flows(&causes))
     }
 
     async fn verify(&mut self, facts: Vec<Fact>) -> Result<String, StoreError> {
@@ -188,17 +192,24 @@ impl Asker {
     async fn grant(&self, wishes: &[Wish]) -> Result<BTreeSet<i64>, StoreError> {
         let places: BTreeSet<String> = wishes.iter().map(|wish| wish.place.clone()).collect();
         if places.contains("all") {
-            self.post.sweep.wake();
+            let asked = wishes.iter().filter(|wish| wish.place == "all");
+            self.post.ask_for_sweep(asked.filter_map(|wish| wish.traceparent.clone()));
         }
         let all = || wishes.iter().map(|wish| wish.id).collect();
         let (mut read, mut failed) = (BTreeSet::new(), None);
         match self.reread(places.clone()).await? {
-            Ok(()) => read = all(),
+            Ok(committed) => {
+                read = all();
+                self.lag(wishes, &committed);
+            }
             Err(error) if places.len() == 1 => failed = Some(error),
             Err(_) => {
                 for wish in wishes {
                     match self.reread(BTreeSet::from([wish.place.clone()])).await? {
-                        Ok(()) => drop(read.insert(wish.id)),
+                        Ok(committed) => {
+                            read.insert(wish.id);
+                            self.lag(std::slice::from_ref(wish), &committed);
+                        }
                         Err(error) => failed = Some(error),
                     }
                 }
@@ -218,8 +229,27 @@ impl Asker {
         Ok(read)
     }
 
+    /// How long after it was told of it something was detected. Who points at a person or a group tells when it
+    /// happened at the latest; of what a sweep finds nobody has told.
+    fn lag(&self, wishes: &[Wish], committed: &Committed) {
+        let Some(told_at) = wishes.iter().map(|wish| wish.asked_at).min() else { return };
+        if self.post.place.side() != "source" {
+            return;
+        }
+        let (org, lag) = (self.post.place.tenant().as_str(), told_at.until(outbound::now(&self.clock)).to_std());
+        let memberships = committed.members_added + committed.members_removed + committed.roles_changed;
+        let accounts = committed.users.len() as u64;
+        for (kind, count) in
+            [("account", accounts), ("group", committed.groups.len() as u64), ("membership", memberships)]
+        {
+            if count > 0 {
+                metrics::process().change_source_lag(org, kind, lag, count);
+            }
+        }
+    }
+
     /// Finds out what places mean, reads that and commits it. The inner error is the vendor's.
-    async fn reread(&self, places: BTreeSet<String>) -> Result<Result<(), ReadError>, StoreError> {
+    async fn reread(&self, places: BTreeSet<String>) -> Result<Result<Committed, ReadError>, StoreError> {
         let searches = places.into_iter().map(|place| self.find(place));
         let found: Vec<_> = stream::iter(searches).buffer_unordered(PARALLEL).collect().await;
         let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
@@ -234,11 +264,11 @@ impl Asker {
             }
         }
         if users.is_empty() && groups.is_empty() {
-            return Ok(Ok(()));
+            return Ok(Ok(Committed::default()));
         }
         let (groups, users) = (groups.into_iter().collect::<Vec<_>>(), users.into_iter().collect::<Vec<_>>());
         match self.post.place.reader.reread(&groups, &users).await {
-            Ok(reading) => self.post.commit(Pass::Targeted, &reading).await.map(|_| Ok(())),
+            Ok(reading) => self.post.commit(Pass::Targeted, &reading).await.map(Ok),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -295,13 +325,17 @@ impl Asker {
         }
         self.report.started("new groups");
         let groups: Vec<GroupId> = groups.into_iter().collect();
-        let said = match self.post.place.reader.reread(&groups, &[]).await {
-            Ok(reading) => {
-                self.post.commit(Pass::Targeted, &reading).await?;
-                Ok(format!("{} groups walked for the first time", groups.len()))
+        let span = spans::watch("watch new groups", self.post.whose(), Cause::Waited(&[]));
+        let walk = async {
+            match self.post.place.reader.reread(&groups, &[]).await {
+                Ok(reading) => {
+                    self.post.commit(Pass::Targeted, &reading).await?;
+                    Ok(Ok(format!("{} groups walked for the first time", groups.len())))
+                }
+                Err(error) => Ok::<_, StoreError>(Err(error.to_string())),
             }
-            Err(error) => Err(error.to_string()),
         };
+        let said = walk.instrument(span).await?;
         self.report.finished(said, None);
         Ok(())
     }

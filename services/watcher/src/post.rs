@@ -6,7 +6,8 @@ use std::time::Duration;
 use bus::{Outlet, Wake};
 use model::{Corroboration, Fact, Reading, Time};
 use policy::{Directory, Policy};
-use runtime::metrics;
+use runtime::spans::Whose;
+use runtime::{events, metrics};
 use store::directory::{Committed, DirectoryKey, Health, Pass};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,8 @@ pub(crate) struct Post {
     pub(crate) outlet: Outlet,
     /// Wakes the sweep.
     pub(crate) sweep: Wake,
+    /// The traces of those who asked for one since the last.
+    sweep_asked: Mutex<Vec<String>>,
     pub(crate) stop: CancellationToken,
     known: Mutex<(Known, Versions)>,
     blind_since: Mutex<Option<Time>>,
@@ -54,8 +57,24 @@ impl Post {
         stop: CancellationToken,
     ) -> Self {
         let (known, blind_since, pinned) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let sweep = Wake::default();
-        Self { store, place, policies, key, tenure, outlet, sweep, stop, known, blind_since, pinned }
+        let (sweep, sweep_asked) = (Wake::default(), Mutex::default());
+        Self { store, place, policies, key, tenure, outlet, sweep, sweep_asked, stop, known, blind_since, pinned }
+    }
+
+    /// Whose work is done here, for spans.
+    pub(crate) fn whose(&self) -> Whose {
+        Whose::of(self.place.tenant().as_str(), self.place.id().as_str())
+    }
+
+    /// Somebody asks for a sweep, in these traces.
+    pub(crate) fn ask_for_sweep(&self, traces: impl Iterator<Item = String>) {
+        self.sweep_asked.lock().unwrap_or_else(PoisonError::into_inner).extend(traces);
+        self.sweep.wake();
+    }
+
+    /// The traces of those who asked for a sweep.
+    pub(crate) fn sweep_asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.sweep_asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Refuses what was read of another directory than the one that was met first under this name.
@@ -192,10 +211,32 @@ impl Post {
         announce::messages(self.place.tenant(), self.place.id(), committed, answered, traceparent)
     }
 
+    /// Says what is new of a commit.
+    fn tell(&self, committed: &Committed) {
+        let Committed { version, users, groups, member_groups, members_added, members_removed, .. } = committed;
+        let (users, groups, member_groups) = (users.len(), groups.len(), member_groups.len());
+        if users + groups + member_groups == 0 {
+            return;
+        }
+        tracing::info!(
+            event.name = events::CHANGE_DETECTED,
+            rollcall.org = self.place.tenant().as_str(),
+            rollcall.site = self.place.id().as_str(),
+            version,
+            users,
+            groups,
+            member_groups,
+            members_added,
+            members_removed,
+            "something is new"
+        );
+    }
+
     /// Hands the events of a commit over. Where it is not known to have failed or not, the outbox is looked at.
     fn done(&self, done: Result<Committed, StoreError>) -> Result<Committed, StoreError> {
         match done {
             Ok(mut committed) => {
+                self.tell(&committed);
                 self.outlet.hand(std::mem::take(&mut committed.messages));
                 Ok(committed)
             }

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use model::{AccountId, Disposition, Reading, Span, Time};
 use outbound::{Clock, Progress, ReadDirectory as _, ReadError, Stage};
 use runtime::health::LoopHandle;
+use runtime::spans::{self, Cause};
 use store::StoreError;
 use store::directory::{Committed, Pass};
 use tracing::Instrument as _;
@@ -58,12 +59,9 @@ impl Sweeper {
         let mut woken_by = "start";
         loop {
             self.report.started(woken_by);
-            let span = tracing::info_span!(
-                "sweep",
-                otel.name = "watch sweep",
-                rollcall.org = self.post.place.tenant().as_str(),
-                rollcall.site = self.post.place.id().as_str(),
-            );
+            let asked = self.post.sweep_asked();
+            let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+            let span = spans::watch("watch sweep", self.post.whose(), Cause::Waited(&asked));
             let stop = self.post.stop.clone();
             let swept = tokio::select! {
                 () = stop.cancelled() => return,

@@ -143,6 +143,8 @@ async fn hold(shared: &Shared, watched: &Watched, place: &Place, tenure: &Tenure
     });
     let of = (place.clone(), watched.policies.clone());
     let post = Arc::new(Post::new(shared.store.clone(), of, key, tenure.clone(), outlet, stop.clone()));
+    let intakes = vec![bus::Intake::verify(place.tenant(), place.id())];
+    shared.shutdown.spawn(shared.bus.clone().tell_waiting(intakes, stop.clone()));
     let site = format!("{}/{}", place.tenant(), place.id());
     let sweep_report = shared.health.register_loop(&format!("sweep {site}"));
     let ask_report = shared.health.register_loop(&format!("ask {site}"));

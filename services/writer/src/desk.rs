@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use bus::{Intake, StreamName};
+use contract::subjects;
 use effect::{Job, Runner};
 use model::{CommandId, Lane, StepResult, Time};
-use runtime::trace;
+use runtime::spans::{self, Cause, Messages, Whose};
+use runtime::{events, metrics, trace};
 use store::{
     effect::{AttemptEnd, UnendedAttempt},
     plan::OpenCommand,
@@ -16,7 +19,11 @@ use crate::{
     bury::Deeds,
     ledger::{PostgresLedger, Run},
     settle::Done,
+    take::Came,
 };
+
+/// The stream that commands come from.
+const COMMANDS: &str = StreamName::Command.as_str();
 
 /// A command that waits for its turn.
 #[derive(Debug)]
@@ -25,13 +32,15 @@ pub(crate) struct Taken {
     pub(crate) open: OpenCommand,
     /// When it was stored, by our clock: half a minute later it is not begun any more.
     pub(crate) since: Time,
+    /// Where we have it from.
+    pub(crate) came: Came,
 }
 
 impl Taken {
     /// A command that was read at this time.
-    pub(crate) fn new(open: OpenCommand, read_at: Time) -> Self {
+    pub(crate) fn new(open: OpenCommand, read_at: Time, came: Came) -> Self {
         let since = read_at.minus(open.age);
-        Self { open, since }
+        Self { open, since, came }
     }
 }
 
@@ -142,33 +151,26 @@ impl Desk {
 
     /// Begins a run.
     pub(crate) fn begin(&mut self, taken: Taken) {
-        let Taken { open, since } = taken;
+        let Taken { open, since, came } = taken;
         let command = open.command.id;
         let before = self.begun_before.remove(&command).unwrap_or_default();
-        let span = tracing::info_span!(
-            "apply command",
-            otel.kind = "consumer",
-            rollcall.org = open.command.tenant.as_str(),
-            rollcall.site = open.command.target.as_str(),
-            rollcall.plan.id = open.plan,
-            rollcall.change.id = %command,
-            lane = open.command.lane.as_str(),
-        );
-        if let Some(parent) = &open.traceparent {
-            trace::set_parent(&span, parent);
-        }
+        let span = span(&open, &came);
         let (runner, ledger, settle) = (self.runner.clone(), std::sync::Arc::clone(&self.ledger), self.settle.clone());
         let work = async move {
+            let began = runtime::clock::monotonic();
             let job = Job { command: open.command.clone(), since, begun_before: !before.is_empty() };
             ledger.begin(command, open.digest);
             let ran = runner.run(&job).await;
+            let error = if ran.as_ref().is_ok_and(|finished| !finished.halted) { "" } else { "retried" };
+            metrics::process().messaging_process("process", COMMANDS, error, began.elapsed());
             let Run { begun, mut ends } = ledger.finish(command);
             let finished = match ran {
                 Ok(finished) if !finished.halted || did_anything(&finished.outcome) => finished,
                 ended => {
-                    if let Err(error) = &ended {
-                        tracing::warn!(%error, "a command is left for another try");
-                    }
+                    let why =
+                        ended.as_ref().err().map_or_else(|| "the credentials are gone".to_owned(), ToString::to_string);
+                    tracing::warn!(event.name = events::CHANGE_RETRIED, why, "a command is left for another try");
+                    spans::failed(&tracing::Span::current(), error);
                     let (mut begun, ends) = without_effect(begun, ends);
                     begun.extend(before);
                     return Ran::Again { command, halted: ended.is_ok(), begun, ends };
@@ -177,7 +179,14 @@ impl Desk {
             let halted = finished.halted;
             let deeds = Deeds::of(&begun, &ends, &before);
             ends.extend(before.iter().map(|attempt| lost(attempt, finished.outcome.at)));
-            let done = Done { open, finished, ends, deeds, traceparent: trace::current_traceparent() };
+            let done = Done {
+                open,
+                finished,
+                ends,
+                deeds,
+                traceparent: trace::current_traceparent(),
+                span: tracing::Span::current(),
+            };
             // The settler ends after the last run; without it nothing can be said of the command.
             match settle.send(done).await {
                 Ok(()) => Ran::Settled { halted },
@@ -187,6 +196,27 @@ impl Desk {
         let running = self.running.spawn(work.instrument(span));
         self.commands.insert(running.id(), command);
     }
+}
+
+/// The span of a command: a child of the decision that it comes of.
+fn span(open: &OpenCommand, came: &Came) -> tracing::Span {
+    let OpenCommand { command, plan, traceparent, .. } = open;
+    // Only a collector reads it.
+    let intake = spans::collected().then(|| Intake::commands(&command.tenant, &command.target, command.lane));
+    let messages = Messages {
+        stream: COMMANDS,
+        template: subjects::COMMAND,
+        group: intake.as_ref().map_or("", Intake::durable),
+        count: 1,
+        id: &came.message,
+        sequence: came.sequence,
+        deliveries: came.deliveries,
+    };
+    let whose = Whose::of(command.tenant.as_str(), command.target.as_str());
+    let whose = Whose { change: command.id.to_string(), plan: Some(*plan), ..whose };
+    // What the bus lost is found in PostgreSQL, with the trace of the decision.
+    let cause: Vec<&str> = came.traceparent.iter().chain(traceparent).map(String::as_str).take(1).collect();
+    spans::process(&messages, whose, Cause::Flows(&cause))
 }
 
 /// Whether the target holds anything by a run that was stopped: then its outcome must be said.

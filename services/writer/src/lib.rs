@@ -23,6 +23,7 @@ mod settle;
 pub mod setup;
 mod take;
 mod target;
+mod tell;
 mod tenant;
 mod tenure;
 
@@ -30,7 +31,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::{Access, Bus, BusError, BusOptions, Outlet, Relay, RelayOptions};
 use model::{Span, Time};
-use runtime::{Fault, Shutdown, health, lifecycle, metrics};
+use runtime::{Fault, Shutdown, health, lifecycle, metrics, spans};
 use store::{Role, Schema, Store, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,19 @@ pub use setup::Place;
 const CONNECTIONS: usize = 12;
 /// How long the outbox may take to be emptied at the end.
 const LAST: Duration = Duration::from_secs(3);
+
+/// Who is told about calls to NATS, and to PostgreSQL.
+const SEEN: (bus::Seen, store::Seen) = (
+    bus::Seen {
+        now: runtime::clock::monotonic,
+        called: metrics::bus_called,
+        waits: metrics::bus_waits,
+        traced: spans::collected,
+        publishing: spans::publish,
+        failed: spans::failed,
+    },
+    store::Seen { now: runtime::clock::monotonic, called: metrics::store_called },
+);
 
 /// Runs until the end begins, then finishes what is in flight.
 ///
@@ -63,8 +77,8 @@ async fn run_to_the_end(options: Options, shutdown: Shutdown) -> Result<(), Faul
     let health = health::HealthState::new("writer", clock.clone());
     let database = health.require("postgres");
     let broker = health.require("nats");
-    let store = connect_store(&options).await?;
-    let bus = connect_bus(&options).await?;
+    let store = connect_store(&options).await?.seen_by(SEEN.1);
+    let bus = connect_bus(&options).await?.seen_by(SEEN.0);
     let last = CancellationToken::new();
     let serving = health::serve(listener, health.clone(), metrics::process().clone(), last.clone());
 

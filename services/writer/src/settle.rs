@@ -6,8 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bus::{Outlet, outgoing};
 use contract::DeadLetterNotice;
 use effect::Finished;
-use model::{CommandBody, CommandId, Outcome, StepResult};
-use runtime::metrics;
+use model::{CommandId, Outcome};
 use store::{
     Envelope, OutboxMessage, Store, StoreError,
     effect::{AttemptEnd, NewLetter, RecordedOutcomes},
@@ -19,6 +18,7 @@ use crate::{
     bury::{self, Deeds},
     setup::Place,
     take::Hands,
+    tell,
     tenure::Tenure,
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct Done {
     pub(crate) deeds: Deeds,
     /// The trace of the run.
     pub(crate) traceparent: Option<String>,
+    /// The span of the run, which ends when it is settled.
+    pub(crate) span: tracing::Span,
 }
 
 /// Settles the commands of one tenure.
@@ -72,10 +74,11 @@ impl Settler {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.commit(done).await {
-                Ok(messages) => {
+                Ok((messages, letters)) => {
                     self.outlet.hand(messages);
+                    tell::letters(&self.place, done, &letters);
                     for one in done {
-                        count(&self.place, one);
+                        tell::settled(&self.place, one);
                     }
                     return true;
                 }
@@ -94,7 +97,8 @@ impl Settler {
         }
     }
 
-    async fn commit(&self, done: &[Done]) -> Result<Vec<Envelope>, StoreError> {
+    /// Gives the messages that go out, and the letters that were opened.
+    async fn commit(&self, done: &[Done]) -> Result<(Vec<Envelope>, Vec<(u64, NewLetter)>), StoreError> {
         let ends: Vec<AttemptEnd> = done.iter().flat_map(|one| one.ends.iter().cloned()).collect();
         let outcomes: Vec<Outcome> = done.iter().map(|one| one.finished.outcome.clone()).collect();
         let letters: Vec<NewLetter> = done
@@ -110,9 +114,10 @@ impl Settler {
             .collect();
         let (lease, tenant) = (self.tenure.lease(), &self.place.tenant);
         let announce = |recorded: &RecordedOutcomes| announce(done, &letters, recorded);
-        let (_, messages) =
+        let (recorded, messages) =
             self.store.record_outcomes(lease, tenant, &ends, &outcomes, &letters, &entries, announce).await?;
-        Ok(messages)
+        let opened = letters.into_iter().zip(recorded.letters).filter(|(_, (_, opened))| *opened);
+        Ok((messages, opened.map(|(letter, (id, _))| (id, letter)).collect()))
     }
 
     /// Lets a command go; its deliveries are acknowledged when it is settled, and come again when it is not.
@@ -142,28 +147,4 @@ fn announce(done: &[Done], letters: &[NewLetter], recorded: &RecordedOutcomes) -
         outgoing::notice(&notice, 1, letter.traceparent.as_deref())
     });
     outcomes.chain(notices).collect()
-}
-
-/// Counts what became of a command, and how long it took since it was made.
-fn count(place: &Place, one: &Done) {
-    let (org, site) = (place.tenant.as_str(), place.directory.as_str());
-    let outcome = &one.finished.outcome;
-    let took = one.open.created_at.until(outcome.at).to_std();
-    let metrics = metrics::process();
-    let note = |kind: &str, action: &str, result: StepResult| {
-        metrics.changes(org, site, kind, action, result.as_str(), 1);
-        if result == StepResult::Done {
-            metrics.change_latency(org, site, kind, action, took);
-        }
-    };
-    match &one.open.command.body {
-        CommandBody::Edges { .. } => {
-            for edge in &outcome.edges {
-                note("membership", edge.op.as_str(), edge.result);
-            }
-        }
-        CommandBody::CreateGroup { .. } => note("group", "create", outcome.result),
-        CommandBody::DeleteGroup { .. } => note("group", "delete", outcome.result),
-        CommandBody::Account { change, .. } => note("account", change.as_str(), outcome.result),
-    }
 }

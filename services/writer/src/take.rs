@@ -64,6 +64,27 @@ pub(crate) fn intake(place: &Place, lane: Lane) -> Intake {
     Intake::commands(&place.tenant, &place.directory, lane).window(WINDOW).settle_within(SETTLE_WITHIN)
 }
 
+/// Where a command comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Came {
+    /// The id of the message; empty: PostgreSQL told, the bus did not.
+    pub(crate) message: String,
+    /// Its place in the stream.
+    pub(crate) sequence: u64,
+    /// How often it has been delivered.
+    pub(crate) deliveries: u64,
+    /// The trace that it was published in.
+    pub(crate) traceparent: Option<String>,
+}
+
+impl Came {
+    fn with(delivery: &Delivery<Command>) -> Self {
+        let (message, sequence, deliveries) = delivery.source();
+        let traceparent = delivery.traceparent().map(str::to_owned);
+        Self { message: message.to_owned(), sequence, deliveries, traceparent }
+    }
+}
+
 /// One lane of a target.
 #[derive(Debug)]
 pub(crate) struct Intaker {
@@ -132,11 +153,11 @@ impl Intaker {
                 }
                 continue;
             }
-            let new = self.hands.take(id);
+            let (new, came) = (self.hands.take(id), Came::with(&delivery));
             let attached = self.hands.attach(id, delivery);
             drop(attached);
             if let Some(row) = open.remove(&id).filter(|_| new)
-                && self.into.send(Taken::new(row, now)).await.is_err()
+                && self.into.send(Taken::new(row, now, came)).await.is_err()
             {
                 return false;
             }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bus::{Backlog, Bus, Outlet};
+use bus::{Bus, Outlet};
 use effect::{Patience, Runner};
 use model::{DirectoryId, Lane, TenantId, Time};
 use policy::Directory;
@@ -30,7 +30,7 @@ use crate::{
     ledger::PostgresLedger,
     settle::Settler,
     setup::{self, Place},
-    take::{self, Hands, Intaker, give_back, left_behind},
+    take::{self, Came, Hands, Intaker, give_back, left_behind},
     tenure::Tenure,
 };
 
@@ -42,7 +42,7 @@ const OPEN_AGAIN: Duration = Duration::from_secs(5);
 const LOOK_BEHIND: Duration = Duration::from_secs(5);
 /// How often we ask, while there is work, whether a person paused the target.
 const LOOK_FOR_PAUSE: Duration = Duration::from_secs(1);
-/// How often we say what waits at the bus.
+/// How often we say what is left of the API budget.
 const REPORT_EVERY: Duration = Duration::from_secs(15);
 /// How long a target rests after its credentials were refused, before one command is tried again.
 const REST: Duration = Duration::from_secs(30);
@@ -187,6 +187,8 @@ async fn hold(
     let runner = Runner::new(place.target.clone(), Arc::clone(&ledger), Patience::default(), ids::jitter, ids::uuid);
     let desk = Desk::new(runner, ledger, settle, unended);
     let stop = CancellationToken::new();
+    let waiting = Lane::ALL.map(|lane| take::intake(place, lane)).to_vec();
+    shared.shutdown.spawn(shared.bus.clone().tell_waiting(waiting, stop.clone()));
     let intakes = Lane::ALL.map(|lane| intake(shared, place, lane, &hands, &stop));
     let mut round = Round {
         shared,
@@ -317,7 +319,7 @@ impl Round<'_> {
                 Some(taken) = normal.recv(), if room_normal => self.queue.push(taken),
                 Some(taken) = bulk.recv(), if room_bulk => self.queue.push(taken),
                 _ = look.tick() => self.look_behind().await,
-                _ = report.tick() => self.report_backlog().await,
+                _ = report.tick() => self.report_budget().await,
             }
         }
     }
@@ -409,7 +411,7 @@ impl Round<'_> {
                     self.behind = self.behind || (room > 0 && found.open.len() == room);
                     oldest = oldest.into_iter().chain(found.oldest).min();
                     for one in found.open {
-                        self.queue.push(Taken::new(one, now));
+                        self.queue.push(Taken::new(one, now, Came::default()));
                     }
                 }
                 Err(error) => {
@@ -423,18 +425,8 @@ impl Round<'_> {
         metrics::process().oldest_pending_age(self.place.tenant.as_str(), "write", oldest);
     }
 
-    /// Says what waits at the bus, and what is left of the API budget.
-    async fn report_backlog(&self) {
-        for lane in Lane::ALL {
-            let intake = take::intake(self.place, lane);
-            match self.shared.bus.backlog(&intake).await {
-                Ok(Backlog { pending, unsettled, redelivered }) => {
-                    let stream = intake.stream().as_str();
-                    metrics::process().consumer(stream, intake.durable(), pending, unsettled, redelivered);
-                }
-                Err(error) => tracing::debug!(%error, "cannot tell what waits at the bus"),
-            }
-        }
+    /// Says what is left of the API budget.
+    async fn report_budget(&self) {
         let (tenant, target) = (&self.place.tenant, &self.place.directory);
         let remaining = self.place.target.client().budget().remaining();
         if let Err(error) = self.shared.store.say_budget(tenant, target, remaining, self.now()).await {

@@ -54,6 +54,11 @@ impl<T> Delivery<T> {
         self.raw.sequence
     }
 
+    /// Where it comes from: its id, its place in the stream, how often it has been delivered.
+    pub fn source(&self) -> (&str, u64, u64) {
+        (self.raw.header(headers::MESSAGE_ID).unwrap_or_default(), self.raw.sequence, self.raw.deliveries)
+    }
+
     /// It is done. To be called after the commit. The server is told and not asked: should that get lost, the message
     /// comes again.
     ///

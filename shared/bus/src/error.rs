@@ -57,3 +57,18 @@ pub enum BusError {
     #[error("no service answers: is it running?")]
     NoService,
 }
+
+impl BusError {
+    /// The kind of error in one word, for figures.
+    pub(crate) const fn class(&self) -> &'static str {
+        match self {
+            Self::Address | Self::Unreachable(_) => "unreachable",
+            Self::Denied(_) => "denied",
+            Self::NoStream { .. } | Self::NoRoom { .. } | Self::NoSubject(_) => "no_stream",
+            Self::NoConsumer { .. } => "no_consumer",
+            Self::Full => "full",
+            Self::NotAcknowledged(_) => "not_acknowledged",
+            Self::NoService => "no_service",
+        }
+    }
+}

@@ -21,6 +21,7 @@ pub mod outgoing;
 mod publish;
 mod relay;
 mod room;
+mod seen;
 mod topology;
 
 use std::{
@@ -37,6 +38,7 @@ pub use control::{ControlRequest, ControlRequests};
 pub use delivery::Delivery;
 pub use error::BusError;
 pub use relay::{OrderedRelay, Outlet, Relay, RelayOptions, Wake};
+pub use seen::Seen;
 pub use topology::{Backlog, Intake, StreamName};
 
 /// How long an acknowledgement or an answer of the server may take. Short, so that a broker that restarts is noticed;
@@ -98,6 +100,7 @@ impl Default for BusOptions {
 #[derive(Clone)]
 pub struct Bus {
     inner: Arc<Inner>,
+    seen: Option<Seen>,
 }
 
 struct Inner {
@@ -166,11 +169,19 @@ impl Bus {
             .map_err(|_| BusError::Unreachable("no answer within five seconds".to_owned()))?
             .map_err(|error| refused(&error))?;
         let jetstream = ContextBuilder::new().timeout(ANSWER_WITHIN).ack_timeout(ANSWER_WITHIN).build(client.clone());
-        let bus = Self { inner: Arc::new(Inner { client, jetstream, options, trouble: Mutex::default() }) };
+        let inner = Arc::new(Inner { client, jetstream, options, trouble: Mutex::default() });
+        let bus = Self { inner, seen: None };
         if options.declare {
             bus.declare().await?;
         }
         Ok(bus)
+    }
+
+    /// The same, with somebody who is told about calls and messages.
+    #[must_use]
+    pub fn seen_by(mut self, seen: Seen) -> Self {
+        self.seen = Some(seen);
+        self
     }
 
     /// Proves that the server answers, and that no stream is missing that could not be declared when it was needed: for

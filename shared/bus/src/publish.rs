@@ -8,8 +8,9 @@ use async_nats::{
 };
 use contract::{CONTRACT_VERSION, Payload, headers, subjects::Subject};
 use store::Envelope;
+use tracing::Span;
 
-use crate::{Bus, BusError, StreamName};
+use crate::{Bus, BusError, StreamName, seen::Sending};
 
 /// How many messages may wait for their acknowledgement at once. A permit of the client is freed only when an
 /// acknowledgement is awaited, so they are awaited as the window moves.
@@ -42,38 +43,45 @@ impl Bus {
     ) -> Result<(), BusError> {
         sent_with.insert(headers::MESSAGE_ID, id);
         sent_with.insert(headers::CONTRACT, CONTRACT_VERSION.to_string().as_str());
-        let ack = self
-            .jetstream()
-            .publish_with_headers(subject.to_string(), sent_with, value.to_bytes().into())
-            .await
-            .map_err(|error| refused(&error))?;
-        ack.await.map(|_| ()).map_err(|error| refused(&error))
+        let (subject, mut sending) = (subject.to_string(), self.sending());
+        sending.to(&subject);
+        let message = self.jetstream().publish_with_headers(subject, sent_with, value.to_bytes().into());
+        let acknowledged = match message.await {
+            Ok(ack) => ack.await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        let result = acknowledged.map_err(|error| refused(&error));
+        sending.ended(result.as_ref().err());
+        result
     }
 
     /// Publishes rows of an outbox one after the other, without waiting for each. `in_order`: only those before the
     /// first failure count as acknowledged, so that whoever sends the rest again does not send them out of order.
     pub(crate) async fn publish_rows(&self, rows: &[Envelope], in_order: bool) -> Sent {
-        let mut sent = Sent::default();
-        let mut window: VecDeque<(i64, PublishAckFuture)> = VecDeque::with_capacity(WINDOW);
+        let (mut sent, mut sending) = (Sent::default(), self.sending());
+        let mut window: VecDeque<(i64, PublishAckFuture, Option<Span>)> = VecDeque::with_capacity(WINDOW);
         for row in rows {
             if window.len() == WINDOW
-                && let Some((id, ack)) = window.pop_front()
+                && let Some((id, ack, span)) = window.pop_front()
             {
-                sent.note(id, ack.await, in_order);
+                sent.note(id, ack.await, in_order, &sending, span.as_ref());
             }
             if sent.error.is_some() {
                 break;
             }
+            let (span, carried) = sending.row(row).unzip();
+            let sent_with = header_map(row, carried.as_deref());
             let message =
-                self.jetstream().publish_with_headers(row.subject.clone(), header_map(row), row.payload.clone().into());
+                self.jetstream().publish_with_headers(row.subject.clone(), sent_with, row.payload.clone().into());
             match message.await {
-                Ok(ack) => window.push_back((row.id, ack)),
-                Err(error) => sent.fail(&error),
+                Ok(ack) => window.push_back((row.id, ack, span)),
+                Err(error) => sent.fail(&error, &sending, span.as_ref()),
             }
         }
-        for (id, ack) in window {
-            sent.note(id, ack.await, in_order);
+        for (id, ack, span) in window {
+            sent.note(id, ack.await, in_order, &sending, span.as_ref());
         }
+        sending.ended(sent.error.as_ref());
         sent
     }
 
@@ -90,23 +98,36 @@ impl Bus {
 }
 
 impl Sent {
-    fn note<A>(&mut self, id: i64, ack: Result<A, PublishError>, in_order: bool) {
+    fn note<A>(
+        &mut self,
+        id: i64,
+        ack: Result<A, PublishError>,
+        in_order: bool,
+        sending: &Sending,
+        span: Option<&Span>,
+    ) {
         match ack {
             Ok(_) if self.error.is_none() || !in_order => self.acknowledged.push(id),
             Ok(_) => {}
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(&error, sending, span),
         }
     }
 
-    fn fail(&mut self, error: &PublishError) {
-        self.error.get_or_insert(refused(error));
+    fn fail(&mut self, error: &PublishError, sending: &Sending, span: Option<&Span>) {
+        let error = refused(error);
+        sending.failed(span, &error);
+        self.error.get_or_insert(error);
     }
 }
 
-fn header_map(row: &Envelope) -> HeaderMap {
+/// The headers of a row, with another `traceparent` where one is given.
+fn header_map(row: &Envelope, traceparent: Option<&str>) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in &row.headers {
         map.insert(name.as_str(), value.as_str());
+    }
+    if let Some(traceparent) = traceparent {
+        map.insert(headers::TRACEPARENT, traceparent);
     }
     map.insert(headers::MESSAGE_ID, row.message_id.as_str());
     map

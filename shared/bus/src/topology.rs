@@ -45,6 +45,18 @@ impl StreamName {
         }
     }
 
+    /// The stream that holds a subject of ours.
+    pub(crate) fn of(subject: &str) -> Option<Self> {
+        let verb = subject.strip_prefix(subjects::PREFIX)?.strip_prefix('.')?.split('.').next()?;
+        match verb {
+            "directory" | "verify" => Some(Self::Directory),
+            "command" => Some(Self::Command),
+            "outcome" => Some(Self::Outcome),
+            "deadletter" => Some(Self::DeadLetter),
+            _ => None,
+        }
+    }
+
     fn subjects(self) -> Vec<String> {
         match self {
             Self::Directory => subjects::all_directory(),
@@ -247,6 +259,16 @@ mod tests {
         let one = Intake::commands(&TenantId::new("a-b").unwrap(), &id("c"), Lane::Urgent);
         let other = Intake::commands(&TenantId::new("a").unwrap(), &id("b-c"), Lane::Urgent);
         assert_ne!(one.durable(), other.durable());
+    }
+
+    #[test]
+    fn each_stream_holds_what_is_told_from_its_subject() {
+        for stream in StreamName::ALL {
+            for subject in stream.subjects() {
+                assert_eq!(StreamName::of(&subject), Some(stream), "{subject}");
+            }
+        }
+        assert_eq!(StreamName::of("rollcall.v1.control.acme.sync"), None);
     }
 
     #[test]

@@ -8,6 +8,15 @@ use crate::EventKind;
 /// What every subject begins with.
 pub const PREFIX: &str = "rollcall.v1";
 
+/// Directory events, with placeholders.
+pub const DIRECTORY: &str = "rollcall.v1.directory.{tenant}.{directory}.{kind}";
+/// Requests to verify, with placeholders.
+pub const VERIFY: &str = "rollcall.v1.verify.{tenant}.{directory}";
+/// Commands, with placeholders.
+pub const COMMAND: &str = "rollcall.v1.command.{tenant}.{target}.{lane}";
+/// Outcomes, with placeholders.
+pub const OUTCOME: &str = "rollcall.v1.outcome.{tenant}.{target}";
+
 /// The tenant in the subject of dead letters whose bytes could not be read.
 pub const UNKNOWN_TENANT: &str = "_";
 
@@ -80,6 +89,32 @@ impl Subject {
                 Some(Self::DeadLetter { tenant, target: target.to_owned() })
             }
             _ => None,
+        }
+    }
+
+    /// The subject with placeholders where ids stand: what spans are named by.
+    pub const fn template(&self) -> &'static str {
+        match self {
+            Self::Directory { .. } => DIRECTORY,
+            Self::Verify { .. } => VERIFY,
+            Self::Command { .. } => COMMAND,
+            Self::Outcome { .. } => OUTCOME,
+            Self::DeadLetter { .. } => "rollcall.v1.deadletter.{tenant}.{target}",
+        }
+    }
+
+    /// Whose, and at which directory or consumer.
+    pub fn place(&self) -> (&str, &str) {
+        match self {
+            Self::Directory { tenant, directory, .. } | Self::Verify { tenant, directory } => {
+                (tenant.as_str(), directory.as_str())
+            }
+            Self::Command { tenant, target, .. } | Self::Outcome { tenant, target } => {
+                (tenant.as_str(), target.as_str())
+            }
+            Self::DeadLetter { tenant, target } => {
+                (tenant.as_ref().map_or(UNKNOWN_TENANT, TenantId::as_str), target.as_str())
+            }
         }
     }
 }
@@ -185,7 +220,13 @@ mod tests {
             kind,
         }));
         for subject in all {
-            assert_eq!(Subject::parse(&subject.to_string()), Some(subject.clone()), "{subject}");
+            let text = subject.to_string();
+            assert_eq!(Subject::parse(&text), Some(subject.clone()), "{subject}");
+            let (whose, place) = subject.place();
+            let parts: Vec<&str> = text.split('.').collect();
+            assert_eq!(parts.get(3..5), Some(&[whose, place][..]), "{subject}");
+            assert_eq!(subject.template().split('.').count(), parts.len(), "{subject}");
+            assert_eq!(subject.template().split('.').nth(2), parts.get(2).copied(), "{subject}");
         }
     }
 

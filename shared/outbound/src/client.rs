@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use model::Time;
-use runtime::Clock;
+use runtime::{Clock, spans};
 use secrecy::ExposeSecret as _;
 use tracing::{Instrument as _, Span};
 use url::Url;
@@ -190,7 +190,7 @@ impl Client {
         let permit = self.turn(request).await?;
         // Each time it is sent it is another request.
         let id = request.requests.as_ref().map_or_else(|| runtime::ids::uuid().to_string(), |requests| requests.next());
-        let span = self.span(request, &id);
+        let span = spans::call(request.method.as_str(), request.template, &self.inner.server, &id, request.resend);
         self.in_turn(request, &id, permit, &span).instrument(span.clone()).await
     }
 
@@ -219,11 +219,11 @@ impl Client {
                 if let Some((left, reset)) = answer.remaining() {
                     budget.learn(left, reset);
                 }
-                let status = answer.status.as_str().to_owned();
-                let error = if answer.is_success() && sense == Sense::Judged { String::new() } else { status.clone() };
-                (status, error, answer.end(sense))
+                let well = answer.is_success() && sense == Sense::Judged;
+                let error = if well { "" } else { answer.status.as_str() };
+                (Some(answer.status), error, answer.end(sense))
             }
-            Err(error) => (String::new(), kind_name(error.kind).to_owned(), End::Nothing),
+            Err(error) => (None, kind_name(error.kind), End::Nothing),
         };
         permit.settle(end);
         let left = budget.remaining();
@@ -231,34 +231,12 @@ impl Client {
         runtime::metrics::process().http_client(
             request.method.as_str(),
             &self.inner.server,
-            &status,
-            &error,
+            status.as_ref().map_or("", StatusCode::as_str),
+            error,
             runtime::clock::monotonic().saturating_duration_since(began),
         );
-        record(span, &status, &error, left, after);
+        spans::answered(span, status.map(|status| status.as_u16()), error, left, after.map(model::Span::to_std));
         result
-    }
-
-    fn span(&self, request: &Request, id: &str) -> Span {
-        let span = tracing::info_span!(
-            "http",
-            otel.name = format!("{} {}", request.method, request.template),
-            otel.kind = "client",
-            http.request.method = request.method.as_str(),
-            http.request.header.x_request_id = id,
-            url.template = request.template,
-            server.address = self.inner.server.as_str(),
-            http.request.resend_count = tracing::field::Empty,
-            http.response.status_code = tracing::field::Empty,
-            error.type = tracing::field::Empty,
-            otel.status_code = tracing::field::Empty,
-            rollcall.api.budget_remaining = tracing::field::Empty,
-            rollcall.retry_after_s = tracing::field::Empty,
-        );
-        if request.resend > 0 {
-            span.record("http.request.resend_count", request.resend);
-        }
-        span
     }
 
     /// What the next request is signed with; `refresh`: the vendor has just refused the last.
@@ -399,20 +377,6 @@ const fn kind_name(kind: CallErrorKind) -> &'static str {
         CallErrorKind::Unknown => "no_answer",
         CallErrorKind::Credentials => "credentials",
         CallErrorKind::Impossible => "impossible",
-    }
-}
-
-fn record(span: &Span, status: &str, error: &str, left: f64, after: Option<model::Span>) {
-    if !status.is_empty() {
-        span.record("http.response.status_code", status);
-    }
-    if !error.is_empty() {
-        span.record("error.type", error);
-        span.record("otel.status_code", "ERROR");
-    }
-    span.record("rollcall.api.budget_remaining", left);
-    if let Some(after) = after {
-        span.record("rollcall.retry_after_s", after.0 / 1_000_000);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, DirectoryId, Fact, GroupId, Plan, PlanBody, Time, WiderGuard};
+use model::{AccountId, DirectoryId, Fact, GroupId, Plan, PlanBody, Seats, Time, WiderGuard};
 
 use crate::{
     Memory, PlanHold, Planner, estimate,
@@ -27,6 +27,8 @@ pub struct Decision {
     pub leaving: BTreeMap<(DirectoryId, DirectoryId, AccountId), Time>,
     /// Which one source group fills a newly linked group: (target, folded name) → (source, group).
     pub sources: BTreeMap<(DirectoryId, String), (DirectoryId, GroupId)>,
+    /// Seats of every product with a limit, by target, whether the plan changes them or not.
+    pub seats: Vec<(DirectoryId, Seats)>,
 }
 
 /// On what occasion something is decided. `per_plan` judges one-shot runs and the first decision after a sweep.
@@ -65,6 +67,7 @@ impl Planner {
             plan_holds: self.holds_elsewhere(memory),
             leaving: memory.leaving.clone(),
             sources: BTreeMap::new(),
+            seats: Vec::new(),
         };
         let mut needs = BTreeSet::new();
         let mut walk = std::mem::take(&mut self.scratch.walk);
@@ -131,6 +134,7 @@ impl Planner {
 fn absorb(decision: &mut Decision, needs: &mut BTreeSet<Fact>, out: Out) {
     needs.extend(out.needs);
     decision.sources.extend(out.sources);
+    decision.seats.extend(out.seats);
     decision.plan_holds.extend(out.plan_holds);
     for (key, since) in out.leaving {
         match since {

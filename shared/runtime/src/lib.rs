@@ -18,6 +18,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod events;
 pub mod fault;
 pub mod health;
 pub mod ids;
@@ -25,6 +26,7 @@ pub mod lifecycle;
 mod loops;
 pub mod metrics;
 pub mod secret;
+pub mod spans;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;

@@ -57,6 +57,21 @@ pub fn process() -> &'static Metrics {
     &PROCESS
 }
 
+/// The registry of this process is told of a call to NATS: [`Metrics::messaging_operation`].
+pub fn bus_called(operation: &'static str, stream: &'static str, error: &'static str, took: Duration) {
+    process().messaging_operation(operation, stream, error, took);
+}
+
+/// The registry of this process is told what a consumer has before it: [`Metrics::consumer`].
+pub fn bus_waits(stream: &'static str, consumer: &str, waiting: Option<[u64; 3]>) {
+    process().consumer(stream, consumer, waiting);
+}
+
+/// The registry of this process is told of a call to the database: [`Metrics::db_operation`].
+pub fn store_called(function: &'static str, error: &'static str, took: Duration) {
+    process().db_operation(function, error, took);
+}
+
 #[derive(Debug)]
 struct Families {
     change_latency: Family<4>,
@@ -73,8 +88,8 @@ struct Families {
     snapshot_age: Family<2>,
     plan_pending_approvals: Family<2>,
     guard_holding: Family<2>,
-    seats: Family<3>,
-    seats_limit: Family<2>,
+    seats: Family<4>,
+    seats_limit: Family<3>,
     consumer_pending: Family<2>,
     consumer_ack_pending: Family<2>,
     consumer_redelivered: Family<2>,
@@ -102,14 +117,16 @@ impl Metrics {
         Self { families: Arc::new(Families::new()) }
     }
 
-    /// A change was applied `latency` after it was detected.
-    pub fn change_latency(&self, org: &str, site: &str, kind: &str, action: &str, latency: Duration) {
-        self.families.change_latency.observe([org, site, kind, action], latency.as_secs_f64());
+    /// `count` changes were applied `latency` after they were detected. The time that they waited for a person is no
+    /// part of it.
+    pub fn change_latency(&self, org: &str, site: &str, kind: &str, action: &str, latency: Duration, count: u64) {
+        self.families.change_latency.observe([org, site, kind, action], latency.as_secs_f64(), count);
     }
 
-    /// A change was detected `lag` after it happened at the source (which is not ours to promise).
-    pub fn change_source_lag(&self, org: &str, kind: &str, lag: Duration) {
-        self.families.change_source_lag.observe([org, kind], lag.as_secs_f64());
+    /// `count` changes were detected `lag` after the source, or whoever pointed at them, told that they had happened
+    /// (which is not ours to promise).
+    pub fn change_source_lag(&self, org: &str, kind: &str, lag: Duration, count: u64) {
+        self.families.change_source_lag.observe([org, kind], lag.as_secs_f64(), count);
     }
 
     /// `count` changes ended as `outcome` says.
@@ -184,47 +201,54 @@ impl Metrics {
         }
     }
 
-    /// Seats of a product in a state: `used`, `pending`, `reclaimable`.
-    pub fn seats(&self, site: &str, product: &str, state: &str, seats: u64) {
-        self.families.seats.set([site, product, state], family::to_f64(seats));
+    /// Seats of a product: how many are used, how many the plan would take, how many it would free.
+    pub fn seats(&self, org: &str, site: &str, product: &str, [used, pending, reclaimable]: [u64; 3]) {
+        for (state, seats) in [("used", used), ("pending", pending), ("reclaimable", reclaimable)] {
+            self.families.seats.set([org, site, product, state], family::to_f64(seats));
+        }
     }
 
     /// Seats that there are of a product.
-    pub fn seats_limit(&self, site: &str, product: &str, seats: u64) {
-        self.families.seats_limit.set([site, product], family::to_f64(seats));
+    pub fn seats_limit(&self, org: &str, site: &str, product: &str, seats: u64) {
+        self.families.seats_limit.set([org, site, product], family::to_f64(seats));
     }
 
-    /// What a durable consumer has before it: undelivered, delivered and unsettled, delivered again.
-    pub fn consumer(&self, stream: &str, consumer: &str, pending: u64, ack_pending: u64, redelivered: u64) {
+    /// What a durable consumer has before it: undelivered, delivered and unsettled, delivered again. `None`: another
+    /// process looks after it from now on.
+    pub fn consumer(&self, stream: &str, consumer: &str, waiting: Option<[u64; 3]>) {
+        let Families { consumer_pending, consumer_ack_pending, consumer_redelivered, .. } = &*self.families;
         let labels = [stream, consumer];
-        self.families.consumer_pending.set(labels, family::to_f64(pending));
-        self.families.consumer_ack_pending.set(labels, family::to_f64(ack_pending));
-        self.families.consumer_redelivered.set(labels, family::to_f64(redelivered));
+        for (at, family) in [consumer_pending, consumer_ack_pending, consumer_redelivered].into_iter().enumerate() {
+            match waiting.and_then(|waiting| waiting.get(at).copied()) {
+                Some(count) => family.set(labels, family::to_f64(count)),
+                None => family.remove(labels),
+            }
+        }
     }
 
-    /// A call to NATS (`publish`, `fetch`, `ack`) took `took`; `error` is its class, or empty.
+    /// A call to NATS took `took`; `error` is its class, or empty.
     pub fn messaging_operation(&self, operation: &str, stream: &str, error: &str, took: Duration) {
-        self.families.messaging_operation.observe([operation, stream, error], took.as_secs_f64());
+        self.families.messaging_operation.observe([operation, stream, error], took.as_secs_f64(), 1);
     }
 
     /// A message was handled in `took`; `error` is a class, or empty.
     pub fn messaging_process(&self, operation: &str, stream: &str, error: &str, took: Duration) {
-        self.families.messaging_process.observe([operation, stream, error], took.as_secs_f64());
+        self.families.messaging_process.observe([operation, stream, error], took.as_secs_f64(), 1);
     }
 
     /// We called an API. `status` is the answer's, or empty when there was none; `error` its class, or empty.
     pub fn http_client(&self, method: &str, server: &str, status: &str, error: &str, took: Duration) {
-        self.families.http_client.observe([method, server, status, error], took.as_secs_f64());
+        self.families.http_client.observe([method, server, status, error], took.as_secs_f64(), 1);
     }
 
     /// Somebody called us. `route` is the template, never the path.
     pub fn http_server(&self, method: &str, route: &str, status: &str, took: Duration) {
-        self.families.http_server.observe([method, route, status], took.as_secs_f64());
+        self.families.http_server.observe([method, route, status], took.as_secs_f64(), 1);
     }
 
     /// A query took `took`; `operation` is the name of our function, `error` its class, or empty.
     pub fn db_operation(&self, operation: &str, error: &str, took: Duration) {
-        self.families.db_operation.observe([operation, error], took.as_secs_f64());
+        self.families.db_operation.observe([operation, error], took.as_secs_f64(), 1);
     }
 
     /// All series in the text format that Prometheus scrapes, in an order that does not change.
@@ -245,8 +269,8 @@ impl Families {
     fn new() -> Self {
         use Kind::{Counter, Gauge, Histogram};
         Self {
-            change_latency: Family::new("rollcall_change_latency_seconds", "From detected to applied.", Histogram(LATENCY_BUCKETS), ["org", "site", "kind", "action"]),
-            change_source_lag: Family::new("rollcall_change_source_lag_seconds", "From the change at the source to detected.", Histogram(LATENCY_BUCKETS), ["org", "kind"]),
+            change_latency: Family::new("rollcall_change_latency_seconds", "From detected to applied, without what was waited for a person.", Histogram(LATENCY_BUCKETS), ["org", "site", "kind", "action"]),
+            change_source_lag: Family::new("rollcall_change_source_lag_seconds", "From when the source, or whoever pointed at a change, told of it to detected.", Histogram(LATENCY_BUCKETS), ["org", "kind"]),
             changes: Family::new("rollcall_changes_total", "Changes by how they ended.", Counter, ["org", "site", "kind", "action", "outcome"]),
             oldest_pending_age: Family::new("rollcall_change_oldest_pending_age_seconds", "Age of the oldest change that waits.", Gauge, ["org", "stage"]),
             drift_objects: Family::new("rollcall_drift_objects", "Objects that differ from what is wanted.", Gauge, ["org", "site", "kind"]),
@@ -259,8 +283,8 @@ impl Families {
             snapshot_age: Family::new("rollcall_snapshot_age_seconds", "Age of the newest complete read.", Gauge, ["org", "side"]),
             plan_pending_approvals: Family::new("rollcall_plan_pending_approvals", "Cases that wait for approval.", Gauge, ["org", "rule"]),
             guard_holding: Family::new("rollcall_guard_holding", "Edges that a guard holds.", Gauge, ["org", "rule"]),
-            seats: Family::new("rollcall_seats", "Seats by state.", Gauge, ["site", "product", "state"]),
-            seats_limit: Family::new("rollcall_seats_limit", "Seats that there are.", Gauge, ["site", "product"]),
+            seats: Family::new("rollcall_seats", "Seats by state.", Gauge, ["org", "site", "product", "state"]),
+            seats_limit: Family::new("rollcall_seats_limit", "Seats that there are.", Gauge, ["org", "site", "product"]),
             consumer_pending: Family::new("rollcall_jetstream_consumer_pending", "Messages not yet delivered.", Gauge, ["stream", "consumer"]),
             consumer_ack_pending: Family::new("rollcall_jetstream_consumer_ack_pending", "Messages delivered and not settled.", Gauge, ["stream", "consumer"]),
             consumer_redelivered: Family::new("rollcall_jetstream_consumer_redelivered", "Messages delivered again.", Gauge, ["stream", "consumer"]),

@@ -148,10 +148,12 @@ fn provider(service: &str, options: &Options) -> Result<SdkTracerProvider, opent
         .build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
     let Some(exporter) = exporter(options)? else { return Ok(builder.build()) };
+    crate::spans::collect();
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(QUEUE_SPANS_MAX)
         .with_scheduled_delay(Duration::from_secs(1))
         .build();
+    let builder = builder.with_span_processor(crate::spans::Inherit);
     Ok(builder.with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches).build()).build())
 }
 

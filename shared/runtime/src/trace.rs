@@ -1,4 +1,4 @@
-//! Trace context across processes: W3C `traceparent` in headers and in the rows that wait.
+//! Trace context across processes: W3C `traceparent` in headers and in the rows that wait. Spans: [`crate::spans`].
 //!
 //! Rules: a *parent* when one message causes one piece of work; a *link* for batches, coalesced events and whatever
 //! waited for a person. A malformed context is ignored: a trace is worth less than the work.
@@ -34,8 +34,13 @@ pub fn inject_headers(headers: &mut http::HeaderMap) {
 
 /// The current span's context as a `traceparent`, to be kept in a row or a header; `None` when there is no trace.
 pub fn current_traceparent() -> Option<String> {
+    traceparent_of(&Span::current())
+}
+
+/// A span's context as a `traceparent`; `None` when it belongs to no trace.
+pub(crate) fn traceparent_of(span: &Span) -> Option<String> {
     let mut carrier = One(None);
-    inject(&mut carrier);
+    TraceContextPropagator::new().inject_context(&span.context(), &mut carrier);
     carrier.0
 }
 
@@ -67,7 +72,8 @@ pub(crate) fn ids_of(span: &Span) -> Option<(String, String)> {
     here.is_valid().then(|| (here.trace_id().to_string(), here.span_id().to_string()))
 }
 
-fn parse(traceparent: &str) -> Option<opentelemetry::Context> {
+/// The context that a `traceparent` names; `None` when it is malformed.
+pub(crate) fn parse(traceparent: &str) -> Option<opentelemetry::Context> {
     let context = TraceContextPropagator::new()
         .extract_with_context(&opentelemetry::Context::new(), &One(Some(traceparent.to_owned())));
     let valid = context.span().span_context().is_valid();

@@ -93,10 +93,10 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn append_audit(&self, tenant: &TenantId, entries: &[AuditEntry]) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client("append_audit").await?;
         let tx = client.transaction().await?;
         append(&tx, tenant, entries).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// The newest entries of a tenant, the newest first, before `before` if given.
@@ -109,7 +109,7 @@ impl Store {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("audit_page").await?;
         let before = before.map_or(i64::MAX, sql::big);
         let sql = format!("{SELECT} where tenant = $1 and seq < $2 order by seq desc limit $3");
         let rows = sql::query_on(&client, &sql, &[&tenant.as_str(), &before, &i64::from(limit)]).await?;
@@ -121,7 +121,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn audit_head(&self, tenant: &TenantId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("audit_head").await?;
         let sql = "select seq, hash from common.audit_head where tenant = $1";
         let rows = sql::query_on(&client, sql, &[&tenant.as_str()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
@@ -133,7 +133,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer. A broken chain is not an error but an answer.
     pub async fn verify_audit(&self, tenant: &TenantId) -> Result<ChainState, StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client("verify_audit").await?;
         let tx = client.build_transaction().read_only(true).start().await?;
         // The head is read first: entries that are appended meanwhile are beyond it and still checked as links.
         let head =

@@ -44,7 +44,7 @@ impl Store {
         decider: &Decider,
         expires: Span,
     ) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client("decide_case").await?;
         let tx = client.transaction().await?;
         let verdict = if approved { "approved" } else { "rejected" };
         let insert = "insert into console.approval (tenant, digest, verdict, proposer, actor, reason, at, expires_at)
@@ -54,10 +54,10 @@ impl Store {
         let reason = sql::clean(&decider.reason);
         let params: sql::Params<'_> =
             &[&tenant.as_str(), &bytes, &verdict, &proposer, &decider.actor, &reason, &decider.at.0, &until];
-        sql::execute(&tx, insert, params).await?;
+        sql::execute(&*tx, insert, params).await?;
         let entry = decider.entry(&format!("case.{verdict}"), format!("case/{digest}"), bytes);
         audit::append(&tx, tenant, &[entry]).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Decides what becomes of groups that existed before we came: `adopt`, `add-only`, `keep-apart` or `ignore` (until
@@ -73,7 +73,7 @@ impl Store {
         until: Option<Time>,
         decider: &Decider,
     ) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client("decide_conflicts").await?;
         let tx = client.transaction().await?;
         let targets: Vec<&str> = groups.iter().map(|(target, _)| target.as_str()).collect();
         let ids: Vec<&str> = groups.iter().map(|(_, group)| group.as_str()).collect();
@@ -83,13 +83,13 @@ impl Store {
         let until = until.map(|time| time.0);
         let params: sql::Params<'_> =
             &[&tenant.as_str(), &targets, &ids, &decision, &until, &decider.actor, &decider.at.0];
-        sql::execute(&tx, insert, params).await?;
+        sql::execute(&*tx, insert, params).await?;
         let entries: Vec<AuditEntry> = groups
             .iter()
             .map(|(target, group)| decider.entry("conflict.decided", format!("{target}/{group}"), decision.as_bytes()))
             .collect();
         audit::append(&tx, tenant, &entries).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Asks for another try of dead letters, or gives them up. The decision is made afresh before anything is tried.
@@ -103,19 +103,19 @@ impl Store {
         discard: bool,
         decider: &Decider,
     ) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client("judge_letters").await?;
         let tx = client.transaction().await?;
         let verb = if discard { "discard" } else { "redrive" };
         let ids: Vec<i64> = letters.iter().map(|id| sql::big(*id)).collect();
         let insert = "insert into console.letter_verdict (tenant, letter, verb, actor, reason, at)
                       select $1, unnest($2::bigint[]), $3, $4, $5, $6";
         let reason = sql::clean(&decider.reason);
-        sql::execute(&tx, insert, &[&tenant.as_str(), &ids, &verb, &decider.actor, &reason, &decider.at.0]).await?;
+        sql::execute(&*tx, insert, &[&tenant.as_str(), &ids, &verb, &decider.actor, &reason, &decider.at.0]).await?;
         let verb = format!("dead-letter.{verb}");
         let entries: Vec<AuditEntry> =
             letters.iter().map(|id| decider.entry(&verb, format!("dead-letter/{id}"), &[])).collect();
         audit::append(&tx, tenant, &entries).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Pauses or resumes dispatch to a target, or to all with `None`. Reading and planning go on.
@@ -129,13 +129,13 @@ impl Store {
         paused: bool,
         decider: &Decider,
     ) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client("set_pause").await?;
         let tx = client.transaction().await?;
         let name = target.map_or("*", DirectoryId::as_str);
         let insert = "insert into console.pause (tenant, target, paused, actor, at) values ($1, $2, $3, $4, $5)";
-        sql::execute(&tx, insert, &[&tenant.as_str(), &name, &paused, &decider.actor, &decider.at.0]).await?;
+        sql::execute(&*tx, insert, &[&tenant.as_str(), &name, &paused, &decider.actor, &decider.at.0]).await?;
         let verb = if paused { "dispatch.paused" } else { "dispatch.resumed" };
         audit::append(&tx, tenant, &[decider.entry(verb, format!("target/{name}"), &[])]).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }

@@ -68,6 +68,21 @@ impl StoreError {
         matches!(self, Self::Unreachable(_) | Self::Conflict(_))
     }
 
+    /// The kind of error in one word, for figures.
+    pub(crate) const fn class(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Conflict(_) => "conflict",
+            Self::LeaseLost { .. } => "lease_lost",
+            Self::Refused { .. } => "refused",
+            Self::OtherDirectory { .. }
+            | Self::Corrupt { .. }
+            | Self::OtherEnvironment { .. }
+            | Self::Migration(_)
+            | Self::Database(..) => "database",
+        }
+    }
+
     /// What the server or the network said, for the operator's eyes.
     pub fn why(&self) -> String {
         let source = match self {

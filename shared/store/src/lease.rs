@@ -43,7 +43,7 @@ impl Store {
         time_to_live: Duration,
         settling: Duration,
     ) -> Result<Option<Lease>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("acquire").await?;
         let rows = sql::query_on(
             &client,
             "insert into common.lease as l (name, holder, epoch, expires_at)
@@ -73,7 +73,7 @@ impl Store {
     }
 
     async fn try_renew(&self, lease: &Lease, time_to_live: Duration) -> Result<bool, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("renew").await?;
         let changed = sql::execute_on(
             &client,
             "update common.lease set expires_at = clock_timestamp() + make_interval(secs => $4)
@@ -89,7 +89,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer; the lease then ends by itself.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("release").await?;
         sql::execute_on(
             &client,
             "update common.lease set expires_at = '-infinity' where name = $1 and holder = $2 and epoch = $3",
@@ -104,7 +104,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("leases").await?;
         let sql = "select name, holder, epoch from common.lease where expires_at > clock_timestamp() order by name";
         let rows = sql::query_on(&client, sql, &[]).await?;
         rows.iter()

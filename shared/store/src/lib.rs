@@ -27,6 +27,7 @@ mod migrate;
 pub mod outbox;
 pub mod plan;
 mod prune;
+mod seen;
 pub mod show;
 mod sql;
 mod tls;
@@ -41,6 +42,9 @@ pub use error::StoreError;
 pub use lease::Lease;
 pub use migrate::{check_environment, migrate, migrate_by};
 pub use outbox::{Envelope, OutboxMessage, Schema};
+pub use seen::Seen;
+
+use seen::{Call, Client};
 
 /// The service on whose behalf a connection acts: its grants and no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +89,7 @@ impl Role {
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
+    seen: Option<Seen>,
 }
 
 impl std::fmt::Debug for Store {
@@ -146,7 +151,7 @@ impl Store {
             }));
         }
         let pool = builder.build().map_err(|error| StoreError::Unreachable(Box::new(error)))?;
-        let store = Self { pool };
+        let store = Self { pool, seen: None };
         store.ping().await?;
         Ok(store)
     }
@@ -156,14 +161,25 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.client().await?.simple_query("select 1").await?;
+        self.client("ping").await?.simple_query("select 1").await?;
         Ok(())
     }
 
-    pub(crate) async fn client(&self) -> Result<deadpool_postgres::Object, StoreError> {
-        self.pool.get().await.map_err(|error| match error {
+    /// The same, with somebody who is told how long calls take.
+    #[must_use]
+    pub fn seen_by(mut self, seen: Seen) -> Self {
+        self.seen = Some(seen);
+        self
+    }
+
+    /// A connection for the length of a call of this function.
+    pub(crate) async fn client(&self, function: &'static str) -> Result<Client, StoreError> {
+        let call = Call::begin(function, self.seen);
+        let got = self.pool.get().await.map_err(|error| match error {
             deadpool_postgres::PoolError::PostCreateHook(HookError::Backend(error)) => StoreError::from(error),
             other => StoreError::from(other),
-        })
+        });
+        let object = call.note(got)?;
+        Ok(Client { object, call })
     }
 }

@@ -164,7 +164,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn claim(&self, schema: Schema, limit: u32) -> Result<Vec<Envelope>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("claim").await?;
         // Losing a claim in a crash costs a duplicate at most: no need to wait for the disk.
         let sql = format!(
             "with due as (
@@ -195,7 +195,7 @@ impl Store {
         topic: &str,
         limit: u32,
     ) -> Result<Vec<Envelope>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("claim_in_order").await?;
         let sql = format!(
             "with held as ({hold})
              select o.id, o.subject, o.message_id, o.attempt, o.payload, o.headers, h.held
@@ -222,7 +222,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        let client = self.client().await?;
+        let client = self.client("mark_published").await?;
         let sql = format!(
             "update {} o set published_at = clock_timestamp() from (select {AT_LEISURE}) as commit where id = any($1)",
             schema.table()
@@ -237,7 +237,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn republish_commands(&self, after: Duration) -> Result<u64, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("republish_commands").await?;
         sql::execute_on(
             &client,
             "update plan.outbox o set published_at = null, claimed_till = null, attempt = o.attempt + 1
@@ -255,7 +255,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn republish_outcomes(&self, after: Duration) -> Result<u64, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("republish_outcomes").await?;
         sql::execute_on(
             &client,
             "update effect.outbox o set settled_at = clock_timestamp()
@@ -281,7 +281,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn prune_outbox(&self, schema: Schema, keep: Duration) -> Result<u64, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("prune_outbox").await?;
         let sql = format!(
             "delete from {} where published_at < clock_timestamp() - make_interval(secs => $1)
                 and (settle_key = '' or settled_at is not null)",
@@ -295,7 +295,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn outbox_backlog(&self, schema: Schema) -> Result<(u64, f64), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("outbox_backlog").await?;
         let sql = format!(
             "select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8
                from {} where published_at is null",

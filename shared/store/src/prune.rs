@@ -22,6 +22,8 @@ const PUBLISHED: Duration = Duration::from_hours(1);
 
 /// A wish that was looked at is of no use after this.
 const WISHES: Span = Span::from_secs(7 * 24 * 3600);
+/// How long it is kept when a commit was read that is part of a decision.
+const DECIDED: Span = Span::from_secs(600);
 /// Windows reach back a week; a day more, so that clocks may differ.
 const WINDOWS: Span = Span::from_secs(8 * 24 * 3600);
 
@@ -59,6 +61,13 @@ const OUTCOMES: &str = "delete from effect.outcome where command in (
 const WISHED: &str = "delete from directory.wish where id in (
      select id from directory.wish where done_at < $1 limit $2)";
 
+/// What a decision knows of needs no time any more.
+const COMMITS: &str = "delete from directory.commit where (dir, version) in (
+     select c.dir, c.version from directory.commit c
+       join directory.directory d on d.key = c.dir
+       join plan.progress p on p.tenant = d.tenant and p.directory = d.directory and p.version >= c.version
+      where c.at < $1 limit $2)";
+
 const ANSWERS: &str = "delete from directory.corroboration where (dir, fact) in (
      select dir, fact from directory.corroboration where answer <> 1 and read_at < $1 limit $2)";
 
@@ -71,11 +80,11 @@ impl Store {
     pub async fn prune(&self, schema: Schema, keep: Span, now: Time, batch: u32) -> Result<u64, StoreError> {
         let old = now.minus(keep);
         let statements: &[(&str, Time)] = match schema {
-            Schema::Directory => &[(WISHED, now.minus(WISHES)), (ANSWERS, old)],
+            Schema::Directory => &[(WISHED, now.minus(WISHES)), (COMMITS, now.minus(DECIDED)), (ANSWERS, old)],
             Schema::Plan => &[(COMMANDS, old), (CASES, old), (WINDOW, now.minus(WINDOWS)), (MOOT, old)],
             Schema::Effect => &[(ATTEMPTS, old), (OUTCOMES, old)],
         };
-        let client = self.client().await?;
+        let client = self.client("prune").await?;
         let mut gone = 0;
         for (statement, before) in statements {
             gone += sql::execute_on(&client, statement, &[&before.0, &i64::from(batch)]).await?;
@@ -118,7 +127,7 @@ impl Store {
 
     /// Plans of before, but for the newest, then the steps of cases that no plan shows any more.
     async fn prune_plans(&self, before: Time, batch: u32) -> Result<u64, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("prune_plans").await?;
         let delete = "delete from plan.plan where (tenant, number) in (
              select p.tenant, p.number from plan.plan p where p.made_at < $1
                 and p.number < (select max(n.number) from plan.plan n where n.tenant = p.tenant)
@@ -139,7 +148,7 @@ impl Store {
     /// A case that appeared before the oldest plan that is left, and is not in it, is in none: had it come back after, it
     /// would have appeared anew.
     async fn prune_steps(&self, tenant: &TenantId, oldest: u64, batch: u32) -> Result<u64, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("prune_steps").await?;
         let params: sql::Params<'_> = &[&tenant.as_str(), &sql::big(oldest)];
         let any = "select exists (select from plan.case_body where tenant = $1 and plan < $2)";
         let rows = sql::query_on(&client, any, params).await?;

@@ -74,7 +74,7 @@ impl Store {
         remaining: f64,
         at: Time,
     ) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("say_budget").await?;
         let upsert = "insert into effect.budget (tenant, target, remaining, at) values ($1, $2, $3, $4)
                       on conflict (tenant, target) do update set remaining = excluded.remaining, at = excluded.at";
         sql::execute_on(&client, upsert, &[&tenant.as_str(), &target.as_str(), &remaining, &at.0]).await?;
@@ -86,7 +86,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn budgets(&self, tenant: &TenantId, since: Time) -> Result<BTreeMap<DirectoryId, f64>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("budgets").await?;
         let select = "select target, remaining from effect.budget where tenant = $1 and at >= $2";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &since.0]).await?;
         rows.iter().map(|row| Ok((row.directory("effect.budget", 0)?, row.try_get(1)?))).collect()
@@ -97,7 +97,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn directory_reads(&self, tenant: &TenantId) -> Result<Vec<DirectoryReads>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("directory_reads").await?;
         let select = "select d.directory, min(r.complete_began_at), d.health,
                              coalesce(sum(r.rows_now) filter (where r.kind = 0), 0)::bigint,
                              coalesce(sum(r.rows_now) filter (where r.kind = 1), 0)::bigint,
@@ -128,7 +128,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
     pub async fn group_rows(&self, directory: &DirectoryKey, ids: &[GroupId]) -> Result<Vec<(Group, u64)>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("group_rows").await?;
         let ids: Vec<&str> = ids.iter().map(GroupId::as_str).collect();
         let select = "select g.body, coalesce(r.rows_now, 0)::bigint from directory.group_row g
                         left join directory.scope_read r on r.dir = g.dir and r.kind = 2 and r.group_id = g.id
@@ -142,7 +142,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
     pub async fn user_rows(&self, directory: &DirectoryKey, ids: &[AccountId]) -> Result<Vec<User>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("user_rows").await?;
         let ids: Vec<&str> = ids.iter().map(AccountId::as_str).collect();
         let select = "select body from directory.user_row where dir = $1 and id = any($2) order by id";
         let rows = sql::query_on(&client, select, &[&directory.key, &ids]).await?;
@@ -154,7 +154,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn lane_backlogs(&self, tenant: &TenantId) -> Result<Vec<LaneBacklog>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("lane_backlogs").await?;
         let select = "select target, lane, count(*), min(created_at) from plan.command
                        where tenant = $1 and settled_at is null group by target, lane order by target, lane";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
@@ -175,7 +175,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn cases_by_prefix(&self, tenant: &TenantId, prefix: &str) -> Result<Vec<Digest>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("cases_by_prefix").await?;
         let select = "select digest from plan.case_held
                        where tenant = $1 and starts_with(encode(digest, 'hex'), $2) order by digest limit 2";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &prefix]).await?;
@@ -187,7 +187,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
     pub async fn proposals(&self, tenant: &TenantId) -> Result<Vec<Proposal>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("proposals").await?;
         let mut proposals = Vec::new();
         let select = "select target, group_id, actor
                         from (select distinct on (target, group_id) target, group_id, actor, decision, id
@@ -224,7 +224,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn held_policy(&self, tenant: &TenantId) -> Result<Option<(Digest, String, Time)>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("held_policy").await?;
         let select = "select hash, note, loaded_at, state from plan.policy
                        where tenant = $1 order by loaded_at desc limit 1";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
@@ -239,7 +239,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn letter_calls(&self, tenant: &TenantId, letter: u64) -> Result<Vec<LetterCall>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("letter_calls").await?;
         let select = "select a.began_at, a.request, a.status, a.answer
                         from effect.dead_letter_attempt l
                         join effect.attempt a on a.command = l.command and a.edges && l.edges

@@ -7,7 +7,7 @@ use model::{AccountId, Digest, DirectoryId, GroupId, TenantId, Time};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
-use crate::StoreError;
+use crate::{StoreError, seen::Client};
 
 /// Before statements of a transaction that go over many rows of both sides: they are planned for what is there, with a
 /// hash. A nested loop over a few thousand rows at each side, as statistics of empty tables suggest it, takes seconds
@@ -91,19 +91,21 @@ async fn together(tx: &impl GenericClient, some: &[Prepared<'_>]) -> Result<Vec<
 
 /// Runs a batch as a transaction of its own of which nothing need be looked at before it is committed: one round trip in
 /// all. A statement that fails undoes the others.
-pub(crate) async fn commit(client: Object, batch: &Batch<'_>) -> Result<Vec<Vec<Row>>, StoreError> {
+pub(crate) async fn commit(client: Client, batch: &Batch<'_>) -> Result<Vec<Vec<Row>>, StoreError> {
     let mut work = Work { client: Some(client) };
     let answers = {
         let client = work.client()?;
-        let prepared = batch.prepare(client).await?;
+        let prepared = batch.prepare(&client.object).await?;
         // Sent in this order. What comes in parts must be known to have gone well before it is committed.
         let begin = async { Ok(client.batch_execute("begin").await?) };
         if batch.statements.len() <= TOGETHER {
             let commit = async { Ok(client.batch_execute("commit").await?) };
-            let ((), answers, ()) = futures_util::try_join!(begin, together(client, &prepared), commit)?;
-            answers
+            let all = async { futures_util::try_join!(begin, together(&client.object, &prepared), commit) };
+            client.call.note(all.await)?.1
         } else {
-            let ((), answers) = futures_util::try_join!(begin, in_parts(client, &prepared))?;
+            let ((), answers) = client
+                .call
+                .note(async { futures_util::try_join!(begin, in_parts(&client.object, &prepared)) }.await)?;
             client.batch_execute("commit").await?;
             answers
         }
@@ -115,31 +117,32 @@ pub(crate) async fn commit(client: Object, batch: &Batch<'_>) -> Result<Vec<Vec<
 /// A transaction that begins with its first batch, without a round trip of its own. Dropped before its commit, it takes
 /// the connection with it, and the database forgets what it did.
 pub(crate) struct Work {
-    client: Option<Object>,
+    client: Option<Client>,
 }
 
 impl Work {
     /// Begins with a batch and gives its answers.
-    pub(crate) async fn begin(client: Object, batch: &Batch<'_>) -> Result<(Self, Vec<Vec<Row>>), StoreError> {
+    pub(crate) async fn begin(client: Client, batch: &Batch<'_>) -> Result<(Self, Vec<Vec<Row>>), StoreError> {
         let work = Self { client: Some(client) };
         let answers = {
             let client = work.client()?;
             // Sent in this order.
             let begin = async { Ok(client.batch_execute("begin").await?) };
-            let ((), answers) = futures_util::try_join!(begin, batch.run(client))?;
-            answers
+            let all = async { futures_util::try_join!(begin, batch.run(&client.object)) };
+            client.call.note(all.await)?.1
         };
         Ok((work, answers))
     }
 
     /// The connection.
-    pub(crate) fn client(&self) -> Result<&Object, StoreError> {
+    pub(crate) fn client(&self) -> Result<&Client, StoreError> {
         self.client.as_ref().ok_or_else(|| StoreError::corrupt("a transaction", "it has ended"))
     }
 
     /// Commits, and gives the connection back.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        self.client()?.batch_execute("commit").await?;
+        let client = self.client()?;
+        client.call.note(client.batch_execute("commit").await.map_err(StoreError::from))?;
         drop(self.client.take());
         Ok(())
     }
@@ -147,30 +150,21 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take() {
-            drop(Object::take(client));
+        if let Some(Client { object, call }) = self.client.take() {
+            call.failed("rolled_back");
+            drop(Object::take(object));
         }
     }
 }
 
 /// Runs a query outside a transaction.
-pub(crate) async fn query_on(
-    client: &deadpool_postgres::Object,
-    sql: &str,
-    params: Params<'_>,
-) -> Result<Vec<Row>, StoreError> {
-    let statement = client.prepare_cached(sql).await?;
-    Ok(client.query(&statement, params).await?)
+pub(crate) async fn query_on(client: &Client, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+    client.call.note(query(&client.object, sql, params).await)
 }
 
 /// Runs a statement outside a transaction.
-pub(crate) async fn execute_on(
-    client: &deadpool_postgres::Object,
-    sql: &str,
-    params: Params<'_>,
-) -> Result<u64, StoreError> {
-    let statement = client.prepare_cached(sql).await?;
-    Ok(client.execute(&statement, params).await?)
+pub(crate) async fn execute_on(client: &Client, sql: &str, params: Params<'_>) -> Result<u64, StoreError> {
+    client.call.note(execute(&client.object, sql, params).await)
 }
 
 /// Text as PostgreSQL can hold it: the one character that it cannot is replaced.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use harness::eventually;
-use scenarios::{Company, World};
+use scenarios::{Company, World, scrape};
 use serde_json::{Value, json};
 use twin::engine::fault::FaultKind;
 
@@ -11,6 +11,10 @@ use crate::WITHIN;
 async fn letters(world: &World) -> Result<Vec<Value>> {
     let letters = world.get("dead-letters?state=open").await?;
     Ok(letters["letters"].as_array().cloned().unwrap_or_default())
+}
+
+fn of_letters(line: &String) -> bool {
+    scrape::LETTERS.iter().any(|name| line.starts_with(name))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,6 +47,16 @@ async fn one_poisoned_person_is_one_letter_and_a_redrive_after_the_fix_empties_i
     .await?;
     world.until_decided().await?;
     assert_eq!(letters(&world).await?.len(), 1, "one fault, one letter: {open:?}");
+    eventually(WITHIN, "the letter to be counted", async || {
+        let all = world.scrape().await?;
+        let amiss: Vec<String> = scrape::amiss(&all).into_iter().filter(of_letters).collect();
+        anyhow::ensure!(amiss.is_empty(), "{amiss:?}");
+        let counted = all.iter().find(|it| it.family == scrape::LETTERS[0] && it.value > 0.0);
+        Ok(counted.map(drop))
+    })
+    .await?;
+    let line = world.writer.lines().find("rollcall.change.dead_lettered");
+    assert!(line.is_some_and(|line| line.contains("trace_id")), "a letter is told of in the log, with its trace");
     // The cause is removed, then the letter is redriven from the command line.
     world.at_atlassian(&account("active")).await?;
     let token = world.folder.path().join("token").display().to_string();

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, Result};
 use axum::{Json, Router, routing::post};
 use harness::eventually;
-use scenarios::{Company, Options, World};
+use scenarios::{Company, Options, World, scrape};
 use serde_json::{Value, json};
+use twin::engine::fault::FaultKind;
 
 use crate::WITHIN;
 
@@ -16,10 +17,11 @@ use crate::WITHIN;
 struct Span {
     service: String,
     name: String,
+    kind: u64,
     trace: String,
     parent: String,
     links: Vec<String>,
-    attributes: Value,
+    attributes: BTreeMap<String, String>,
 }
 
 /// All spans so far, by their ids.
@@ -48,6 +50,11 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
+fn attribute(attribute: &Value) -> (String, String) {
+    let value = attribute["value"].as_object().and_then(|value| value.values().next()).cloned().unwrap_or_default();
+    (text(&attribute["key"]), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
 fn spans(bodies: &[Value]) -> Spans {
     let mut spans = Spans::new();
     for resource in bodies.iter().flat_map(|body| list(body, "resourceSpans")) {
@@ -61,10 +68,11 @@ fn spans(bodies: &[Value]) -> Spans {
                 Span {
                     service: service.clone(),
                     name: text(&span["name"]),
+                    kind: span["kind"].as_u64().unwrap_or_default(),
                     trace: text(&span["traceId"]),
                     parent: text(&span["parentSpanId"]),
                     links,
-                    attributes: span["attributes"].clone(),
+                    attributes: list(span, "attributes").map(attribute).collect(),
                 },
             );
         }
@@ -95,33 +103,115 @@ fn is_write(span: &Span) -> bool {
     span.service == "rollcall-writer" && span.name.starts_with("POST ") && span.name.contains("memberships")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_change_is_one_trace_from_the_read_at_google_to_the_write_at_atlassian() -> Result<()> {
+const CONSUMER: u64 = 5;
+const PRODUCER: u64 = 4;
+const CLIENT: u64 = 3;
+
+/// The stations of a change, from the write back to the read: each lies in the one after it.
+const STATIONS: [(&str, &str, u64); 6] = [
+    ("rollcall-writer", "POST /admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}/memberships", CLIENT),
+    ("rollcall-writer", "process rollcall.v1.command.{tenant}.{target}.{lane}", CONSUMER),
+    ("rollcall-reconciler", "publish rollcall.v1.command.{tenant}.{target}.{lane}", PRODUCER),
+    ("rollcall-reconciler", "process rollcall.v1.directory.{tenant}.{directory}.{kind}", CONSUMER),
+    ("rollcall-watcher", "publish rollcall.v1.directory.{tenant}.{directory}.{kind}", PRODUCER),
+    ("rollcall-watcher", "watch reread", 1),
+];
+
+/// What a message's span says of it.
+const MESSAGING: [&str; 6] = [
+    "messaging.system",
+    "messaging.operation.name",
+    "messaging.operation.type",
+    "messaging.destination.name",
+    "messaging.destination.template",
+    "messaging.message.id",
+];
+
+/// What is said only where a message is taken in.
+const TAKEN: [&str; 4] = [
+    "messaging.consumer.group.name",
+    "messaging.batch.message_count",
+    "rollcall.nats.stream_seq",
+    "rollcall.nats.delivery_count",
+];
+
+/// The stations from a span on, as they are.
+fn stations(spans: &Spans, from: &str) -> Vec<(String, String, u64)> {
+    let mut at = from.to_owned();
+    let mut found = Vec::new();
+    while let Some(span) = spans.get(&at) {
+        found.push((span.service.clone(), span.name.clone(), span.kind));
+        at.clone_from(&span.parent);
+    }
+    found
+}
+
+fn check(spans: &Spans, write: &str) {
+    let mut at = write;
+    while let Some(span) = spans.get(at) {
+        let says = |key: &str| span.attributes.contains_key(key);
+        assert!(says("rollcall.org") && says("rollcall.site"), "{span:?} does not say whose it is");
+        let expected: &[&str] = match span.kind {
+            CLIENT => &[
+                "http.request.method",
+                "url.template",
+                "server.address",
+                "http.response.status_code",
+                "rollcall.api.budget_remaining",
+                "rollcall.change.id",
+                "rollcall.plan.id",
+            ],
+            PRODUCER => &MESSAGING,
+            CONSUMER => &[MESSAGING.as_slice(), TAKEN.as_slice()].concat(),
+            _ => &[],
+        };
+        let missing: Vec<_> = expected.iter().filter(|key| !says(key)).collect();
+        assert!(missing.is_empty(), "{span:?} does not say {missing:?}");
+        at = &span.parent;
+    }
+    for span in spans.values() {
+        assert!(span.attributes.contains_key("rollcall.org"), "{span:?} does not say whose it is");
+    }
+}
+
+/// A company whose changes reach a collector, with a product whose seats are counted.
+async fn told() -> Result<(World, Arc<Mutex<Vec<Value>>>)> {
     let (address, got) = collector().await?;
-    let company = Company::of(8).group("readers", 0..4);
+    let company = Company::of(14).group("readers", 0..4).group("staff", 0..12);
+    let company = company.with_sections("\n[guard]\nseat_limit = { jira-software = 50 }\n");
     let mut options = Options::default();
     for more in [&mut options.watcher, &mut options.reconciler, &mut options.writer] {
         more.push(format!("--otlp={address}"));
     }
     let world = World::start(&company.snapshot(), &company.policy(), &options).await?;
     world.until_in_sync(WITHIN).await?;
-    let known = || spans(&got.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-    let before: BTreeSet<String> = known().into_keys().collect();
+    Ok((world, got))
+}
 
-    let member = json!([{ "op": "member_added", "group": "grp_readers", "id": Company::id(6), "type": "USER", "role": "MEMBER" }]);
-    world.at_google(member)?;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_one_trace_from_the_read_at_google_to_the_write_at_atlassian() -> Result<()> {
+    let (world, got) = told().await?;
+    let known = || spans(&got.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let once = FaultKind::Throttle { retry_after: None, shape: None };
+    world.fault("google.directory", "*", once, |fault| fault.times = Some(1));
+    let change = json!([
+        { "op": "member_added", "group": "grp_readers", "id": Company::id(6), "type": "USER", "role": "MEMBER" },
+        { "op": "member_removed", "group": "grp_readers", "id": Company::id(1) },
+    ]);
+    world.at_google(change)?;
     world.sync(Some("readers@acme.example")).await?;
     world.until_equal(WITHIN).await?;
 
+    let expected = STATIONS.map(|(service, name, kind)| (service.to_owned(), name.to_owned(), kind));
     // Exporters send every few seconds, and the span that another lies in comes after it.
     let (spans, write) = eventually(WITHIN, "the story of the change to be told", async || {
         let spans = known();
-        let write = spans.iter().find(|(id, span)| is_write(span) && !before.contains(*id)).map(|(id, _)| id.clone());
-        let Some(write) = write else { return Ok(None) };
-        let causes = causes(&spans, &write);
-        let tells = |service: &str| causes.iter().any(|id| spans[id].service == service);
-        let told = ["rollcall-writer", "rollcall-reconciler", "rollcall-watcher"].into_iter().all(tells);
-        Ok(told.then_some((spans, write)))
+        // What the first import wrote came of a sweep.
+        let told = |(id, span): &(&String, &Span)| {
+            is_write(span) && stations(&spans, id).get(..STATIONS.len()) == Some(&expected)
+        };
+        let write = spans.iter().find(told).map(|(id, _)| id.clone());
+        Ok(write.map(|write| (spans, write)))
     })
     .await
     .with_context(|| {
@@ -129,28 +219,76 @@ async fn a_change_is_one_trace_from_the_read_at_google_to_the_write_at_atlassian
         format!("told was: {told:#?}")
     })?;
     let causes = causes(&spans, &write);
-    let read = spans
-        .iter()
-        .find(|(id, span)| is_read_at_google(span) && !before.contains(*id) && causes.contains(&span.parent));
-    let (_, read) = read.with_context(|| format!("no read at Google belongs to {causes:?}"))?;
+    let read = spans.values().find(|span| is_read_at_google(span) && causes.contains(&span.parent));
+    let read = read.with_context(|| format!("no read at Google belongs to {causes:?}"))?;
     assert_eq!(read.trace, spans[&write].trace, "what flows without waiting is one trace");
-    for id in &causes {
-        let attributes = spans[id].attributes.to_string();
-        let is_call = spans[id].attributes.to_string().contains("http.request.method");
-        assert!(is_call || attributes.contains("rollcall.org"), "{:?} does not say whose it is", spans[id]);
-    }
+    check(&spans, &write);
     // The write's request leads from the trace to the attempt in the ledger, and to what happened at Atlassian.
     let write = &spans[&write];
-    let mut said = write.attributes.as_array().into_iter().flatten();
-    let id =
-        said.find(|it| it["key"] == "http.request.header.x_request_id").map(|it| text(&it["value"]["stringValue"]));
-    let id = id.context("the write does not name its request")?;
+    let id = write.attributes.get("http.request.header.x_request_id").context("the write does not name its request")?;
     assert_eq!(world.one(&format!("select count(*) from effect.attempt where id = '{id}'")).await?, 1);
-    let effects = world.twin.twin.world().log.after(0).filter(|change| change.request_id == id).count();
+    let effects = world.twin.twin.world().log.after(0).filter(|change| change.request_id == *id).count();
     assert_eq!(effects, 1, "one effect by the request {id}");
     let all = format!("{:?}", got.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     for private in ["acme.example\"", "Given6", "Family6", "twin-org-key"] {
         assert!(!all.contains(private), "{private} is in a span");
     }
-    Ok(())
+    figures(&world).await?;
+    what_waited(&world, &known).await
+}
+
+/// What is scraped is the whole table, but for the figures of dead letters; and each service speaks for its own part.
+async fn figures(world: &World) -> Result<()> {
+    let gone = |n| json!({ "op": "member_removed", "group": "grp_staff", "id": Company::id(n) });
+    world.at_google(Value::Array((0..7).map(gone).collect()))?;
+    world.sync(None).await?;
+    eventually(WITHIN, "every figure to be exposed", async || {
+        let all = world.scrape().await?;
+        let amiss: Vec<String> = scrape::amiss(&all)
+            .into_iter()
+            .filter(|line| !scrape::LETTERS.iter().any(|name| line.starts_with(name)))
+            .collect();
+        anyhow::ensure!(amiss.is_empty(), "{amiss:#?}");
+        let by = |service: &str, family: &str, stream: &str| {
+            let of = all.iter().filter(|it| it.service == service && it.family == family);
+            of.flat_map(|it| it.labels.values()).any(|value| value == stream)
+        };
+        for (service, stream) in [
+            ("watcher", "ROLLCALL_DIRECTORY"),
+            ("reconciler", "ROLLCALL_DIRECTORY"),
+            ("reconciler", "ROLLCALL_OUTCOME"),
+            ("writer", "ROLLCALL_COMMAND"),
+        ] {
+            for family in ["messaging_process_duration_seconds", "rollcall_jetstream_consumer_pending"] {
+                anyhow::ensure!(by(service, family, stream), "{service} exposes no {family} of {stream}");
+            }
+        }
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// What a person had to approve is a trace of its own, linked to the one in which it came to be held; a sweep that was
+/// asked for is linked to whoever asked.
+async fn what_waited(world: &World, known: &impl Fn() -> Spans) -> Result<()> {
+    let held =
+        eventually(WITHIN, "the removals to be held", async || Ok(world.held().await?.into_iter().next())).await?;
+    let verdict = json!({ "digests": [held["digest"]], "verdict": "approve", "reason": "a reorganisation" });
+    world.post("cases/verdict", &verdict).await?;
+    world.until_equal(WITHIN).await?;
+    eventually(WITHIN, "links to what waited", async || {
+        let spans = known();
+        let linked = |service: &str, decides: &dyn Fn(&str) -> bool| {
+            spans.values().any(|span| span.service == service && decides(&span.name) && !span.links.is_empty())
+        };
+        anyhow::ensure!(linked("rollcall-watcher", &|name| name == "watch sweep"), "no sweep is linked");
+        let decided = |name: &str| name == "reconcile" || name.starts_with("process ");
+        let of_held = spans.values().filter(|span| span.service == "rollcall-reconciler" && decided(&span.name));
+        let link = of_held.flat_map(|span| span.links.iter().map(move |link| (span, link)));
+        let mut waited = link.filter_map(|(span, link)| Some((span, spans.get(link)?)));
+        let found = waited.any(|(span, cause)| cause.service == "rollcall-reconciler" && cause.trace != span.trace);
+        anyhow::ensure!(found, "no decision is linked to the one that held its case");
+        Ok(Some(()))
+    })
+    .await
 }

@@ -6,6 +6,7 @@
 
 mod company;
 mod outside;
+pub mod scrape;
 mod world;
 
 pub use company::{Company, WIDE, real, real_of};

@@ -210,6 +210,7 @@ impl World {
             kind: "removals".to_owned(),
             body: serde_json::to_vec(case).unwrap(),
             state: CaseState::Held,
+            traceparent: None,
         });
         let turn = Turn {
             at: self.now(),
@@ -243,8 +244,15 @@ impl World {
             headers: Vec::new(),
         };
         let created_at = self.now();
-        let new =
-            NewCommand { command: command.clone(), generation: 1, plan: 1, traceparent: None, created_at, message };
+        let new = NewCommand {
+            command: command.clone(),
+            generation: 1,
+            plan: 1,
+            traceparent: None,
+            created_at,
+            detected_at: None,
+            message,
+        };
         self.commit(&Turn { at: self.now(), commands: vec![new], ..Turn::default() }).await;
         let edges = vec![format!("add/g-{account}/{account}")];
         let attempt = NewAttempt {

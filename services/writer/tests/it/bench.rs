@@ -161,6 +161,7 @@ impl Bench {
                 plan: 1,
                 traceparent: None,
                 created_at: now(),
+                detected_at: None,
                 message: outgoing::command(command, None),
             };
             (row, object.map(|object| (cloud(), object, generation)))

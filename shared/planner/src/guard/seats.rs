@@ -17,7 +17,7 @@ struct Product {
     seats: Seats,
 }
 
-/// Counts seats by product and holds the additions that no seat is free for.
+/// Counts seats by product, of every product with a limit, and holds the additions that no seat is free for.
 pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
     let mut products = products(judge);
     let mut drafts = std::mem::take(&mut judge.out.drafts);
@@ -54,8 +54,7 @@ pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
     }
     judge.out.drafts = drafts;
     judge.out.waits.extend(waits);
-    let told = products.into_iter().map(|product| product.seats);
-    told.filter(|seats| seats.gained + seats.freed > 0).collect()
+    products.into_iter().map(|product| product.seats).collect()
 }
 
 impl Product {

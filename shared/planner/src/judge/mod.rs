@@ -69,6 +69,8 @@ pub(crate) struct Out {
     /// Leavers whose account begins (`Some`) or ends (`None`) to wait: (target, source, person).
     pub(crate) leaving: BTreeMap<(DirectoryId, DirectoryId, AccountId), Option<Time>>,
     pub(crate) needs: BTreeSet<Fact>,
+    /// Of every product with a limit.
+    pub(crate) seats: Vec<(DirectoryId, model::Seats)>,
     /// Accounts that are to be taken away, until it is settled whose are.
     pub(crate) farewells: Vec<leaving::Farewell>,
 }
@@ -106,8 +108,9 @@ impl Judge<'_> {
             refusals: std::mem::take(&mut self.out.refusals),
             waits: std::mem::take(&mut self.out.waits),
             links: std::mem::take(&mut self.out.links).into_iter().collect(),
-            seats,
+            seats: seats.iter().filter(|seats| seats.gained + seats.freed > 0).cloned().collect(),
         };
+        self.out.seats = seats.into_iter().map(|seats| (plan.target.clone(), seats)).collect();
         plan.refusals.sort();
         plan.refusals.dedup();
         plan.waits.sort();

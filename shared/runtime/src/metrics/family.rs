@@ -1,6 +1,5 @@
 //! One metric with all its series, and how it is written in Prometheus's text format (version 0.0.4).
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +24,8 @@ pub(super) struct Family<const N: usize> {
     help: &'static str,
     kind: Kind,
     labels: [&'static str; N],
-    series: Mutex<BTreeMap<[String; N], Series>>,
+    /// In the order of their labels.
+    series: Mutex<Vec<([String; N], Series)>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,27 +40,36 @@ struct Series {
 
 impl<const N: usize> Family<N> {
     pub(super) const fn new(name: &'static str, help: &'static str, kind: Kind, labels: [&'static str; N]) -> Self {
-        Self { name, help, kind, labels, series: Mutex::new(BTreeMap::new()) }
+        Self { name, help, kind, labels, series: Mutex::new(Vec::new()) }
     }
 
     pub(super) fn add(&self, labels: [&str; N], by: u64) {
-        self.lock().entry(labels.map(admissible)).or_default().count += by;
+        self.with(labels, |series| series.count += by);
     }
 
     pub(super) fn set(&self, labels: [&str; N], value: f64) {
-        self.lock().entry(labels.map(admissible)).or_default().value = value;
+        self.with(labels, |series| series.value = value);
     }
 
-    pub(super) fn observe(&self, labels: [&str; N], value: f64) {
+    /// Notes that `value` was observed `times`.
+    pub(super) fn observe(&self, labels: [&str; N], value: f64, times: u64) {
         let Kind::Histogram(bounds) = self.kind else { return };
+        self.with(labels, |series| {
+            series.value += value * to_f64(times);
+            series.count += times;
+            series.buckets.resize(bounds.len(), 0);
+            let at = bounds.iter().position(|bound| value <= *bound);
+            if let Some(bucket) = at.and_then(|at| series.buckets.get_mut(at)) {
+                *bucket += times;
+            }
+        });
+    }
+
+    /// Forgets one series: nobody here can say any more how it stands.
+    pub(super) fn remove(&self, labels: [&str; N]) {
         let mut all = self.lock();
-        let series = all.entry(labels.map(admissible)).or_default();
-        series.value += value;
-        series.count += 1;
-        series.buckets.resize(bounds.len(), 0);
-        let at = bounds.iter().position(|bound| value <= *bound);
-        if let Some(bucket) = at.and_then(|at| series.buckets.get_mut(at)) {
-            *bucket += 1;
+        if let Ok(at) = place(&all, &labels) {
+            all.remove(at);
         }
     }
 
@@ -70,6 +79,21 @@ impl<const N: usize> Family<N> {
             if labels.iter().zip(first).all(|(ours, theirs)| *ours == admissible(theirs)) {
                 series.value = 0.0;
             }
+        }
+    }
+
+    /// Changes one series. One that is there costs no allocation: this runs for every change.
+    fn with(&self, labels: [&str; N], change: impl FnOnce(&mut Series)) {
+        let mut all = self.lock();
+        let at = place(&all, &labels).or_else(|_| {
+            let made = labels.map(admissible);
+            place(&all, &made.each_ref().map(String::as_str)).or_else(|at| {
+                all.insert(at, (made, Series::default()));
+                Ok::<usize, usize>(at)
+            })
+        });
+        if let Some((_, series)) = at.ok().and_then(|at: usize| all.get_mut(at)) {
+            change(series);
         }
     }
 
@@ -116,9 +140,14 @@ impl<const N: usize> Family<N> {
     }
 
     /// A panic elsewhere costs at most one observation.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<[String; N], Series>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<([String; N], Series)>> {
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the series with these labels stands, or would.
+fn place<const N: usize>(all: &[([String; N], Series)], labels: &[&str; N]) -> Result<usize, usize> {
+    all.binary_search_by(|(key, _)| key.iter().map(String::as_str).cmp(labels.iter().copied()))
 }
 
 /// Counts of ours stay far below 2^53, up to which the conversion is exact.

@@ -4,8 +4,8 @@ use super::*;
 fn filled() -> Metrics {
     let metrics = Metrics::new();
     let second = Duration::from_secs(1);
-    metrics.change_latency("acme", "cloud", "membership", "add", Duration::from_millis(700));
-    metrics.change_source_lag("acme", "membership", second);
+    metrics.change_latency("acme", "cloud", "membership", "add", Duration::from_millis(700), 1);
+    metrics.change_source_lag("acme", "membership", second, 1);
     metrics.changes("acme", "cloud", "membership", "add", "done", 3);
     metrics.oldest_pending_age("acme", "writer", second);
     metrics.drift_objects("acme", "cloud", "group", 2);
@@ -17,9 +17,9 @@ fn filled() -> Metrics {
     metrics.snapshot_age("acme", "source", second);
     metrics.plan_pending_approvals("acme", &[("per_group", 1)]);
     metrics.guard_holding("acme", &[("per_group", 12)]);
-    metrics.seats("jira", "jira-software", "used", 480);
-    metrics.seats_limit("jira", "jira-software", 500);
-    metrics.consumer("ROLLCALL_COMMAND", "writer-acme-cloud-urgent", 1, 2, 3);
+    metrics.seats("acme", "jira", "jira-software", [480, 5, 2]);
+    metrics.seats_limit("acme", "jira", "jira-software", 500);
+    metrics.consumer("ROLLCALL_COMMAND", "writer-acme_cloud_urgent", Some([1, 2, 3]));
     metrics.messaging_operation("publish", "ROLLCALL_COMMAND", "", second);
     metrics.messaging_process("settle", "ROLLCALL_OUTCOME", "", second);
     metrics.http_client("GET", "admin.googleapis.com", "200", "", second);
@@ -47,13 +47,27 @@ fn only_the_allowed_labels_are_ever_exposed() {
     assert_eq!(seen.len(), ALLOWED_LABELS.len(), "an allowed label that no metric bears should go");
 }
 
+/// That services fill them is for `tests/scenarios` to show, on what they really expose.
 #[test]
-fn every_family_is_exposed_once_and_in_the_same_order() {
-    let text = filled().exposition();
-    let families: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-    assert_eq!(families.len(), 24);
-    assert_eq!(text, filled().exposition());
+fn the_order_of_families_and_series_never_changes() {
+    assert_eq!(filled().exposition(), filled().exposition());
     assert_eq!(Metrics::new().exposition(), "");
+    let metrics = Metrics::new();
+    for api in ["b", "a", "c", "a"] {
+        metrics.api_throttled(api);
+    }
+    let text = metrics.exposition();
+    let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let expected = [("a", 2), ("b", 1), ("c", 1)];
+    assert_eq!(series, expected.map(|(api, calls)| format!("rollcall_api_throttled_total{{api=\"{api}\"}} {calls}")));
+}
+
+#[test]
+fn a_consumer_that_another_process_looks_after_is_not_shown_here() {
+    let metrics = filled();
+    assert!(metrics.exposition().contains("rollcall_jetstream_consumer_pending{"));
+    metrics.consumer("ROLLCALL_COMMAND", "writer-acme_cloud_urgent", None);
+    assert!(!metrics.exposition().contains("rollcall_jetstream_consumer_"));
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Committing what was read: one transaction, whatever the size.
 
 use deadpool_postgres::Transaction;
-use model::{Corroboration, Reading};
+use model::{Corroboration, Reading, Time};
 
 use super::fold::{Folded, fold};
 use super::{Committed, DirectoryKey, diff, marks};
 use crate::outbox::{self, Envelope, OutboxMessage, Schema};
-use crate::{Lease, Store, StoreError, lease, sql};
+use crate::{Lease, Store, StoreError, lease, seen::Tx, sql};
 
 /// What kind of pass a reading is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +51,9 @@ impl Store {
         announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
     ) -> Result<Committed, StoreError> {
         let folded = fold(pass, readings);
-        let mut client = self.client().await?;
+        let mut client = self.client("commit_readings").await?;
         let tx = client.transaction().await?;
-        let version = next_version(&tx, directory).await?;
+        let version = next_version(&tx, directory, read_at(readings)).await?;
         let mut committed = Committed { version, whole: folded.whole, ..Committed::default() };
         write(&tx, directory, version, folded, &mut committed).await?;
         committed.messages = finish(tx, held, &committed, announce).await?;
@@ -74,9 +74,10 @@ impl Store {
         announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
     ) -> Result<Committed, StoreError> {
         let folded = fold(Pass::Targeted, readings);
-        let mut client = self.client().await?;
+        let mut client = self.client("commit_answers").await?;
         let tx = client.transaction().await?;
-        let version = next_version(&tx, directory).await?;
+        let answered_at = answers.iter().map(|answer| answer.read_at).max();
+        let version = next_version(&tx, directory, read_at(readings).max(answered_at)).await?;
         let mut committed = Committed { version, ..Committed::default() };
         write(&tx, directory, version, folded, &mut committed).await?;
         committed.answers = diff::answers(&tx, directory.key, version, answers).await?;
@@ -85,10 +86,18 @@ impl Store {
     }
 }
 
-/// Takes the directory's row lock and its next version.
-async fn next_version(tx: &Transaction<'_>, directory: &DirectoryKey) -> Result<u64, StoreError> {
-    let sql = "update directory.directory set version = version + 1 where key = $1 returning version";
-    let rows = sql::query(tx, sql, &[&directory.key]).await?;
+/// When the last of these ended.
+fn read_at(readings: &[Reading]) -> Option<Time> {
+    readings.iter().map(|reading| reading.ended_at).max()
+}
+
+/// Takes the directory's row lock and its next version, and notes when that was read.
+async fn next_version(tx: &Transaction<'_>, directory: &DirectoryKey, at: Option<Time>) -> Result<u64, StoreError> {
+    let sql = "with next as (update directory.directory set version = version + 1 where key = $1 returning version),
+                    noted as (insert into directory.commit (dir, version, at)
+                              select $1, version, $2::bigint from next where $2::bigint is not null)
+               select version from next";
+    let rows = sql::query(tx, sql, &[&directory.key, &at.map(|at| at.0)]).await?;
     match rows.first() {
         Some(row) => sql::Columns::number(row, 0),
         None => Err(StoreError::corrupt("directory.directory", "the directory's row is gone")),
@@ -109,7 +118,7 @@ async fn write(
 }
 
 async fn finish(
-    tx: Transaction<'_>,
+    tx: Tx<'_>,
     held: Option<&Lease>,
     committed: &Committed,
     announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,

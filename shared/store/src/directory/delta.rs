@@ -1,6 +1,5 @@
 //! Reading the mirror: everything newer than a version, and who was in a group at a time.
 
-use deadpool_postgres::Object;
 use futures_util::{TryStreamExt as _, pin_mut};
 use model::{
     Corroboration, Delta, DirectoryId, Fact, Group, GroupId, GroupRow, Member, MemberKind, MemberRow, ReadRow,
@@ -11,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use super::{DirectoryKey, diff::answer_of};
 use crate::sql::Columns as _;
-use crate::{Store, StoreError, sql};
+use crate::{Store, StoreError, seen::Client, sql};
 
 /// How long what has ended is part of a mirror that is read from the beginning: long enough to tell what the source once
 /// had from what it never had.
@@ -28,6 +27,8 @@ pub struct DirectoryVersion {
     pub blind_since: Option<Time>,
     /// What its watcher last said about itself (JSON).
     pub health: String,
+    /// When the oldest of its commits was read that is part of no decision yet.
+    pub undecided_since: Option<Time>,
 }
 
 impl Store {
@@ -36,7 +37,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn directory_versions(&self, tenant: &TenantId) -> Result<Vec<DirectoryVersion>, StoreError> {
-        versions(&self.client().await?, tenant).await
+        versions(&self.client("directory_versions").await?, tenant).await
     }
 
     /// Everything of a directory that is newer than `version`, as of one instant. From version 0 what ended is left out
@@ -45,7 +46,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer, or holds a row that no version of this program writes.
     pub async fn delta_since(&self, directory: &DirectoryKey, version: u64, now: Time) -> Result<Delta, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("delta_since").await?;
         // Prepared first: what follows is sent together, in this order, for one round trip where few rows are new.
         for statement in [NEWEST, USERS, GROUPS, MEMBERS, READS, ANSWERS] {
             client.prepare_cached(statement).await?;
@@ -82,7 +83,7 @@ impl Store {
         group: &GroupId,
         at: Time,
     ) -> Result<Vec<Member>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("members_at").await?;
         let select = "select kind, member, role from directory.membership
                        where dir = $1 and group_id = $2 and since_at <= $3 and (until_at is null or until_at > $3)
                          and not exists (select from directory.group_row g
@@ -98,7 +99,7 @@ impl Store {
 }
 
 /// The versions of a tenant's directories.
-pub(crate) async fn versions(client: &Object, tenant: &TenantId) -> Result<Vec<DirectoryVersion>, StoreError> {
+pub(crate) async fn versions(client: &Client, tenant: &TenantId) -> Result<Vec<DirectoryVersion>, StoreError> {
     let rows = sql::query_on(client, VERSIONS, &[&tenant.as_str()]).await?;
     rows.iter()
         .map(|row| {
@@ -107,13 +108,14 @@ pub(crate) async fn versions(client: &Object, tenant: &TenantId) -> Result<Vec<D
                 version: row.number(1)?,
                 blind_since: row.try_get::<_, Option<i64>>(2)?.map(Time),
                 health: row.try_get(3)?,
+                undecided_since: time(row, 4)?,
             })
         })
         .collect()
 }
 
 async fn fill(
-    client: &Object,
+    client: &Client,
     directory: &DirectoryKey,
     since: i64,
     cutoff: i64,
@@ -157,8 +159,13 @@ async fn fill(
 }
 
 /// What [`versions`] asks.
-pub(crate) const VERSIONS: &str = "select directory, version, blind_since, health from directory.directory
-    where tenant = $1 order by directory";
+pub(crate) const VERSIONS: &str = "select d.directory, d.version, d.blind_since, d.health,
+        (select c.at from directory.commit c
+          where c.dir = d.key
+            and c.version > coalesce((select p.version from plan.progress p
+                                       where p.tenant = d.tenant and p.directory = d.directory), 0)
+          order by c.version limit 1)
+    from directory.directory d where d.tenant = $1 order by d.directory";
 const NEWEST: &str = "select version from directory.directory where key = $1";
 const USERS: &str = "select body, gone_at from directory.user_row
     where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id";
@@ -180,7 +187,7 @@ const ANSWERS: &str = "select fact, answer, read_at from directory.corroboration
 
 /// Streams the rows of a query, so that a million of them are never held twice.
 async fn each(
-    client: &Object,
+    client: &Client,
     text: &str,
     params: &[&(dyn ToSql + Sync)],
     mut take: impl FnMut(&Row) -> Result<(), StoreError>,

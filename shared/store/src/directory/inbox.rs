@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn wish(&self, directory: &DirectoryKey, wishes: &[Wish]) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("wish").await?;
         for wish in wishes {
             sql::execute_on(
                 &client,
@@ -64,7 +64,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn wishes(&self, directory: &DirectoryKey, now: Time, limit: u32) -> Result<Vec<Wish>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("wishes").await?;
         let select = "select id, place, asked_at, asked_by, traceparent, due_at from directory.wish
                        where dir = $1 and done_at is null and due_at <= $2 order by due_at, id limit $3";
         let rows = sql::query_on(&client, select, &[&directory.key, &now.0, &i64::from(limit)]).await?;
@@ -87,7 +87,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn wishes_done(&self, ids: &[i64], now: Time) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("wishes_done").await?;
         let update = "update directory.wish set done_at = $2 where id = any($1) and done_at is null";
         sql::execute_on(&client, update, &[&ids, &now.0]).await?;
         Ok(())
@@ -98,7 +98,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn open_needs(&self, directory: &DirectoryKey, limit: u32) -> Result<Vec<(Fact, Time)>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("open_needs").await?;
         let select = "select n.fact, n.asked_at from plan.need n
                        where n.tenant = $1 and n.directory = $2
                          and not exists (select from directory.corroboration c
@@ -121,15 +121,15 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn set_own_accounts(&self, directory: &DirectoryKey, accounts: &[AccountId]) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client("set_own_accounts").await?;
         let tx = client.transaction().await?;
         let ids = texts(accounts);
         let insert =
             "insert into directory.own_account (dir, account) select $1, unnest($2::text[]) on conflict do nothing";
-        sql::execute(&tx, insert, &[&directory.key, &ids]).await?;
+        sql::execute(&*tx, insert, &[&directory.key, &ids]).await?;
         let delete = "delete from directory.own_account where dir = $1 and account <> all($2)";
-        sql::execute(&tx, delete, &[&directory.key, &ids]).await?;
-        Ok(tx.commit().await?)
+        sql::execute(&*tx, delete, &[&directory.key, &ids]).await?;
+        tx.commit().await
     }
 
     /// The accounts that our credentials belong to, of all directories of a tenant.
@@ -138,7 +138,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn own_accounts(&self, tenant: &TenantId) -> Result<Vec<(DirectoryId, AccountId)>, StoreError> {
         const TABLE: &str = "directory.own_account";
-        let client = self.client().await?;
+        let client = self.client("own_accounts").await?;
         let select = "select d.directory, o.account from directory.own_account o
                         join directory.directory d on d.key = o.dir where d.tenant = $1 order by 1, 2";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
@@ -151,7 +151,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn set_health(&self, directory: &DirectoryKey, health: &Health) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("set_health").await?;
         let update = "update directory.directory set blind_since = $2, health = $3 where key = $1";
         let since = health.blind_since.map(|time| time.0);
         sql::execute_on(&client, update, &[&directory.key, &since, &sql::clean(&health.note)]).await?;

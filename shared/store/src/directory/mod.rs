@@ -90,7 +90,7 @@ impl Store {
         if let Some(found) = self.find_directory(tenant, directory).await? {
             return Ok(found);
         }
-        let client = self.client().await?;
+        let client = self.client("directory").await?;
         let insert = "insert into directory.directory (tenant, directory) values ($1, $2) on conflict do nothing";
         sql::execute_on(&client, insert, &[&tenant.as_str(), &directory.as_str()]).await?;
         drop(client);
@@ -107,7 +107,7 @@ impl Store {
         tenant: &TenantId,
         directory: &DirectoryId,
     ) -> Result<Option<DirectoryKey>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("find_directory").await?;
         let select = "select key from directory.directory where tenant = $1 and directory = $2";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &directory.as_str()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
@@ -119,7 +119,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::OtherDirectory`] when another id is pinned.
     pub async fn pin_directory(&self, directory: &DirectoryKey, vendor_id: &str) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("pin_directory").await?;
         let rows = sql::query_on(
             &client,
             "update directory.directory set vendor_id = coalesce(vendor_id, $2) where key = $1 returning vendor_id",

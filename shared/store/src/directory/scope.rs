@@ -27,7 +27,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn groups_since(&self, directory: &DirectoryKey, version: u64) -> Result<Vec<GroupNews>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("groups_since").await?;
         let select = "select body, gone_at is not null, version from directory.group_row
                        where dir = $1 and version > $2 order by version, id";
         let rows = sql::query_on(&client, select, &[&directory.key, &sql::big(version)]).await?;
@@ -41,7 +41,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn unwalked_groups(&self, directory: &DirectoryKey) -> Result<Vec<Group>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("unwalked_groups").await?;
         let select = "select g.body from directory.group_row g
                        where g.dir = $1 and g.gone_at is null
                          and not exists (select from directory.scope_read r
@@ -57,7 +57,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn pinned_groups(&self, directory: &DirectoryKey) -> Result<BTreeSet<GroupId>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("pinned_groups").await?;
         let select = "select group_id from plan.pin where tenant = $1 and target = $2";
         let params: sql::Params<'_> = &[&directory.tenant.as_str(), &directory.directory.as_str()];
         let rows = sql::query_on(&client, select, params).await?;
@@ -69,7 +69,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn unwalked_pins(&self, directory: &DirectoryKey, before: Time) -> Result<Vec<GroupId>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("unwalked_pins").await?;
         let select = "select distinct p.group_id from plan.pin p
                        where p.tenant = $1 and p.target = $2 and p.pinned_at <= $3
                          and not exists (select from directory.scope_read r
@@ -89,7 +89,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn groups_of(&self, directory: &DirectoryKey, member: &str) -> Result<Vec<GroupId>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("groups_of").await?;
         let select = "select distinct group_id from directory.membership
                        where dir = $1 and member = $2 and until_at is null order by group_id";
         let rows = sql::query_on(&client, select, &[&directory.key, &member]).await?;
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn people_at(&self, directory: &DirectoryKey, email: &Email) -> Result<Vec<AccountId>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("people_at").await?;
         let select = "select id from directory.user_row
                        where dir = $1 and email_key = $2 and gone_at is null order by id";
         let rows = sql::query_on(&client, select, &[&directory.key, &email.key()]).await?;

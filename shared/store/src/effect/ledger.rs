@@ -85,7 +85,7 @@ impl Store {
         lane: Lane,
         limit: u32,
     ) -> Result<Vec<OpenCommand>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("waiting_commands").await?;
         let select = format!(
             "{COMMAND} where c.tenant = $1 and c.target = $2 and c.lane = $3 and c.settled_at is null
                          and not exists (select from effect.outcome o where o.command = c.id)
@@ -102,7 +102,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn load_commands(&self, ids: &[CommandId]) -> Result<BTreeMap<CommandId, OpenCommand>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("load_commands").await?;
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let select = format!(
             "{COMMAND} where c.id = any($1) and c.settled_at is null
@@ -123,7 +123,7 @@ impl Store {
         target: &DirectoryId,
         objects: &[String],
     ) -> Result<BTreeMap<String, Generation>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("generations").await?;
         // A join, not `= any`: each is looked up by its key, however many objects the target has.
         let select = "select g.object, g.generation from unnest($3::text[]) as r (object)
                         join plan.generation g on g.tenant = $1 and g.target = $2 and g.object = r.object";
@@ -142,7 +142,7 @@ impl Store {
         tenant: &TenantId,
         attempts: &[NewAttempt],
     ) -> Result<Vec<Uuid>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("begin_attempts").await?;
         let ids: Vec<Uuid> = attempts.iter().map(|a| a.id).collect();
         let commands: Vec<Uuid> = attempts.iter().map(|a| a.command.0).collect();
         let digests: Vec<&[u8]> = attempts.iter().map(|a| a.digest.0.as_slice()).collect();
@@ -198,7 +198,7 @@ impl Store {
         tenant: &TenantId,
         target: &DirectoryId,
     ) -> Result<Vec<UnendedAttempt>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("unended_attempts").await?;
         let select = "select id, command, edges, began_at from effect.attempt
                        where tenant = $1 and target = $2 and ended_at is null order by began_at, id";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str()]).await?;
@@ -221,7 +221,7 @@ impl Store {
     pub async fn end_attempts(&self, ends: &[AttemptEnd]) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         end(&mut batch, ends);
-        Work::begin(self.client().await?, &batch).await?.0.commit().await
+        Work::begin(self.client("end_attempts").await?, &batch).await?.0.commit().await
     }
 
     /// Commits outcomes with how their calls ended, the dead letters, what goes into the audit chain, and the messages
@@ -245,22 +245,22 @@ impl Store {
         end(&mut batch, ends);
         let place = add_outcomes(&mut batch, tenant, outcomes);
         let mine = lease::add(&mut batch, held);
-        let (work, answers) = Work::begin(self.client().await?, &batch).await?;
+        let (work, answers) = Work::begin(self.client("record_outcomes").await?, &batch).await?;
         lease::held(&answers, mine, held)?;
         let mut recorded = RecordedOutcomes::default();
         for row in answers.get(place).into_iter().flatten() {
             recorded.new.push(CommandId(row.try_get(0)?));
         }
-        recorded.letters = letters::put(work.client()?, tenant, rejections).await?;
+        recorded.letters = letters::put(&work.client()?.object, tenant, rejections).await?;
         if outcomes.iter().any(succeeded) {
-            recorded.resolved = letters::resolve(work.client()?, tenant, outcomes).await?;
+            recorded.resolved = letters::resolve(&work.client()?.object, tenant, outcomes).await?;
         }
         let messages = announce(&recorded);
         let messages: Vec<&OutboxMessage> = messages.iter().collect();
         let mut batch = Batch::default();
         let outgoing = outbox::add(&mut batch, Schema::Effect, &messages);
         audit::add(&mut batch, tenant, entries);
-        let answers = batch.run(work.client()?).await?;
+        let answers = batch.run(&work.client()?.object).await?;
         let envelopes = outbox::given(&answers, outgoing, &messages)?;
         work.commit().await?;
         Ok((recorded, envelopes))
@@ -271,7 +271,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer: the delivery must then be retried.
     pub async fn bury(&self, subject: &str, sequence: u64, payload: &[u8], why: &str) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("bury").await?;
         let insert = "insert into effect.buried (subject, sequence, payload, why) values ($1, $2, $3, $4)
                       on conflict (subject, sequence) do nothing";
         sql::execute_on(&client, insert, &[&subject, &sql::big(sequence), &payload, &why]).await?;

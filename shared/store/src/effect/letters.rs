@@ -151,7 +151,7 @@ impl Store {
         states: &[DeadLetterState],
         limit: u32,
     ) -> Result<Vec<LetterView>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("letters").await?;
         let names: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
         let select = format!("{SELECT} where tenant = $1 and state = any($2) order by id limit $3");
         let rows = sql::query_on(&client, &select, &[&tenant.as_str(), &names, &i64::from(limit)]).await?;
@@ -163,7 +163,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn letter(&self, tenant: &TenantId, id: u64) -> Result<Option<LetterView>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("letter").await?;
         let select = format!("{SELECT} where tenant = $1 and id = $2");
         let rows = sql::query_on(&client, &select, &[&tenant.as_str(), &sql::big(id)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };

@@ -31,12 +31,12 @@ impl Store {
     /// # Errors
     /// When the database does not answer: nothing was asked then.
     pub async fn ask_sync(&self, tenant: &TenantId, entry: &AuditEntry) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.client("ask_sync").await?;
         let tx = client.transaction().await?;
         let insert = "insert into console.sync_request (tenant, actor, at) values ($1, $2, $3)";
-        sql::execute(&tx, insert, &[&tenant.as_str(), &entry.actor, &entry.at.0]).await?;
+        sql::execute(&*tx, insert, &[&tenant.as_str(), &entry.actor, &entry.at.0]).await?;
         audit::append(&tx, tenant, std::slice::from_ref(entry)).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// What was asked for, and what was taken up of it.
@@ -44,7 +44,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn sync_asked(&self, tenant: &TenantId) -> Result<SyncAsked, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("sync_asked").await?;
         let select = "select coalesce((select max(id) from console.sync_request where tenant = $1), 0),
                              coalesce((select request from plan.sync_taken where tenant = $1), 0),
                              coalesce((select until_at from plan.sync_taken where tenant = $1), $2)";

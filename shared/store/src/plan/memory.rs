@@ -6,7 +6,7 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use super::rows::{
     AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, LeavingRow, MemoryRows, OpenCommand, OpeningRow, PersonLinkRow,
-    PinRow, PlanHoldRow, ReleasedRow, WindowKind, WindowRow,
+    PinRow, PlanHoldRow, ReleasedRow, WaitingCase, WindowKind, WindowRow,
 };
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, sql};
@@ -20,9 +20,10 @@ impl Store {
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
     pub async fn load_memory(&self, tenant: &TenantId, now: Time) -> Result<MemoryRows, StoreError> {
-        let mut client = self.client().await?;
-        let tx =
-            client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
+        let mut client = self.client("load_memory").await?;
+        let tx = client
+            .transaction_with(|kind| kind.isolation_level(IsolationLevel::RepeatableRead).read_only(true))
+            .await?;
         let mut memory = MemoryRows::default();
         links(&tx, tenant, &mut memory).await?;
         edges(&tx, tenant, &mut memory).await?;
@@ -38,7 +39,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn unsettled_commands(&self, tenant: &TenantId) -> Result<Vec<OpenCommand>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("unsettled_commands").await?;
         let select = format!("{COMMAND} where tenant = $1 and settled_at is null order by created_at, id");
         let rows = sql::query_on(&client, &select, &[&tenant.as_str()]).await?;
         rows.iter().map(open_command).collect()
@@ -47,7 +48,7 @@ impl Store {
 
 /// The columns that [`open_command`] reads.
 pub(crate) const COMMAND: &str = "select c.body, c.digest, c.plan, c.traceparent, c.created_at,
-        greatest(0, extract(epoch from clock_timestamp() - c.stored_at) * 1000)::bigint
+        greatest(0, extract(epoch from clock_timestamp() - c.stored_at) * 1000)::bigint, c.detected_at
    from plan.command c";
 
 /// Reads a command's row.
@@ -60,6 +61,7 @@ pub(crate) fn open_command(row: &Row) -> Result<OpenCommand, StoreError> {
         traceparent: row.try_get(3)?,
         created_at: row.time(4)?,
         age: Span::from_millis(row.number(5)?),
+        detected_at: row.try_get::<_, Option<i64>>(6)?.map(Time),
     })
 }
 
@@ -222,13 +224,18 @@ async fn rest(tx: &Transaction<'_>, tenant: &TenantId, now: Time, memory: &mut M
             .ok_or_else(|| StoreError::corrupt("plan.need", "a fact cannot be read"))?;
         memory.needs.push((fact, row.time(2)?));
     }
-    let select = "select digest, state from plan.case_held
+    let select = "select digest, state, held_at, traceparent from plan.case_held
                    where tenant = $1 and state in ('held', 'approved', 'rejected') order by digest";
     for row in sql::query(tx, select, &[&tenant.as_str()]).await? {
         let state: &str = row.try_get(1)?;
         let state = CaseState::parse(state)
             .ok_or_else(|| StoreError::corrupt("plan.case_held", format!("state \"{state}\"")))?;
-        memory.held.push((row.digest("plan.case_held", 0)?, state));
+        memory.held.push(WaitingCase {
+            digest: row.digest("plan.case_held", 0)?,
+            state,
+            since: row.time(2)?,
+            traceparent: row.try_get(3)?,
+        });
     }
     let select = "select number, digest from plan.plan where tenant = $1 order by number desc limit 1";
     if let Some(row) = sql::query(tx, select, &[&tenant.as_str()]).await?.first() {

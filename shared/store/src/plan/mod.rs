@@ -19,8 +19,8 @@ pub use news::{Awaited, News};
 pub use read::{CaseRow, PlanSummary, SyncStateRow};
 pub use rows::{
     AccountOpenRow, CaseState, ConfirmedRow, EdgeKey, HeldRow, LeavingRow, MemoryRows, NewCommand, OpenCommand,
-    OpeningRow, PersonLinkRow, PinRow, PlanHoldRow, PlanRow, PolicyRow, PolicyState, ReleasedRow, WindowKind,
-    WindowRow,
+    OpeningRow, PersonLinkRow, PinRow, PlanHoldRow, PlanRow, PolicyRow, PolicyState, ReleasedRow, WaitingCase,
+    WindowKind, WindowRow,
 };
 pub use turn::Turn;
 pub use verdicts::{ConflictRow, LetterRow, VerdictRow, Verdicts};

@@ -1,12 +1,11 @@
 //! What a turn begins with: everything that may have changed since the last one, in one round trip.
 
-use deadpool_postgres::Object;
 use model::{CommandId, Outcome, TenantId, Time};
 
 use super::verdicts::{self, Verdicts};
 use crate::directory::{self, DirectoryVersion};
 use crate::sql::Columns as _;
-use crate::{Store, StoreError, sql};
+use crate::{Store, StoreError, seen::Client, sql};
 
 /// Which outcomes to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,7 @@ impl Store {
         awaited: Awaited<'_>,
         verdicts: bool,
     ) -> Result<News, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("news").await?;
         // Prepared first, or a statement that is prepared already would be done before one that is not.
         for statement in [OUTCOMES, OUTCOMES_OF, directory::VERSIONS].into_iter().chain(verdicts::STATEMENTS) {
             client.prepare_cached(statement).await?;
@@ -67,7 +66,7 @@ impl Store {
 
 /// Outcomes of commands that are not settled.
 pub(super) async fn outcomes(
-    client: &Object,
+    client: &Client,
     tenant: &TenantId,
     awaited: Awaited<'_>,
 ) -> Result<Vec<(Outcome, Option<String>)>, StoreError> {

@@ -65,7 +65,7 @@ impl Store {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<PlanSummary>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("plans").await?;
         let select = "select number, made_at, policy, digest, summary from plan.plan
                        where tenant = $1 and number < $2 order by number desc limit $3";
         let before = before.map_or(i64::MAX, sql::big);
@@ -88,7 +88,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn plan(&self, tenant: &TenantId, number: u64) -> Result<Option<Plan>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("plan").await?;
         let select = "select body from plan.plan where tenant = $1 and number = $2";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &sql::big(number)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
@@ -112,7 +112,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn cases(&self, tenant: &TenantId, states: &[CaseState]) -> Result<Vec<CaseRow>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("cases").await?;
         let names: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
         let select = "select target, body, plan, held_at, state, decided_by from plan.case_held
                        where tenant = $1 and state = any($2) order by held_at, digest";
@@ -125,7 +125,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn case(&self, tenant: &TenantId, digest: Digest) -> Result<Option<CaseRow>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("case").await?;
         let select = "select target, body, plan, held_at, state, decided_by from plan.case_held
                        where tenant = $1 and digest = $2";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &digest.0.as_slice()]).await?;
@@ -142,7 +142,7 @@ impl Store {
         tenant: &TenantId,
         limit: u32,
     ) -> Result<Vec<(Outcome, Option<String>)>, StoreError> {
-        news::outcomes(&self.client().await?, tenant, Awaited::All(limit)).await
+        news::outcomes(&self.client("unapplied_outcomes").await?, tenant, Awaited::All(limit)).await
     }
 
     /// One command and its outcome, if there is one, for explaining and tracing.
@@ -150,7 +150,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn command(&self, id: CommandId) -> Result<Option<(super::OpenCommand, Option<Outcome>)>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("command").await?;
         let select = format!("{} where id = $1", super::memory::COMMAND);
         let rows = sql::query_on(&client, &select, &[&id.0]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
@@ -169,7 +169,7 @@ impl Store {
         if commands.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let client = self.client().await?;
+        let client = self.client("unclear").await?;
         let ids: Vec<uuid::Uuid> = commands.iter().map(|id| id.0).collect();
         let select = "select distinct command from effect.attempt
                        where command = any($1) and (ended_at is null or disposition = 'unknown')";
@@ -182,7 +182,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn sync_states(&self, tenant: &TenantId) -> Result<Vec<SyncStateRow>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("sync_states").await?;
         let select = "select directory, body, at from plan.sync_state where tenant = $1 order by directory";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
         rows.iter()
@@ -198,7 +198,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn keep_policy(&self, tenant: &TenantId, policy: &PolicyRow) -> Result<(), StoreError> {
-        let client = self.client().await?;
+        let client = self.client("keep_policy").await?;
         let upsert = "insert into plan.policy (tenant, hash, body, loaded_at, state, note)
                       values ($1, $2, $3, $4, $5, $6)
                       on conflict (tenant, hash) do update
@@ -217,7 +217,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn last_policy(&self, tenant: &TenantId) -> Result<Option<PolicyRow>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("last_policy").await?;
         let select = "select hash, body, loaded_at, state, note from plan.policy
                        where tenant = $1 and state = 'loaded' order by loaded_at desc limit 1";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
@@ -230,7 +230,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn other_policy(&self, tenant: &TenantId, running: Digest) -> Result<Option<PolicyRow>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("other_policy").await?;
         let select =
             "select hash from plan.policy where tenant = $1 and state = 'loaded' order by loaded_at desc limit 1";
         let rows = sql::query_on(&client, select, &[&tenant.as_str()]).await?;
@@ -247,7 +247,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn policy(&self, tenant: &TenantId, hash: Digest) -> Result<Option<PolicyRow>, StoreError> {
-        let client = self.client().await?;
+        let client = self.client("policy").await?;
         let select = "select hash, body, loaded_at, state, note from plan.policy where tenant = $1 and hash = $2";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &hash.0.as_slice()]).await?;
         rows.first().map(policy_row).transpose()

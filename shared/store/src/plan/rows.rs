@@ -211,6 +211,21 @@ pub struct HeldRow {
     pub body: Vec<u8>,
     /// Held or rejected.
     pub state: CaseState,
+    /// The trace in which it came to be held.
+    pub traceparent: Option<String>,
+}
+
+/// A case that waits, as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingCase {
+    /// What an approval binds to.
+    pub digest: Digest,
+    /// Where it stands.
+    pub state: CaseState,
+    /// Since when it waits.
+    pub since: Time,
+    /// The trace in which it came to be held.
+    pub traceparent: Option<String>,
 }
 
 /// Changes of one group in one direction that stay held, by the guard that found them.
@@ -252,6 +267,9 @@ pub struct NewCommand {
     pub traceparent: Option<String>,
     /// When it was made.
     pub created_at: Time,
+    /// When the oldest change that it is made of was detected; where a person let it go, when that was. `None`: nobody
+    /// knows.
+    pub detected_at: Option<Time>,
     /// What to publish; its settle key is the command's id.
     pub message: OutboxMessage,
 }
@@ -271,6 +289,9 @@ pub struct OpenCommand {
     pub created_at: Time,
     /// How long it had been stored when this was read, by the database's clock.
     pub age: Span,
+    /// When the oldest change that it is made of was detected; where a person let it go, when that was. `None`: nobody
+    /// knows.
+    pub detected_at: Option<Time>,
 }
 
 /// Whether a policy is the one in force.
@@ -346,8 +367,8 @@ pub struct MemoryRows {
     pub plan_holds: Vec<PlanHoldRow>,
     /// Leavers' accounts that wait.
     pub leaving: Vec<LeavingRow>,
-    /// Cases that are held or rejected.
-    pub held: Vec<(Digest, CaseState)>,
+    /// Cases that are held, approved or rejected.
+    pub held: Vec<WaitingCase>,
     /// Number and digest of the newest plan.
     pub last_plan: Option<(u64, Digest)>,
 }

@@ -238,18 +238,19 @@ fn cases<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     let targets: Vec<&str> = held.iter().map(|case| case.target.as_str()).collect();
     let kinds: Vec<&str> = held.iter().map(|case| case.kind.as_str()).collect();
     let bodies: Vec<&[u8]> = held.iter().map(|case| case.body.as_slice()).collect();
+    let traces: Vec<Option<&str>> = held.iter().map(|case| case.traceparent.as_deref()).collect();
     let states: Vec<&str> = held.iter().map(|case| case.state.as_str()).collect();
     let number = sql::big(turn.plan.as_ref().map_or(0, |plan| plan.number));
     batch.add(
-        "insert into plan.case_held as c (tenant, digest, target, kind, body, plan, held_at, state)
-         select $1, r.digest, r.target, r.kind, r.body, $7, $8, r.state
-           from unnest($2::bytea[], $3::text[], $4::text[], $5::bytea[], $6::text[])
-                as r (digest, target, kind, body, state)
+        "insert into plan.case_held as c (tenant, digest, target, kind, body, plan, held_at, state, traceparent)
+         select $1, r.digest, r.target, r.kind, r.body, $7, $8, r.state, r.traceparent
+           from unnest($2::bytea[], $3::text[], $4::text[], $5::bytea[], $6::text[], $9::text[])
+                as r (digest, target, kind, body, state, traceparent)
          on conflict (tenant, digest) do update
-            set body = excluded.body, state = excluded.state,
+            set body = excluded.body, state = excluded.state, traceparent = excluded.traceparent,
                 plan = case when excluded.plan > 0 then excluded.plan else c.plan end,
                 held_at = case when c.state in ('released', 'void') then excluded.held_at else c.held_at end",
-        values![tenant.as_str(), digests, targets, kinds, bodies, states, number, turn.at.0],
+        values![tenant.as_str(), digests, targets, kinds, bodies, states, number, turn.at.0, traces],
     );
 }
 
@@ -290,12 +291,26 @@ fn commands<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     let digests: Vec<Vec<u8>> = bodies.iter().map(|body| model::Digest::of(body).0.to_vec()).collect();
     let traces: Vec<Option<&str>> = turn.commands.iter().map(|new| new.traceparent.as_deref()).collect();
     let at: Vec<i64> = turn.commands.iter().map(|new| new.created_at.0).collect();
+    let detected: Vec<Option<i64>> = turn.commands.iter().map(|new| new.detected_at.map(|at| at.0)).collect();
     batch.add(
         "insert into plan.command (tenant, id, target, lane, object, generation, plan, body, digest, traceparent,
-                                   created_at)
+                                   created_at, detected_at)
          select $1, r.* from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
-                                    $8::bytea[], $9::bytea[], $10::text[], $11::bigint[]) as r",
-        values![tenant.as_str(), ids, targets, lanes, objects, generations, plans, bodies, digests, traces, at],
+                                    $8::bytea[], $9::bytea[], $10::text[], $11::bigint[], $12::bigint[]) as r",
+        values![
+            tenant.as_str(),
+            ids,
+            targets,
+            lanes,
+            objects,
+            generations,
+            plans,
+            bodies,
+            digests,
+            traces,
+            at,
+            detected
+        ],
     );
 }
 

@@ -98,7 +98,7 @@ impl Store {
         let outgoing = outbox::add(&mut batch, Schema::Plan, &messages);
         lease::insist(&mut batch, held);
         audit::add(&mut batch, tenant, &turn.audit);
-        let answers = lease::judge(held, sql::commit(self.client().await?, &batch).await)?;
+        let answers = lease::judge(held, sql::commit(self.client("commit_turn").await?, &batch).await)?;
         outbox::given(&answers, outgoing, &messages)
     }
 }

@@ -1,10 +1,9 @@
 //! What people decided and what stands in the way: read before each decision, since it is not the reconciler's to write.
 
-use deadpool_postgres::Object;
 use model::{AccountId, Digest, DirectoryId, Fault, GroupId, Rejection, TenantId, Time};
 
 use crate::sql::Columns as _;
-use crate::{Store, StoreError, sql};
+use crate::{Store, StoreError, seen::Client, sql};
 
 /// A person's verdict on a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +82,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer or holds a row that cannot be read.
     pub async fn load_verdicts(&self, tenant: &TenantId, now: Time) -> Result<Verdicts, StoreError> {
-        verdicts(&self.client().await?, tenant, now).await
+        verdicts(&self.client("load_verdicts").await?, tenant, now).await
     }
 
     /// Whether a target of a tenant is paused, by itself or with all.
@@ -91,7 +90,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn is_paused(&self, tenant: &TenantId, target: &DirectoryId) -> Result<bool, StoreError> {
-        let rows = sql::query_on(&self.client().await?, PAUSED, &[&tenant.as_str()]).await?;
+        let rows = sql::query_on(&self.client("is_paused").await?, PAUSED, &[&tenant.as_str()]).await?;
         let mut paused = rows.iter().map(|row| row.try_get::<_, &str>(0));
         Ok(paused.any(|name| name.is_ok_and(|name| name == "*" || name == target.as_str())))
     }
@@ -101,7 +100,7 @@ impl Store {
 pub(super) const STATEMENTS: [&str; 6] = [CASES, CONFLICTS, LETTERS, PAUSED, OWN_ACCOUNTS, BLIND];
 
 /// What people decided and what stands in the way, in one round trip.
-pub(super) async fn verdicts(client: &Object, tenant: &TenantId, now: Time) -> Result<Verdicts, StoreError> {
+pub(super) async fn verdicts(client: &Client, tenant: &TenantId, now: Time) -> Result<Verdicts, StoreError> {
     const LETTER: &str = "effect.dead_letter";
     let name = tenant.as_str();
     // Sent together, answered one after the other: one round trip. They need not be of one instant.

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use model::{Answer, Corroboration, Fact, MemberKind, ReadScope, Standing, Time};
+use model::{Answer, Corroboration, Fact, MemberKind, ReadScope, Span, Standing, Time};
+use store::Schema;
 use store::directory::{Pass, Wish};
 use store::plan::Turn;
 
@@ -316,4 +317,35 @@ async fn what_no_text_can_hold_does_not_stop_a_commit() {
     assert_eq!(delta.users[0].user, named);
     assert_eq!(delta.members.len(), 2);
     assert_eq!(member("ann").kind.id(), "ann");
+}
+
+#[tokio::test]
+async fn the_oldest_commit_that_no_decision_knows_is_told_with_the_versions() {
+    let world = World::start().await;
+    let directory = world.directory().await;
+    let undecided = async || {
+        let versions = world.reconciler.directory_versions(&tenant()).await.unwrap();
+        versions.iter().find(|of| of.directory == directory.directory).and_then(|of| of.undecided_since)
+    };
+    let commit = async |at: i64| {
+        let mut read = walk(at, "g", &["ann"], true);
+        read.ended_at = Time(at + 1);
+        world.watcher.commit_reading(None, &directory, Pass::Targeted, &read, no_messages).await.unwrap().version
+    };
+    assert_eq!(undecided().await, None);
+    let first = commit(10).await;
+    let second = commit(20).await;
+    assert_eq!(undecided().await, Some(Time(11)));
+    let lease = world.lease(&world.reconciler, "reconciler/acme").await;
+    let decided = |version| Turn { progress: vec![(directory.directory.clone(), version)], ..Turn::default() };
+    for (version, expected) in [(first, Some(Time(21))), (second, None)] {
+        world.reconciler.commit_turn(&lease, &tenant(), &decided(version)).await.unwrap();
+        assert_eq!(undecided().await, expected);
+    }
+    // What is decided is pruned, what is not stays.
+    commit(30).await;
+    let late = Time::from_secs(3600);
+    world.watcher.prune(Schema::Directory, Span::from_secs(1), late, 100).await.unwrap();
+    assert_eq!(world.count("select count(*) from directory.commit").await, 1);
+    assert_eq!(undecided().await, Some(Time(31)));
 }

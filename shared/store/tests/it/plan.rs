@@ -86,6 +86,7 @@ fn full_turn() -> Turn {
             kind: "removals".to_owned(),
             body: serde_json::to_vec(&case).unwrap(),
             state: CaseState::Held,
+            traceparent: Some("00-trace".to_owned()),
         }]),
         released: vec![released("a", Some(command.id)), released("b", None)],
         openings: vec![OpeningRow { target: id("cloud"), name: "new".to_owned(), command: command.id }],
@@ -135,7 +136,10 @@ async fn a_turn_is_remembered_whole_and_its_end_too() {
     assert_eq!(memory.generations, turn.generations);
     assert_eq!(memory.commands.len(), 1);
     assert_eq!(memory.commands[0].command, turn.commands[0].command);
-    assert_eq!(memory.held, [(case().digest, CaseState::Held)]);
+    assert_eq!(memory.commands[0].detected_at, Some(Time(1)));
+    let held = &memory.held[0];
+    assert_eq!((memory.held.len(), held.digest, held.state), (1, case().digest, CaseState::Held));
+    assert_eq!((held.since, held.traceparent.as_deref()), (turn.at, Some("00-trace")));
     assert_eq!(memory.last_plan, Some((1, Digest::of(b"plan"))));
 
     let end = Turn {

@@ -142,6 +142,7 @@ pub fn new_command(command: &Command, generation: u64) -> NewCommand {
         plan: 1,
         traceparent: None,
         created_at: Time(1),
+        detected_at: Some(Time(1)),
         message: message("acme/cloud", &command.id.to_string(), 1),
     }
 }
