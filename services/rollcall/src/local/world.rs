@@ -89,12 +89,12 @@ impl World {
             loaded.policy.directories.get(id).is_some_and(|directory| directory.kind.side() == Side::Source)
         });
         for id in &sources {
-            world.read_directory(loaded, journal, id, Scope::All, progress).await?;
+            Box::pin(world.read_directory(loaded, journal, id, Scope::All, progress)).await?;
         }
         world.aside.leaves_a_source(&sources)?;
         for id in &targets {
             let scope = touched(&loaded.policy, journal, id);
-            world.read_directory(loaded, journal, id, scope, progress).await?;
+            Box::pin(world.read_directory(loaded, journal, id, scope, progress)).await?;
         }
         world.aside.leaves_a_target(&targets)?;
         recover(&world, journal);
