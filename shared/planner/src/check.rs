@@ -199,6 +199,7 @@ impl Opinion<'_> {
                 Step::CreateGroup { name, .. } => self.look_at_name(name, found),
                 Step::DeleteGroup { group, name, .. } => {
                     self.look_at_name(name, found);
+                    self.look_into(group, found);
                     if case.is_released() && !self.is_approved(case.digest) {
                         found.insert(Violation::Unapproved { target: self.target(), group: group.clone() });
                     }
@@ -257,6 +258,31 @@ impl Opinion<'_> {
     fn look_at_account(&self, account: Option<&AccountId>, found: &mut BTreeSet<Violation>) {
         if let Some(account) = account.filter(|account| self.never.contains(*account)) {
             found.insert(Violation::ProtectedAccount { target: self.target(), account: account.clone() });
+        }
+    }
+
+    /// With a group everybody goes out of it who is in it: as read, as confirmed since, or by a group that it holds.
+    fn look_into(&self, group: &GroupId, found: &mut BTreeSet<Violation>) {
+        let policy = self.planner.policy();
+        let lag = policy.directories.get(&self.plan.target).map_or(model::Span::ZERO, |directory| directory.lag);
+        let (mut seen, mut queue) = (BTreeSet::new(), vec![group.clone()]);
+        while let Some(group) = queue.pop() {
+            if !seen.insert(group.clone()) {
+                continue;
+            }
+            let read = self.mirror.read_of(&ReadScope::Members(group.clone())).and_then(|read| read.complete_began_at);
+            for account in &self.never {
+                let confirmed = self.memory.confirmed.get(&(self.target(), group.clone(), account.clone()));
+                let is_new = |at: model::Time| read.is_none_or(|began| began <= at.plus(lag));
+                let added = confirmed.is_some_and(|confirmed| confirmed.present && is_new(confirmed.at));
+                if added || self.mirror.is_member(&group, account) {
+                    self.look_at_account(Some(account), found);
+                }
+            }
+            queue.extend(self.mirror.members(&group).into_iter().filter_map(|member| match member.kind {
+                model::MemberKind::Group(nested) => Some(nested),
+                _ => None,
+            }));
         }
     }
 

@@ -3,7 +3,7 @@
 //! For every way down to a person the *first* fact that is gone matters: when all of those are proven gone, no way is
 //! left. So a nested group that was taken out of another is one question, however many people it held.
 
-use model::{Answer, DirectoryId, Fact, GroupId, Span, Time, WaitWhy};
+use model::{AccountId, Answer, DirectoryId, Fact, GroupId, Span, Time, WaitWhy};
 use policy::{Nested, Policy};
 
 use crate::{
@@ -12,17 +12,14 @@ use crate::{
     state::{Claim, TargetGroup},
 };
 
-/// Reads younger than this are never too old: where sweeps follow each other in seconds, one takes longer than two
-/// intervals.
-const PATIENCE: Span = Span::from_secs(60);
-
 /// A fact that is gone, and who was in by it.
 #[derive(Debug, Clone)]
 pub(crate) struct LostFact {
     pub(crate) source: usize,
-    /// `None`: that everybody of the customer is a member, which no question can be asked about.
-    pub(crate) fact: Option<Fact>,
+    pub(crate) fact: Fact,
     pub(crate) gone_at: Time,
+    /// Whether somebody can be asked about it. That everybody of the customer is a member no vendor tells by itself.
+    askable: bool,
     /// The group whose members, read again, serve where no question can be asked.
     holder: u32,
     people: People,
@@ -70,7 +67,10 @@ impl LostFact {
                 None => Proof::Ask,
             }
         };
-        let Some(fact) = &self.fact else { return again() };
+        if !self.askable {
+            return again();
+        }
+        let fact = &self.fact;
         match mirror.answer(fact) {
             Some(known) if known.answer == Answer::NoPointRead => again(),
             Some(known) if known.read_at < self.gone_at => Proof::Ask,
@@ -120,13 +120,17 @@ fn lost_here(
     lost: &mut Vec<LostFact>,
 ) {
     let (source, directory) = (claim.source, mirror.directory());
+    let member = |user| Fact::Member { directory: directory.clone(), group: group.id.clone(), user };
     for (person, gone_at) in &group.lost_people {
-        let user = mirror.person(*person).map(|person| person.id.clone());
-        let fact = user.map(|user| Fact::Member { directory: directory.clone(), group: group.id.clone(), user });
-        lost.push(LostFact { source, fact, gone_at: *gone_at, holder: slot, people: People::One(*person) });
+        let Some(user) = mirror.person(*person).map(|person| person.id.clone()) else { continue };
+        let (fact, people) = (member(user), People::One(*person));
+        lost.push(LostFact { source, fact, gone_at: *gone_at, askable: true, holder: slot, people });
     }
-    if let Some(gone_at) = group.lost_everyone {
-        lost.push(LostFact { source, fact: None, gone_at, holder: slot, people: People::Everybody });
+    if let Some((gone_at, customer)) = &group.lost_everyone {
+        let of_group = || Fact::Group { directory: directory.clone(), group: group.id.clone() };
+        let fact = AccountId::new(customer.as_str()).map_or_else(|_| of_group(), member);
+        let people = People::Everybody;
+        lost.push(LostFact { source, fact, gone_at: *gone_at, askable: false, holder: slot, people });
     }
     if opening.nested == Nested::Direct {
         return;
@@ -135,7 +139,7 @@ fn lost_here(
         let Some(below) = mirror.group_at(*nested) else { continue };
         let fact = Fact::Nested { directory: directory.clone(), group: group.id.clone(), nested: below.id.clone() };
         let people = everybody_below(mirror, *nested, opening, walk);
-        lost.push(LostFact { source, fact: Some(fact), gone_at: *gone_at, holder: slot, people });
+        lost.push(LostFact { source, fact, gone_at: *gone_at, askable: true, holder: slot, people });
     }
     for packed in &group.nested {
         if mirror.group_at(packed.slot()).is_some_and(|nested| !contributes(nested)) {
@@ -150,7 +154,7 @@ fn lost_group(mirror: &Mirror, source: usize, slot: u32, opening: Opening<'_>, w
     let gone_at = group.row.as_ref()?.gone_at?;
     let fact = Fact::Group { directory: mirror.directory().clone(), group: group.id.clone() };
     let people = everybody_below(mirror, slot, opening, walk);
-    Some(LostFact { source, fact: Some(fact), gone_at, holder: slot, people })
+    Some(LostFact { source, fact, gone_at, askable: true, holder: slot, people })
 }
 
 /// Who is or was below a group, whatever the roles. Leaves the walk as it was not: callers have taken what they need.
@@ -186,6 +190,11 @@ pub(crate) fn unseen(policy: &Policy, mirrors: &[Mirror], target: &DirectoryId) 
     of_groups.chain(of_people).min().map(|source| WaitWhy::CompleteRead { directory: source.clone(), group: None })
 }
 
+/// What was read before this moment says nothing about now.
+pub(crate) fn oldest(policy: &Policy, directory: &DirectoryId, now: Time) -> Time {
+    policy.directories.get(directory).map_or(Time::NEVER, |directory| now.minus(directory.stale_after()))
+}
+
 /// What keeps the source from proving any absence for this group, if anything does: a read that is missing, partial,
 /// contradicted or too old. The first by ids, so that it does not depend on the order of rows.
 pub(crate) fn gap(
@@ -199,10 +208,7 @@ pub(crate) fn gap(
     for claim in &group.claims {
         let (Some(rule), Some(mirror)) = (policy.rules.get(claim.rule), mirrors.get(claim.source)) else { continue };
         let directory = mirror.directory();
-        let oldest = policy
-            .directories
-            .get(directory)
-            .map_or(Time::NEVER, |directory| now.minus(Span(directory.sweep_every.0.saturating_mul(2)).max(PATIENCE)));
+        let oldest = oldest(policy, directory, now);
         let whole = |group: Option<GroupId>| WaitWhy::CompleteRead { directory: directory.clone(), group };
         let users = mirror.users_read();
         let without_users = !users.is_sound() || users.is_older_than(oldest);

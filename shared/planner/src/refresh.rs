@@ -486,7 +486,8 @@ impl Planner {
                 let Some(group) = target.groups.get_mut(at as usize) else { continue };
                 group.wanted_is_old = false;
                 group.difference_is_old = false;
-                group.quiet = group.is_nobodys() || (settled && group.is_equal() && group.has_nothing_to_say());
+                let quiet = settled && group.is_equal() && group.has_nothing_to_say(&policy.rules);
+                group.quiet = group.is_nobodys() || quiet;
                 if group.quiet {
                     target.loud.remove(&at);
                 } else {

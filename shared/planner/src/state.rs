@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{DirectoryId, EdgeOp, GroupId};
-use policy::{MembersMode, SyncRule};
+use policy::{MembersMode, OnSourceDeleted, SyncRule};
 use rustc_hash::FxHashMap;
 
 /// A source group that fills a target group by a rule.
@@ -170,13 +170,19 @@ impl TargetGroup {
         self.claims.is_empty()
     }
 
+    /// Whether no source group is left and the rule deletes the group then, whoever is in it.
+    fn is_to_end(&self, rules: &[SyncRule]) -> bool {
+        let deletes = |rule: &SyncRule| rule.on_source_deleted == OnSourceDeleted::Delete;
+        self.live_claims().next().is_none() && self.lead(rules).is_some_and(deletes)
+    }
+
     /// Whether nothing differs that the rule may change.
     pub(crate) fn is_equal(&self) -> bool {
         self.adds.is_empty() && self.removes.is_empty()
     }
 
-    pub(crate) fn has_nothing_to_say(&self) -> bool {
-        self.waiting.is_empty() && self.spared.is_empty() && self.opaque.is_empty()
+    pub(crate) fn has_nothing_to_say(&self, rules: &[SyncRule]) -> bool {
+        self.waiting.is_empty() && self.spared.is_empty() && self.opaque.is_empty() && !self.is_to_end(rules)
     }
 
     /// The slot of the group at the target that the difference was taken with.

@@ -134,11 +134,15 @@ impl Side {
         self.snapshot.observe(reading)
     }
 
+    pub(crate) fn version(&self) -> u64 {
+        self.snapshot.version()
+    }
+
     pub(crate) fn whole(&self) -> Delta {
         self.snapshot.whole()
     }
 
-    fn holds(&self, fact: &Fact) -> bool {
+    pub(crate) fn holds(&self, fact: &Fact) -> bool {
         let member = |group: &GroupId, kind: MemberKind| self.members.get(group).is_some_and(|m| m.contains_key(&kind));
         match fact {
             Fact::Member { group, user, .. } => member(group, MemberKind::User(user.clone())),

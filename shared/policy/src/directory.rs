@@ -110,6 +110,17 @@ pub enum Settings {
     },
 }
 
+impl Directory {
+    /// Reads younger than this are never too old: where sweeps follow each other in seconds, one takes longer than two
+    /// intervals.
+    const PATIENCE: Span = Span::from_secs(60);
+
+    /// What was read longer ago than this says nothing about now: two intervals of sweeps.
+    pub fn stale_after(&self) -> Span {
+        Span(self.sweep_every.0.saturating_mul(2)).max(Self::PATIENCE)
+    }
+}
+
 impl Settings {
     /// The account that the credential belongs to, or in whose name it is used, where the file says so.
     pub const fn account(&self) -> Option<&Email> {

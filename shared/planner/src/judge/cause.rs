@@ -7,7 +7,7 @@ use super::Judge;
 use crate::{
     Pin,
     flatten::{self, Graph, Opening},
-    lost::LostFact,
+    lost::{LostFact, Proof},
     people::{self, is_positive, user_fact},
     state::TargetGroup,
 };
@@ -34,6 +34,10 @@ pub(crate) fn every_role() -> std::collections::BTreeSet<model::Role> {
 
 impl Judge<'_> {
     /// Why this account, observed and not wanted, is to go.
+    ///
+    /// Every source of the group has its say: who left one of them may still be in by another, if that one's read missed
+    /// the person. So what any of them lost is to be proven, and somebody who may no longer work at one source goes as a
+    /// leaver only where no other source has something left to prove.
     pub(crate) fn cause(
         &self,
         group: &TargetGroup,
@@ -43,18 +47,28 @@ impl Judge<'_> {
         account: u32,
         lost: &[LostFact],
     ) -> Cause {
-        let mut known = None;
+        let (mut known, mut left, mut leaver) = (None, None, None);
+        let mut facts: Vec<usize> = Vec::new();
         for source in Self::sources(group) {
             let Some(person) = self.pairing(source).and_then(|pairing| pairing.person_of(account)) else { continue };
             if let Some(cause) = self.leaver(source, person) {
-                return cause;
+                leaver = Some(self.less_proven(leaver, cause));
+                continue;
             }
-            let facts: Vec<usize> =
-                lost.iter().enumerate().filter(|(_, fact)| fact.concerns(source, person)).map(|(at, _)| at).collect();
-            if !facts.is_empty() {
-                return Cause::Left { reason: self.left(group, source, person, rule), facts };
+            let before = facts.len();
+            facts.extend(lost.iter().enumerate().filter(|(_, fact)| fact.concerns(source, person)).map(|(at, _)| at));
+            if facts.len() > before {
+                left = left.or(Some((source, person)));
             }
             known = known.or(Some((source, person)));
+        }
+        let is_proven = |at: &usize| lost.get(*at).is_none_or(|fact| self.proof(fact) == Proof::Gone);
+        match (leaver, left) {
+            (Some(leaver), _) if facts.iter().all(is_proven) => return leaver,
+            (_, Some((source, person))) => {
+                return Cause::Left { reason: self.left(group, source, person, rule), facts };
+            }
+            _ => {}
         }
         let rule_id = rule.id.clone();
         let ours = self.group_id(slot).zip(self.account(account)).is_some_and(|(group, account)| {
@@ -67,6 +81,23 @@ impl Judge<'_> {
             Cause::Drift(Reason::Drift { rule: rule_id })
         } else {
             Cause::Conflict(Reason::Conflict { rule: rule_id })
+        }
+    }
+
+    /// Of two sources at which a person may no longer work the first, unless only the second has something to prove yet:
+    /// what is taken away waits with that one.
+    fn less_proven(&self, first: Option<Cause>, second: Cause) -> Cause {
+        let is_proven = |cause: &Cause| match cause {
+            Cause::Leaver { source, person, fact, .. } => {
+                let proof =
+                    self.mirrors.get(*source).map(|mirror| self.proof_of_leaver(mirror, *person, fact.as_ref()));
+                proof == Some(Proof::Gone)
+            }
+            _ => true,
+        };
+        match first {
+            Some(first) if !is_proven(&first) || is_proven(&second) => first,
+            _ => second,
         }
     }
 

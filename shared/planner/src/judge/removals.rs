@@ -2,13 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use model::{CaseKind, EdgeOp, GuardName, Lane, Reason, Step, WaitWhy};
-use policy::DriftMode;
+use model::{CaseKind, EdgeOp, GuardName, Lane, Reason, RefusalWhy, Step, WaitWhy};
+use policy::{DriftMode, Nested};
 
-use super::{Draft, Judge, cause::Cause, group::Known};
+use super::{
+    Draft, Judge,
+    cause::{Cause, every_role},
+    group::Known,
+};
 use crate::{
+    drift,
+    flatten::{Graph, Opening},
     guard,
     lost::{self, LostFact, Proof},
+    mirror::Mirror,
+    people::user_fact,
     state::TargetGroup,
 };
 
@@ -137,7 +145,7 @@ impl Judge<'_> {
         self.out.undecided.insert(group.key.clone(), sources);
     }
 
-    fn proof(&self, fact: &LostFact) -> Proof {
+    pub(crate) fn proof(&self, fact: &LostFact) -> Proof {
         let Some(mirror) = self.mirrors.get(fact.source) else { return Proof::Ask };
         fact.proof(mirror, self.lag_of(mirror.directory()))
     }
@@ -147,16 +155,15 @@ impl Judge<'_> {
         let Some(mirror) = self.mirrors.get(source) else { return };
         let Some(id) = mirror.person(person).map(|person| person.id.clone()) else { return };
         let key = (mirror.directory().clone(), id.clone());
-        let proof = fact.as_ref().map(|fact| self.proof_of_user(mirror, person, fact));
+        let proof = self.proof_of_leaver(mirror, person, fact.as_ref());
         let draft = self.out.leavers.entry(key).or_insert_with(|| {
             let kind = CaseKind::Leaver { source: mirror.directory().clone(), person: id.clone() };
             Draft::new(kind, "", Lane::Urgent)
         });
         draft.steps.push(step);
         draft.sources.insert(source);
-        if let (Some(fact), Some(proof)) = (fact, proof)
-            && proof != Proof::Gone
-        {
+        if proof != Proof::Gone {
+            let fact = user_fact(mirror.directory(), &id);
             draft.needs.insert(fact.clone());
             if proof == Proof::Ask {
                 draft.ask.insert(fact);
@@ -167,8 +174,31 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether it is proven that a person may not work here, or is out of every scope. `fact`: that of an absence, which
+    /// has to be proven first. What says so is a row, and the row is as old as the last time that the person was looked
+    /// at: with all others, or alone.
+    pub(crate) fn proof_of_leaver(&self, mirror: &Mirror, person: u32, fact: Option<&model::Fact>) -> Proof {
+        if let Some(fact) = fact {
+            let proof = self.proof_of_user(mirror, person, fact);
+            if proof != Proof::Gone {
+                return proof;
+            }
+        }
+        let oldest = lost::oldest(self.policy, mirror.directory(), self.now);
+        if !mirror.users_read().is_older_than(oldest) {
+            return Proof::Gone;
+        }
+        let fact = mirror.person(person).map(|person| user_fact(mirror.directory(), &person.id));
+        match fact.and_then(|fact| mirror.answer(&fact)).filter(|known| known.read_at >= oldest) {
+            // Who cannot be asked about is read with all others.
+            Some(known) if known.answer == model::Answer::NoPointRead => Proof::Holds(None),
+            Some(_) => Proof::Gone,
+            None => Proof::Ask,
+        }
+    }
+
     /// Whether a person who is merely absent from the list of users is proven gone.
-    fn proof_of_user(&self, mirror: &crate::mirror::Mirror, person: u32, fact: &model::Fact) -> Proof {
+    fn proof_of_user(&self, mirror: &Mirror, person: u32, fact: &model::Fact) -> Proof {
         let row = mirror.person(person).and_then(|person| person.row.as_ref());
         let gone_at = row.and_then(|row| row.gone_at).unwrap_or(model::Time::NEVER);
         let read = mirror.users_read();
@@ -198,21 +228,19 @@ fn need(
     proof: &Proof,
     waits: &mut std::collections::BTreeSet<(model::DirectoryId, Option<model::GroupId>)>,
 ) {
-    match (proof, &fact.fact) {
-        (Proof::Gone, _) | (_, None) => {}
-        (Proof::Ask, Some(fact)) => {
+    let fact = &fact.fact;
+    let holder = match proof {
+        Proof::Gone => return,
+        Proof::Ask => {
             draft.needs.insert(fact.clone());
             draft.ask.insert(fact.clone());
+            return;
         }
-        (Proof::SecondRead(holder), Some(fact)) => {
-            draft.needs.insert(fact.clone());
-            waits.insert((fact.directory().clone(), Some(holder.clone())));
-        }
-        (Proof::Holds(holder), Some(fact)) => {
-            draft.needs.insert(fact.clone());
-            waits.insert((fact.directory().clone(), holder.clone()));
-        }
-    }
+        Proof::SecondRead(holder) => Some(holder.clone()),
+        Proof::Holds(holder) => holder.clone(),
+    };
+    draft.needs.insert(fact.clone());
+    waits.insert((fact.directory().clone(), holder));
 }
 
 impl Judge<'_> {
@@ -240,17 +268,41 @@ impl Judge<'_> {
             return self.empty(known, &reason);
         }
         let name = self.shown_name(known);
-        let kind = CaseKind::Delete { group: known.id.clone(), name: name.clone() };
+        let step = Step::DeleteGroup { group: known.id.clone(), name: name.clone(), reason };
+        if let Some(why) = self.spared_within(slot) {
+            return self.refuse(step, why);
+        }
+        let kind = CaseKind::Delete { group: known.id.clone(), name };
         let mut draft = Draft::new(kind, &group.key, Lane::Normal);
-        draft.steps.push(Step::DeleteGroup { group: known.id.clone(), name, reason });
+        draft.steps.push(step);
         draft.sources = group.claims.iter().map(|claim| claim.source).collect();
         let mut waits = std::collections::BTreeSet::new();
         for fact in lost::lost_facts(self.policy, self.mirrors, group, self.walk) {
             let proof = self.proof(&fact);
             need(&mut draft, &fact, &proof, &mut waits);
         }
+        for (directory, holder) in waits {
+            self.wait(group, WaitWhy::CompleteRead { directory, group: holder }, group.removes.len());
+        }
         draft.hold(GuardName::GroupDelete, "its source group is gone".to_owned());
         self.out.drafts.push(draft);
+    }
+
+    /// Why a group is not deleted: somebody in it is never touched. Whoever is observed counts, whether or not the rule
+    /// might remove them: also whom a writer added since, and who is in by a group that it holds.
+    fn spared_within(&mut self, slot: u32) -> Option<RefusalWhy> {
+        let (accounts, memory, target) = (self.accounts, self.memory, &self.target.id);
+        let opening = Opening { nested: Nested::Flatten, roles: &every_role() };
+        self.walk.open(accounts, slot, opening, Graph::Current);
+        let within: Vec<u32> = self.walk.opened.clone();
+        within.into_iter().filter_map(|slot| accounts.group_at(slot)).find_map(|group| {
+            let began = group.read.complete_began_at;
+            let confirmed = drift::of_group(&memory.confirmed, target, &group.id);
+            let added =
+                confirmed.filter(|(_, fact)| fact.present && !drift::yields(**fact, began, self.lag_of(target)));
+            let added = added.filter_map(|((_, _, account), _)| accounts.person_slot(account));
+            group.people.iter().map(|packed| packed.slot()).chain(added).find_map(|account| self.spared_why(account))
+        })
     }
 
     /// Everybody out whom the rule may take out: removals like all others, with the loss of the group as their cause.

@@ -93,8 +93,8 @@ pub(crate) struct GroupSlot {
     pub(crate) lost_people: Vec<(u32, Time)>,
     /// Groups that were members.
     pub(crate) lost_nested: Vec<(u32, Time)>,
-    /// When everybody of the customer stopped to be a member, if that ever was.
-    pub(crate) lost_everyone: Option<Time>,
+    /// That everybody of the customer, given by its id, was a member: when a complete read found it gone.
+    pub(crate) lost_everyone: Option<(Time, String)>,
     /// Groups that hold this one now.
     pub(crate) parents: Vec<u32>,
     pub(crate) read: ScopeRead,
@@ -146,16 +146,17 @@ impl GroupSlot {
 
     /// Takes another kind of member in. Says whether anything changed.
     pub(crate) fn put_odd(&mut self, kind: &MemberKind, role: Role, gone_at: Option<Time>) -> bool {
-        let everyone = matches!(kind, MemberKind::Everyone(_));
+        let everyone = if let MemberKind::Everyone(id) = kind { Some(id) } else { None };
         if let Some(at) = gone_at {
             let was = self.odd.remove(kind).is_some();
-            let lost_before = self.lost_everyone;
-            if everyone {
-                self.lost_everyone = self.lost_everyone.max(Some(at));
+            let lost = everyone.map(|id| (at, id.clone()));
+            let is_news = lost > self.lost_everyone;
+            if is_news {
+                self.lost_everyone = lost;
             }
-            was || self.lost_everyone != lost_before
+            was || is_news
         } else {
-            if everyone {
+            if everyone.is_some() {
                 self.lost_everyone = None;
             }
             self.odd.insert(kind.clone(), role) != Some(role)
