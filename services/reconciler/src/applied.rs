@@ -73,7 +73,7 @@ mod tests {
             reason: Reason::Policy { rule: RuleId::new("teams").unwrap() },
         };
         let steps: Vec<Step> = accounts.iter().map(step).collect();
-        let digest = Case::digest_of(&kind, &steps);
+        let digest = Case::digest_of(&DirectoryId::new("cloud").unwrap(), &kind, &steps);
         Case { digest, kind, lane: Lane::Bulk, steps, guards: Vec::new(), held: Vec::new(), needs: Vec::new() }
     }
 

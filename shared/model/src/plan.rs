@@ -61,7 +61,7 @@ pub struct TargetPlan {
 /// The edges of one cause, judged, held and approved together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
-    /// The digest of what an approval binds to: kind and steps.
+    /// The digest of what an approval binds to: target, kind and steps.
     pub digest: Digest,
     /// Which cause.
     pub kind: CaseKind,
@@ -80,15 +80,17 @@ pub struct Case {
 /// What an approval binds to, apart from the steps.
 #[derive(Serialize)]
 struct Bound<'a> {
+    target: &'a DirectoryId,
     kind: &'a CaseKind,
     steps: &'a [Step],
 }
 impl Canonical for Bound<'_> {}
 
 impl Case {
-    /// The digest that an approval binds to. Figures of guards and windows are outside: they move while a case waits.
-    pub fn digest_of(kind: &CaseKind, steps: &[Step]) -> Digest {
-        Bound { kind, steps }.digest()
+    /// The digest that an approval binds to. The target is part of it: two targets may know one account, and have a case
+    /// each that is otherwise the same. Figures of guards and windows are outside: they move while a case waits.
+    pub fn digest_of(target: &DirectoryId, kind: &CaseKind, steps: &[Step]) -> Digest {
+        Bound { target, kind, steps }.digest()
     }
 
     /// Whether it may go now.

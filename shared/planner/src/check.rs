@@ -187,7 +187,7 @@ impl Opinion<'_> {
     }
 
     fn look_at_case(&self, case: &Case, found: &mut BTreeSet<Violation>) {
-        if case.digest != Case::digest_of(&case.kind, &case.steps) {
+        if case.digest != Case::digest_of(&self.plan.target, &case.kind, &case.steps) {
             found.insert(Violation::Digest(case.digest.short(), self.target()));
         }
         if case.is_released() {

@@ -300,7 +300,7 @@ pub(crate) fn plans() -> BTreeMap<&'static str, Plan> {
     let case = |(n, kind): (usize, CaseKind)| {
         let steps: Vec<Step> = if n == 0 { steps() } else { steps().into_iter().skip(n).take(2).collect() };
         Case {
-            digest: Case::digest_of(&kind, &steps),
+            digest: Case::digest_of(&directory("cloud"), &kind, &steps),
             kind,
             lane: Lane::ALL.into_iter().cycle().nth(n).unwrap(),
             steps,

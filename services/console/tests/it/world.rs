@@ -341,7 +341,7 @@ pub(crate) fn case(group: &str, accounts: &[&str]) -> Case {
         })
         .collect();
     Case {
-        digest: Case::digest_of(&kind, &steps),
+        digest: Case::digest_of(&cloud(), &kind, &steps),
         kind,
         lane: Lane::Normal,
         steps,

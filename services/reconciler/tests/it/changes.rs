@@ -35,8 +35,8 @@ async fn a_first_import_makes_groups_fills_them_and_then_is_quiet() {
     let mut steps = 0;
     for summary in world.console.plans(&crate::world::tenant(), None, 100).await.unwrap() {
         let plan = world.console.plan(&crate::world::tenant(), summary.number).await.unwrap().unwrap();
-        for (_, case) in plan.cases() {
-            assert_eq!(case.digest, model::Case::digest_of(&case.kind, &case.steps));
+        for (target, case) in plan.cases() {
+            assert_eq!(case.digest, model::Case::digest_of(target, &case.kind, &case.steps));
             steps += case.steps.len();
         }
     }

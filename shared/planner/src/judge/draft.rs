@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Case, CaseKind, Digest, EdgeOp, Fact, GuardName, GuardVerdict, Held, Lane, Step};
+use model::{Case, CaseKind, Digest, DirectoryId, EdgeOp, Fact, GuardName, GuardVerdict, Held, Lane, Step};
 
 use crate::Verdict;
 
@@ -56,9 +56,9 @@ impl Draft {
     }
 
     /// Puts the steps into their order and fixes what an approval binds to.
-    pub(crate) fn seal(&mut self) {
+    pub(crate) fn seal(&mut self, target: &DirectoryId) {
         self.steps.sort_by(|a, b| place(a).cmp(&place(b)));
-        self.digest = Case::digest_of(&self.kind, &self.steps);
+        self.digest = Case::digest_of(target, &self.kind, &self.steps);
     }
 
     pub(crate) const fn digest(&self) -> Digest {

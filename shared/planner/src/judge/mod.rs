@@ -90,7 +90,7 @@ impl Judge<'_> {
         let leavers = std::mem::take(&mut self.out.leavers);
         self.out.drafts.extend(leavers.into_values());
         for draft in &mut self.out.drafts {
-            draft.seal();
+            draft.seal(&self.target.id);
             draft.verdict = self.memory.approvals.get(&draft.digest()).copied();
         }
         self.out.drafts = draft::sorted(std::mem::take(&mut self.out.drafts));

@@ -6,7 +6,7 @@ use model::{Case, CaseKind, EdgeOp, GuardName, Lane, MemberKind, RefusalWhy};
 
 use crate::{
     Occasion, Verdict, WindowEntry, WindowKind,
-    testing::{World, acc, cases, dir, edges, grp, only},
+    testing::{Side, World, acc, cases, dir, edges, grp, only},
 };
 
 /// A company with one group of `size` people, everything equal.
@@ -277,4 +277,36 @@ fn a_large_case_that_is_held_asks_one_question_a_group_until_it_is_approved() {
     assert_eq!((decision.needs.len(), only(&decision).needs.len()), (1, 120));
     world.memory.approvals.insert(only(&decision).digest, Verdict::Approved);
     assert_eq!(world.decide().needs.len(), 120);
+}
+
+#[test]
+fn i03_an_approval_is_for_one_target_alone() {
+    let entry = |to| {
+        format!(
+            "[[people.provision]]\nname = \"to {to}\"\nfrom = \"workspace\"\nto = \"{to}\"\n\
+             on_leave = {{ suspended = \"suspend\" }}\n"
+        )
+    };
+    let other =
+        "[directory.other]\nkind = \"atlassian-org\"\norg = \"o2\"\ndirectory = \"d2\"\napi_key = \"file:key2\"\n";
+    let none = "[guard]\nper_day = { deactivations = { count = 0, percent = 0 } }\n";
+    let mut world = World::new("", &format!("{}{}{other}{none}", entry("cloud"), entry("other")));
+    world.person("ann");
+    world.source.user("ann").state = model::UserState::Suspended;
+    world.sweep_source();
+    world.sweep_target();
+    // The other organization knows the same account: their ids are global.
+    let mut there = Side::new("other");
+    there.users.clone_from(&world.target.users);
+    let delta = there.observe(&there.reading(world.now));
+    world.planner.apply(&delta);
+    let decision = world.decide();
+    let twins: Vec<&Case> = cases(&decision);
+    assert_eq!((twins.len(), &twins[0].steps), (2, &twins[1].steps), "they differ in nothing else");
+    assert!(twins.iter().all(|case| guards(case) == [GuardName::PerDayDeactivations]));
+    world.memory.approvals.insert(twins[0].digest, Verdict::Approved);
+    let decision = world.decide();
+    let released: Vec<&str> =
+        decision.plan.cases().filter(|(_, case)| case.is_released()).map(|(target, _)| target.as_str()).collect();
+    assert_eq!(released, ["cloud"]);
 }

@@ -16,7 +16,7 @@ fn case() -> model::Case {
     let kind = model::CaseKind::Removals { group: group("g"), name: "g".to_owned() };
     let (steps, lane) = (Vec::new(), Lane::Urgent);
     model::Case {
-        digest: model::Case::digest_of(&kind, &steps),
+        digest: model::Case::digest_of(&id("cloud"), &kind, &steps),
         kind,
         lane,
         steps,

@@ -101,7 +101,7 @@ fn case(name: &str) -> Case {
         op: EdgeOp::Add,
     };
     let steps = vec![Step::Edge { edge, reason: Reason::Policy { rule: RuleId::new("teams").unwrap() } }];
-    let digest = Case::digest_of(&kind, &steps);
+    let digest = Case::digest_of(&id("cloud"), &kind, &steps);
     Case { digest, kind, lane: Lane::Normal, steps, guards: vec![], held: vec![], needs: vec![] }
 }
 
