@@ -1,10 +1,10 @@
 //! Why somebody has access to something, or what is the first thing that is missing for it.
 
-use model::{AccountId, DirectoryId, EdgeOp, GroupId, Time, UserState, WaitWhy};
+use model::{AccountId, DirectoryId, EdgeOp, GroupId, Span, Time, UserState, WaitWhy};
 use serde::Serialize;
 
 use crate::{
-    Memory, Occasion, Planner,
+    Memory, Occasion, Planner, drift,
     flatten::{self, Graph, Opening},
     judge::every_role,
     mirror::Mirror,
@@ -143,8 +143,9 @@ impl Planner {
         let place = pairing.place(person);
         let slot = pairing.account_of(person);
         let paths = self.paths(group, source, mirror, person);
+        let lag = self.policy.directories.get(&target.id).map_or(Span::ZERO, |directory| directory.lag);
         let observed =
-            slot.zip(group.slot()).is_some_and(|(account, at)| is_observed(accounts, memory, target, at, account));
+            slot.zip(group.slot()).is_some_and(|(account, at)| is_observed(accounts, memory, target, lag, at, account));
         if paths.is_empty() && !observed && !asked {
             return None;
         }
@@ -201,11 +202,11 @@ fn find(mirror: &Mirror, person: &str) -> Vec<u32> {
     slots
 }
 
-fn is_observed(accounts: &Mirror, memory: &Memory, target: &Target, at: u32, account: u32) -> bool {
+fn is_observed(accounts: &Mirror, memory: &Memory, target: &Target, lag: Span, at: u32, account: u32) -> bool {
     let (Some(group), Some(person)) = (accounts.group_at(at), accounts.person(account)) else { return false };
     let key = (target.id.clone(), group.id.clone(), person.id.clone());
     match memory.confirmed.get(&key) {
-        Some(confirmed) if group.read.complete_began_at.is_none_or(|began| began <= confirmed.at) => confirmed.present,
+        Some(confirmed) if !drift::yields(*confirmed, group.read.complete_began_at, lag) => confirmed.present,
         _ => accounts.is_member(&group.id, &person.id),
     }
 }

@@ -221,3 +221,20 @@ fn what_newer_reads_have_taken_the_place_of_is_forgotten() {
     world.planner.prune(&mut world.memory, world.now);
     assert!(world.memory.confirmed.is_empty());
 }
+
+#[test]
+fn explain_believes_a_writer_for_as_long_as_the_planner_does() {
+    let mut world = World::converged("", "");
+    let key = (crate::testing::dir("cloud"), world.group_named("eng"), acc("a-eve"));
+    world.fill("eng", &["eve"]);
+    world.sweep_source();
+    world.memory.confirm(&key, EdgeOp::Add, world.now);
+    // A walk that began within the lag of the target does not show it yet.
+    world.tick(5);
+    let read = world.target.observe(&world.target.reading(world.now));
+    world.planner.apply(&read);
+    assert!(edges(&world.decide()).is_empty(), "the planner knows that she is in");
+    let explained = world.planner.explain(&world.memory, world.now, "eve", Some("eng"));
+    let group = &explained.persons[0].groups[0];
+    assert!(group.has_access && group.missing.is_none(), "{group:#?}");
+}
