@@ -84,6 +84,32 @@ impl Walk {
             }
         }
     }
+
+    /// Opens many groups as they are now: `opened` holds, each once, whatever [`Walk::open`] would for any of them, and
+    /// it takes no longer than one walk over the whole directory.
+    pub(crate) fn open_all(&mut self, mirror: &Mirror, roots: &[(u32, Opening<'_>)]) {
+        self.start(mirror.groups.len());
+        for (root, opening) in roots.iter().filter(|(_, opening)| opening.nested != Nested::Direct) {
+            for packed in mirror.group_at(*root).into_iter().flat_map(|group| &group.nested) {
+                if opening.roles.contains(&packed.role()) && mirror.group_at(packed.slot()).is_some_and(contributes) {
+                    self.visit(packed.slot());
+                }
+            }
+        }
+        let mut next = 0;
+        while let Some(slot) = self.opened.get(next).copied() {
+            next += 1;
+            for packed in mirror.group_at(slot).into_iter().flat_map(|group| &group.nested) {
+                if mirror.group_at(packed.slot()).is_some_and(contributes) {
+                    self.visit(packed.slot());
+                }
+            }
+        }
+        // Only now: a group that is opened by one rule and taken by itself by another is both.
+        for (root, _) in roots {
+            self.visit(*root);
+        }
+    }
 }
 
 /// Whether a nested group's members count: it is there, and it is ours to read or was once.

@@ -1,13 +1,17 @@
 //! Whether a target is in sync, as of when, and if not why not. Never the absence of errors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::LazyCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use model::{Canonical, Digest, DirectoryId, RefusalWhy, Span, Step, Time, WaitWhy, members_digest};
-use policy::Policy;
+use model::{Canonical, Digest, DirectoryId, GroupId, RefusalWhy, Span, Step, Time, WaitWhy, members_digest};
+use policy::{DriftMode, Policy};
 use serde::Serialize;
 
 use crate::{
     Decision, Memory, Planner, drift,
+    flatten::{Opening, Walk},
     mirror::Mirror,
     state::{Bound, Target, TargetGroup},
 };
@@ -45,6 +49,8 @@ pub enum WhyNot {
     Unread,
     /// A source cannot be read now.
     Blind,
+    /// The second opinion refuses the last plan: what it holds is not done, and nobody knows what is right.
+    Refused,
 }
 
 impl WhyNot {
@@ -57,7 +63,18 @@ impl WhyNot {
             Self::UnderWay => "under-way",
             Self::Unread => "unread",
             Self::Blind => "blind",
+            Self::Refused => "refused",
         }
+    }
+}
+
+impl SyncState {
+    /// The same while the second opinion ([`crate::check`]) refuses the plan that the decision came to.
+    #[must_use]
+    pub fn refused(mut self) -> Self {
+        self.why_not.insert(WhyNot::Refused);
+        self.in_sync = false;
+        self
     }
 }
 
@@ -81,13 +98,16 @@ impl Planner {
             let Some(target) = self.targets.get_mut(at) else { continue };
             let Some(accounts) = self.mirrors.get_mut(target.mirror) else { continue };
             digest_groups(&self.policy, accounts, memory, target);
-            let Some(target) = self.targets.get(at) else { continue };
-            states.insert(target.id.clone(), self.state_of(target, memory, decision));
+            let mut walk = std::mem::take(&mut self.scratch.walk);
+            if let Some(target) = self.targets.get(at) {
+                states.insert(target.id.clone(), self.state_of(target, memory, decision, &mut walk));
+            }
+            self.scratch.walk = walk;
         }
         states
     }
 
-    fn state_of(&self, target: &Target, memory: &Memory, decision: &Decision) -> SyncState {
+    fn state_of(&self, target: &Target, memory: &Memory, decision: &Decision, walk: &mut Walk) -> SyncState {
         // Of what is switched off nothing is wanted, so nothing is said.
         let says = |group: &&TargetGroup| group.live_claims().next().is_some() && !group.is_off(&self.policy.rules);
         let mut groups: Vec<&TargetGroup> = target.groups.iter().filter(says).collect();
@@ -103,20 +123,23 @@ impl Planner {
         let differs = |group: &&TargetGroup| {
             !matches!(group.bound, Bound::Pinned(_)) || group.digests.is_none_or(|each| each.wanted != each.observed)
         };
-        let mut drifted: BTreeSet<String> =
-            groups.iter().copied().filter(differs).map(|group| group.name.clone()).collect();
         let plan = decision.plan.body.targets.iter().find(|plan| plan.target == target.id);
-        let adopted = |name: &String| {
-            let group = groups.iter().find(|group| &group.name == name);
-            let rule = group.and_then(|group| group.lead(&self.policy.rules));
-            rule.is_some_and(|rule| rule.drift == policy::DriftMode::Adopt)
-        };
-        if plan.is_none_or(|plan| plan.cases.is_empty()) {
-            drifted.retain(|name| !adopted(name));
-        }
         let kept: BTreeSet<&str> = plan.into_iter().flat_map(kept_apart).collect();
-        drifted.retain(|name| !kept.contains(name.as_str()));
-        let (as_of, unread) = self.as_of(target);
+        // Looks at every step: only where some rule adopts what was changed by hand.
+        let spoken_of = LazyCell::new(|| SpokenOf::new(target, plan, memory));
+        let accounts = self.mirrors.get(target.mirror);
+        let is_adopted = |group: &TargetGroup| {
+            let adopts = group.lead(&self.policy.rules).is_some_and(|rule| rule.drift == DriftMode::Adopt);
+            adopts && accounts.is_some_and(|accounts| !spoken_of.holds(group, accounts))
+        };
+        let drifted: BTreeSet<String> = groups
+            .iter()
+            .copied()
+            .filter(differs)
+            .filter(|group| !kept.contains(group.name.as_str()) && !is_adopted(group))
+            .map(|group| group.name.clone())
+            .collect();
+        let (as_of, unread) = self.as_of(target, walk);
         let mut why_not = BTreeSet::new();
         let mut note = |applies: bool, why| {
             if applies {
@@ -148,8 +171,9 @@ impl Planner {
         }
     }
 
-    /// The oldest complete read of what a target and its sources hold, and whether some scope lacks one.
-    fn as_of(&self, target: &Target) -> (Option<Time>, bool) {
+    /// The oldest complete read of what a target and its sources hold, and whether some scope lacks one: of the groups
+    /// that fill it also those below, for who is in them is in it.
+    fn as_of(&self, target: &Target, walk: &mut Walk) -> (Option<Time>, bool) {
         let mut oldest: Option<Time> = None;
         let mut unread = false;
         let mut take = |read: &crate::mirror::ScopeRead| {
@@ -168,19 +192,67 @@ impl Planner {
         for mirror in &sides {
             take(mirror.groups_read());
         }
+        let mut roots: BTreeMap<usize, Vec<(u32, Opening<'_>)>> = BTreeMap::new();
         for group in target.groups.iter().filter(|group| group.live_claims().next().is_some()) {
             if let (Bound::Pinned(slot), Some(accounts)) = (group.bound, sides.first())
                 && let Some(found) = accounts.group_at(slot)
             {
                 take(&found.read);
             }
-            for claim in group.live_claims() {
-                if let Some(found) = self.mirrors.get(claim.source).and_then(|mirror| mirror.group_at(claim.group)) {
-                    take(&found.read);
+            for claim in group.live_claims().filter(|claim| !claim.is_of_people()) {
+                if let Some(rule) = self.policy.rules.get(claim.rule) {
+                    let opening = Opening { nested: rule.nested, roles: &rule.roles };
+                    roots.entry(claim.source).or_default().push((claim.group, opening));
                 }
             }
         }
+        let mut turned_unreadable = false;
+        for (source, roots) in roots {
+            let Some(mirror) = self.mirrors.get(source) else { continue };
+            walk.open_all(mirror, &roots);
+            for found in walk.opened.iter().filter_map(|slot| mirror.group_at(*slot)) {
+                turned_unreadable |= found.turned_unreadable();
+                take(&found.read);
+            }
+        }
+        unread |= turned_unreadable;
         (oldest.filter(|_| !unread), unread)
+    }
+}
+
+/// The groups of a target of which there is something to say beside what was changed by hand and the rule adopts: a case, a
+/// refusal, a wait, something under way.
+struct SpokenOf<'a> {
+    groups: BTreeSet<&'a GroupId>,
+    names: BTreeSet<&'a str>,
+}
+
+impl<'a> SpokenOf<'a> {
+    fn new(target: &Target, plan: Option<&'a model::TargetPlan>, memory: &'a Memory) -> Self {
+        // What is never touched is not compared either.
+        let is_spared = |why| matches!(why, RefusalWhy::ProtectedPerson | RefusalWhy::OurOwnAccount);
+        let cases = plan.into_iter().flat_map(|plan| &plan.cases).flat_map(|case| &case.steps);
+        let refusals = plan.into_iter().flat_map(|plan| &plan.refusals);
+        let refused = refusals.filter(|refusal| !is_spared(refusal.why)).map(|refusal| &refusal.step);
+        let of_step = |step: &'a Step| match step {
+            Step::Edge { edge, .. } => edge.group.as_ref(),
+            Step::DeleteGroup { group, .. } => Some(group),
+            Step::CreateGroup { .. } | Step::Account { .. } => None,
+        };
+        let under_way = memory.released.keys().filter(|(at, _, _)| at == &target.id).map(|(_, group, _)| group);
+        let waits = plan.into_iter().flat_map(|plan| &plan.waits);
+        let waits = waits.filter(|wait| !matches!(wait.why, WaitWhy::Opaque { .. }));
+        Self {
+            groups: cases.chain(refused).filter_map(of_step).chain(under_way).collect(),
+            names: waits.filter_map(|wait| wait.group.as_deref()).collect(),
+        }
+    }
+
+    /// Only a group that is ours can have been changed by hand: any other differs for another reason.
+    fn holds(&self, group: &TargetGroup, accounts: &Mirror) -> bool {
+        let Bound::Pinned(slot) = group.bound else { return true };
+        let id = accounts.group_at(slot).map(|found| &found.id);
+        self.names.contains(group.name.as_str()) || id.is_none_or(|id| self.groups.contains(id))
     }
 }
 

@@ -13,6 +13,7 @@ mod guards;
 mod history;
 mod holds;
 mod identity;
+mod in_sync;
 mod narrow;
 mod people;
 mod proofs;
