@@ -23,9 +23,9 @@ pub(crate) fn lay_over(state: &mut State, verdicts: Verdicts) {
     state.verdicts = verdicts;
 }
 
-/// Decides, asks for a second opinion, and notes what was learned. `None`: the second opinion differs, and nothing of
-/// the plan may go.
-pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> Option<Decision> {
+/// Decides, asks for a second opinion, and notes what was learned. Says whether the second opinion agrees; if not, nothing
+/// of the plan may go, and nothing of it was learned.
+pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> (Decision, bool) {
     let occasion = if std::mem::take(&mut state.swept) { Occasion::Sweep } else { Occasion::Event };
     if occasion == Occasion::Sweep {
         state.memory.forget_newcomers(now);
@@ -37,12 +37,12 @@ pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> Option<De
                 "the second opinion differs: this plan is not carried out");
         }
         state.swept |= occasion == Occasion::Sweep;
-        return None;
+        return (decision, false);
     }
     settle::learn(state, &decision, now, turn);
     state.sources.extend(decision.sources.iter().map(|(key, source)| (key.clone(), source.clone())));
     keep_plan(state, &mut decision, now, turn);
-    Some(decision)
+    (decision, true)
 }
 
 /// Stores the plan where it says something else than the last one. Steps are stored once, by the digests of their

@@ -6,8 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use model::{Digest, Group, Seats, Span, Time};
-use planner::Decision;
+use model::{Digest, DirectoryId, Group, Seats, Span, Time};
+use planner::{Decision, sync_state::SyncState};
 use policy::{Policy, Schedule, policy_shrink};
 use runtime::{
     events,
@@ -160,19 +160,20 @@ pub(crate) fn is_due(schedule: &Schedule, last: &mut Option<Time>, now: Time, as
     }
 }
 
-/// Says how every target stands: metrics, and rows for whoever shows it.
+/// Says how every target stands: metrics, and rows for whoever shows it. `decided`: the last decision, and whether the
+/// second opinion agreed; while it does not, nothing is in sync, whatever the digests say.
 pub(crate) async fn report(
     store: &Store,
     lease: &Lease,
     state: &mut State,
-    decision: &Decision,
+    (decision, agreed): (&Decision, bool),
     metrics: &Metrics,
     now: Time,
 ) -> Result<(), StoreError> {
     state.memory.window.retain(|entry| entry.at.plus(WINDOW) > now);
     let org = state.tenant.to_string();
     let mut said = Turn { at: now, ..Turn::default() };
-    for (directory, stand) in state.planner.sync_state(&state.memory, decision) {
+    for (directory, stand) in stands(state, decision, agreed) {
         metrics.drift_objects(&org, directory.as_str(), "group", stand.drifted.len() as u64);
         let body = serde_json::to_string(&stand).unwrap_or_default();
         if state.sync_said.get(&directory) != Some(&body) {
@@ -180,7 +181,9 @@ pub(crate) async fn report(
             said.sync_states.push((directory, body));
         }
     }
-    holds(state, decision, metrics, &org);
+    if agreed {
+        holds(state, decision, metrics, &org);
+    }
     let oldest = state.open.values().map(|open| open.created_at).min();
     let age = oldest.map_or(Span::ZERO, |at| at.until(now));
     metrics.oldest_pending_age(&org, "command", age.to_std());
@@ -196,6 +199,12 @@ pub(crate) async fn report(
         turn::commit(store, lease, state, &said).await?;
     }
     Ok(())
+}
+
+/// How every target stands after a decision with which the second opinion agreed, or did not.
+fn stands(state: &mut State, decision: &Decision, agreed: bool) -> BTreeMap<DirectoryId, SyncState> {
+    let stands = state.planner.sync_state(&state.memory, decision);
+    if agreed { stands } else { stands.into_iter().map(|(target, stand)| (target, stand.refused())).collect() }
 }
 
 /// What waits for people: cases and edges by guard, groups in conflict by target. A case that somebody rejected waits for
@@ -240,4 +249,47 @@ fn letters(state: &State, metrics: &Metrics, org: &str, now: Time) {
     };
     let rows: Vec<DeadLetters> = by_class.into_iter().map(row).collect();
     metrics.dead_letters(org, &rows);
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use model::{Reading, Snapshot, TenantId};
+    use planner::{Occasion, sync_state::WhyNot};
+    use store::plan::MemoryRows;
+
+    use super::*;
+
+    const POLICY: &str = r#"
+tenant = "acme"
+[directory.workspace]
+kind = "google-workspace"
+service_account = "env:KEY"
+subject = "rollcall@acme.com"
+[directory.cloud]
+kind = "atlassian-org"
+org = "o"
+directory = "d"
+api_key = "env:KEY"
+[[sync]]
+from = "workspace"
+to = "cloud"
+groups = ["*"]
+"#;
+
+    #[test]
+    fn while_the_second_opinion_refuses_nothing_is_in_sync() {
+        let (tenant, now) = (TenantId::new("acme").unwrap(), Time::from_secs(9));
+        let mut state = State::new(tenant, Arc::new(Policy::parse(POLICY).unwrap()), MemoryRows::default(), now);
+        for id in ["workspace", "cloud"] {
+            let mut reading = Reading::begun(now);
+            (reading.users.complete, reading.groups.complete) = (true, true);
+            state.planner.apply(&Snapshot::new(DirectoryId::new(id).unwrap()).observe(&reading));
+        }
+        let decision = state.planner.decide(&state.memory, now, Occasion::Event);
+        let cloud = DirectoryId::new("cloud").unwrap();
+        assert!(stands(&mut state, &decision, true)[&cloud].in_sync);
+        let refused = stands(&mut state, &decision, false)[&cloud].clone();
+        assert!(!refused.in_sync && refused.why_not.contains(&WhyNot::Refused));
+    }
 }

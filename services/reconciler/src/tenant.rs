@@ -82,7 +82,8 @@ struct Session<'a> {
     asked_until: Time,
     /// The newest request that was taken up.
     request: u64,
-    last: Option<Decision>,
+    /// What was decided last, and whether the second opinion agreed.
+    last: Option<(Decision, bool)>,
     /// When it was last said how things stand, and whether they have changed since.
     reported_at: tokio::time::Instant,
     unreported: bool,
@@ -148,10 +149,9 @@ async fn hold(
             }
         }
         let words = turned.words();
-        let changed = turned.decision.is_some() && (turned.rows > 0 || turned.outcomes > 0);
-        if turned.decision.is_some() {
-            session.last = turned.decision;
-        }
+        let before = session.last.replace((turned.decision, turned.agreed));
+        let changed =
+            turned.rows > 0 || turned.outcomes > 0 || before.is_some_and(|(_, agreed)| agreed != turned.agreed);
         if tick {
             session.report().await?;
             if session.has_drifted() {
@@ -285,7 +285,7 @@ impl Session<'_> {
         let turned = turn::take(&self.shared.store, self.lease, &mut self.state, told, begun, now, due)
             .instrument(span.clone())
             .await;
-        if let Some(number) = turned.as_ref().ok().and_then(|t| t.decision.as_ref()).and_then(|d| d.plan.number) {
+        if let Some(number) = turned.as_ref().ok().and_then(|turned| turned.decision.plan.number) {
             spans::planned(&span, number);
         }
         let error = if turned.is_ok() { "" } else { "store" };
@@ -315,7 +315,8 @@ impl Session<'_> {
     async fn report(&mut self) -> Result<(), StoreError> {
         let now = now(&self.shared.clock);
         (self.unreported, self.reported_at) = (false, runtime::clock::monotonic().into());
-        let Some(decision) = &self.last else { return Ok(()) };
-        sweep::report(&self.shared.store, self.lease, &mut self.state, decision, metrics::process(), now).await
+        let Some((decision, agreed)) = &self.last else { return Ok(()) };
+        let decided = (decision, *agreed);
+        sweep::report(&self.shared.store, self.lease, &mut self.state, decided, metrics::process(), now).await
     }
 }

@@ -29,8 +29,10 @@ pub(crate) struct Turned {
     pub(crate) more: bool,
     /// What may go out now.
     pub(crate) messages: Vec<Envelope>,
-    /// The decision, for what is shown; `None`: the second opinion differed.
-    pub(crate) decision: Option<Decision>,
+    /// The decision, for what is shown.
+    pub(crate) decision: Decision,
+    /// Whether the second opinion agrees with it. If not, nothing of it goes.
+    pub(crate) agreed: bool,
 }
 
 impl Turned {
@@ -90,15 +92,15 @@ pub(crate) async fn take(
         state.verdicts_read_at = now;
         decide::lay_over(state, verdicts);
     }
-    let decision = decide::decide(state, now, &mut turn);
-    if let Some(decision) = &decision {
+    let (decision, agreed) = decide::decide(state, now, &mut turn);
+    if agreed {
         let mut ids = || CommandId(runtime::ids::uuid());
-        gate::release(state, decision, due, now, &mut turn, &mut ids);
-        gate::hold(state, decision, now, &mut turn);
+        gate::release(state, &decision, due, now, &mut turn, &mut ids);
+        gate::hold(state, &decision, now, &mut turn);
         dispatch::commands(state, now, &mut turn, &mut ids);
-        let asked = decide::questions(state, decision, now, &mut turn);
+        let asked = decide::questions(state, &decision, now, &mut turn);
         ask(state, &asked, now, &mut turn);
-        turn.moot_letters = decide::moot_letters(state, decision, now);
+        turn.moot_letters = decide::moot_letters(state, &decision, now);
     }
     dispatch::tidy(&mut turn);
     let mut turned = Turned {
@@ -109,6 +111,7 @@ pub(crate) async fn take(
         more: outcomes.len() >= OUTCOMES as usize,
         messages: Vec::new(),
         decision,
+        agreed,
     };
     if says_something(&turn) {
         turned.messages = commit(store, lease, state, &turn).await?;
