@@ -247,10 +247,26 @@ impl Facts {
         let sources = policy.rules.iter().filter(|rule| rule.to.contains(target)).map(|rule| &rule.from);
         let provisions = policy.provisions.iter().filter(|each| &each.to == target).map(|each| &each.from);
         let both: BTreeSet<&DirectoryId> = sources.chain(provisions).chain([target]).collect();
-        for directory in both {
-            if self.versions.get(directory).is_some_and(|row| row.blind_since.is_some()) {
+        let read_since = |at: Option<Time>, policy: &policy::Directory| {
+            at.is_some_and(|at| at >= self.now.minus(policy.stale_after()))
+        };
+        for directory in &both {
+            if self.versions.get(*directory).is_some_and(|row| row.blind_since.is_some()) {
                 unknown.push(format!("{directory} cannot be read now"));
             }
+            if self.holder(&format!("watcher/{tenant}/{directory}")).is_none() {
+                unknown.push(format!("no watcher looks at {directory}"));
+            }
+            let lists = self.reads.get(*directory).and_then(|reads| reads.lists_began_at);
+            if policy.directories.get(*directory).is_some_and(|known| !read_since(lists, known)) {
+                unknown.push(format!("{directory} was not read for two intervals"));
+            }
+        }
+        // What the digests rest on is as old as the oldest read of any group: it may be the slowest directory's.
+        let slowest = both.iter().filter_map(|id| policy.directories.get(*id)).max_by_key(|known| known.stale_after());
+        let as_of = stored.and_then(|stored| moment(&stored.as_of));
+        if as_of.is_some() && slowest.is_some_and(|slowest| !read_since(as_of, slowest)) {
+            unknown.push("some group was not read for two intervals".to_owned());
         }
         let open: u64 = self.lanes.iter().filter(|lane| &lane.target == target).map(|lane| lane.open).sum();
         let mut differs = stored.map_or_else(Vec::new, |stored| reasons(&stored.why_not));
@@ -299,11 +315,10 @@ fn reasons(value: &serde_json::Value) -> Vec<String> {
 
 /// A time as the reconciler stores it: microseconds, or a text already.
 fn time(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::Number(number) => {
-            number.as_i64().map(Time).filter(|at| *at > Time::NEVER).map(|at| at.to_string())
-        }
-        serde_json::Value::String(text) => Some(text.clone()),
-        _ => None,
-    }
+    value.as_str().map(str::to_owned).or_else(|| moment(value).map(|at| at.to_string()))
+}
+
+/// A time that is stored in microseconds.
+fn moment(value: &serde_json::Value) -> Option<Time> {
+    value.as_i64().map(Time).filter(|at| *at > Time::NEVER)
 }

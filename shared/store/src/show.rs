@@ -15,6 +15,9 @@ pub struct DirectoryReads {
     pub directory: DirectoryId,
     /// When the oldest of the complete reads began that make up what is known; `None`: nothing was read completely.
     pub complete_began_at: Option<Time>,
+    /// The same of its lists of users and groups alone; the members of a group that no rule touches any more are not read
+    /// again.
+    pub lists_began_at: Option<Time>,
     /// How many users the last complete read found.
     pub users: u64,
     /// How many groups.
@@ -99,6 +102,7 @@ impl Store {
     pub async fn directory_reads(&self, tenant: &TenantId) -> Result<Vec<DirectoryReads>, StoreError> {
         let client = self.client("directory_reads").await?;
         let select = "select d.directory, min(r.complete_began_at), d.health,
+                             min(r.complete_began_at) filter (where r.kind <> 2),
                              coalesce(sum(r.rows_now) filter (where r.kind = 0), 0)::bigint,
                              coalesce(sum(r.rows_now) filter (where r.kind = 1), 0)::bigint,
                              coalesce(sum(r.rows_now) filter (where r.kind = 2), 0)::bigint
@@ -115,9 +119,10 @@ impl Store {
                     directory: row.directory("directory.directory", 0)?,
                     complete_began_at: row.try_get::<_, Option<i64>>(1)?.map(Time),
                     next_at: row.try_get::<_, Option<&str>>(2)?.and_then(next_at),
-                    users: row.number(3)?,
-                    groups: row.number(4)?,
-                    memberships: row.number(5)?,
+                    lists_began_at: row.try_get::<_, Option<i64>>(3)?.map(Time),
+                    users: row.number(4)?,
+                    groups: row.number(5)?,
+                    memberships: row.number(6)?,
                 })
             })
             .collect()

@@ -22,9 +22,57 @@ fn says(in_sync: bool, as_of: Option<i64>) -> Turn {
     Turn { at: Time(NOW), sync_states: vec![(cloud(), body.to_string())], held: Some(Vec::new()), ..Turn::default() }
 }
 
+/// Watchers hold both directories, and read their lists at this time.
+async fn watched(world: &World, at: Time) {
+    for directory in ["workspace", "cloud"] {
+        let (name, minute) = (format!("watcher/acme/{directory}"), Duration::from_mins(1));
+        world.watcher.acquire(&name, "one", minute, Duration::ZERO).await.unwrap();
+    }
+    let read = format!(
+        "insert into directory.directory (tenant, directory) values ('acme', 'workspace'), ('acme', 'cloud')
+             on conflict do nothing;
+         insert into directory.scope_read (dir, kind, began_at, complete_began_at, ended_at, complete, rows_now,
+                                           rows_before, version)
+             select d.key, k.kind, {0}, {0}, {0}, true, 0, 0, 1 from directory.directory d, (values (0), (1)) k (kind)
+             on conflict (dir, kind, group_id) do update set complete_began_at = excluded.complete_began_at",
+        at.0
+    );
+    world.owner.batch_execute(&read).await.unwrap();
+}
+
+#[tokio::test]
+async fn in_sync_is_said_only_while_watchers_look_and_have_read_not_long_ago() {
+    let world = World::start().await;
+    let why = async || {
+        let status = status(&world).await;
+        assert_eq!(status.sync == "in-sync", status.why_not.is_empty());
+        assert!(status.sync == "in-sync" || status.sync == "unknown", "{}", status.sync);
+        status.why_not
+    };
+    world.commit(&says(true, Some(NOW))).await;
+    let unwatched = why().await;
+    assert!(unwatched.contains(&"cloud: no watcher looks at workspace".to_owned()), "{unwatched:?}");
+    watched(&world, Time(NOW)).await;
+    assert!(why().await.is_empty());
+    let end = "update common.lease set expires_at = '-infinity' where name = 'watcher/acme/cloud'";
+    world.owner.batch_execute(end).await.unwrap();
+    assert_eq!(why().await, ["cloud: no watcher looks at cloud"]);
+    watched(&world, Time(NOW)).await;
+    assert!(why().await.is_empty());
+    // Whoever holds the directories reads nothing any more.
+    world.later(13 * 3600);
+    let stale = why().await;
+    assert_eq!(stale.len(), 3, "both directories, and what was compared: {stale:?}");
+    watched(&world, world.now()).await;
+    assert_eq!(why().await, ["cloud: some group was not read for two intervals"]);
+    world.commit(&says(true, Some(world.now().0))).await;
+    assert!(why().await.is_empty());
+}
+
 #[tokio::test]
 async fn in_sync_is_said_only_when_it_is_known() {
     let world = World::start().await;
+    watched(&world, Time(NOW)).await;
     let first = status(&world).await;
     assert_eq!((first.sync.as_str(), first.in_sync), ("unknown", false), "nothing was decided yet");
     world.commit(&says(true, None)).await;
