@@ -75,7 +75,7 @@ fn touches(case: &Case, about: &Fault) -> bool {
                     .edges()
                     .any(|edge| is(edge.group.as_ref().map(AsRef::as_ref), group) || edge.group_name == *group)
         }
-        Fault::Person { account } => {
+        Fault::Person { account, .. } => {
             let person = person_of(&case.kind);
             person == Some(account.as_str())
                 || case

@@ -225,6 +225,7 @@ fn waits_for(why: &WaitWhy) -> String {
         WaitWhy::NoAccount => "an account".to_owned(),
         WaitWhy::Doubt => "a doubt about the account to be settled".to_owned(),
         WaitWhy::AccountUnusable => "the account to be usable".to_owned(),
+        WaitWhy::AddressTaken => "another account to give the address up".to_owned(),
         WaitWhy::Opaque { group } => format!("nested group {group}, which cannot be read"),
         WaitWhy::DeadLetter { id } => format!("dead letter {id} to be redriven"),
         WaitWhy::Grace { until } => format!("the end of the grace at {until}"),

@@ -179,7 +179,7 @@ fn named(view: &LetterView, target: Option<&str>, class: Option<&str>) -> bool {
 fn wire(view: &LetterView) -> ops::DeadLetter {
     let letter = &view.letter;
     let (fault, group, account) = match &letter.fault {
-        Fault::Person { account } => ("person", None, Some(account.to_string())),
+        Fault::Person { account, .. } => ("person", None, Some(account.to_string())),
         Fault::Group { group } => ("group", Some(group.clone()), None),
         Fault::Edge { group, account } => ("edge", Some(group.to_string()), Some(account.to_string())),
     };

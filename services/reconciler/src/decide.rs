@@ -196,10 +196,9 @@ pub(crate) fn moot_letters(state: &mut State, decision: &Decision, now: Time) ->
     let mut moot = Vec::new();
     for letter in &state.verdicts.letters {
         let under_way = || {
-            state
-                .released
-                .keys()
-                .any(|(target, group, account)| target == &letter.target && letter.fault.covers(group, account))
+            state.released.iter().any(|((target, group, account), row)| {
+                target == &letter.target && letter.fault.covers(group, account, row.op)
+            })
         };
         let blind =
             || state.planner.sources_of(&letter.target).iter().any(|source| state.memory.blind.contains(source));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use effect::{Finished, What};
 use model::{
-    AccountId, Command, CommandBody, Disposition, EdgeOutcome, Fault, GroupId, Outcome, Rejection, StepResult, Time,
+    AccountId, Command, CommandBody, Disposition, EdgeOutcome, Fault, GroupId, Outcome, PersonStep, Rejection,
+    StepResult, Time,
 };
 use store::{
     audit::AuditEntry,
@@ -38,7 +39,7 @@ pub(crate) fn letters(command: &Command, finished: &Finished, traceparent: Optio
     };
     for (place, edge) in outcome.edges.iter().enumerate() {
         if let StepResult::Rejected(class) = edge.result {
-            attach(Fault::of_edge(&edge.group, &edge.account, class), class, place, Some(line(edge)));
+            attach(Fault::of_edge(&edge.group, &edge.account, edge.op, class), class, place, Some(line(edge)));
         }
     }
     if let (StepResult::Rejected(class), true) = (outcome.result, outcome.edges.is_empty()) {
@@ -54,8 +55,9 @@ fn fault_of_whole(command: &Command) -> Fault {
         CommandBody::DeleteGroup { group, .. } | CommandBody::Edges { group, .. } => {
             Fault::Group { group: group.to_string() }
         }
-        CommandBody::Account { account, person, .. } => {
-            Fault::Person { account: account.clone().unwrap_or_else(|| person.clone()) }
+        CommandBody::Account { account, person, change, .. } => {
+            let account = account.clone().unwrap_or_else(|| person.clone());
+            Fault::Person { account, step: Some(PersonStep::of(change)) }
         }
     }
 }
@@ -227,7 +229,7 @@ pub fn line(edge: &EdgeOutcome) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use effect::Answered;
-    use model::{CommandId, EdgeChange, EdgeOp, Lane};
+    use model::{AccountChange, CommandId, EdgeChange, EdgeOp, Lane};
     use uuid::Uuid;
 
     use super::*;
@@ -283,6 +285,31 @@ mod tests {
         assert_eq!(letters[0].fault, Fault::Group { group: "g".to_owned() });
         assert_eq!(letters[0].edges, ["add/g/a0", "add/g/a2"]);
         assert_eq!(letters[0].answer, "404 ADMIN-404-8");
+    }
+
+    #[test]
+    fn a_refused_change_of_an_account_is_the_fault_of_that_step_alone() {
+        let (mut command, mut finished) = of(&[]);
+        finished.outcome.result = StepResult::Rejected(Rejection::Conflict);
+        finished.answers.clear();
+        for (account, change, key) in [
+            (None, AccountChange::Create { attributes: BTreeMap::new() }, "person/u-ann/create"),
+            (Some("a-ann"), AccountChange::Update { attributes: BTreeMap::new() }, "person/a-ann/update"),
+            (Some("a-ann"), AccountChange::Deactivate, "person/a-ann/leave"),
+        ] {
+            let account = account.map(id::<AccountId>);
+            command.body = CommandBody::Account { account, person: id("u-ann"), change, generation: 1 };
+            let letters = letters(&command, &finished, None);
+            assert_eq!((letters.len(), letters[0].fault.key().as_str()), (1, key));
+        }
+    }
+
+    #[test]
+    fn who_gets_no_seat_is_kept_from_joining_and_not_from_leaving() {
+        let (command, finished) = of(&[StepResult::Rejected(Rejection::Licence)]);
+        let fault = letters(&command, &finished, None).remove(0).fault;
+        let (group, account) = (id("g"), id("a0"));
+        assert!(fault.covers(&group, &account, EdgeOp::Add) && !fault.covers(&group, &account, EdgeOp::Remove));
     }
 
     #[test]

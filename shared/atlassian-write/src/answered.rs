@@ -122,7 +122,9 @@ impl Words {
         ]);
         let words =
             if words.is_empty() { of_field.and_then(Value::as_str).unwrap_or_default().to_owned() } else { words };
-        Self { code: field(&["/errors/0/code", "/scimType", "/reason"]), text: words }
+        // User management names beside the key why: {"key","context":{"reason":{"key"}}}.
+        let code = field(&["/errors/0/code", "/scimType", "/reason", "/context/reason/key"]);
+        Self { code, text: words }
     }
 
     /// For dead letters and logs: words with an `@` are addresses, words in quotes are names.

@@ -61,13 +61,25 @@ pub fn org_invite(status: u16, code: &str, words: &str) -> Disposition {
     }
 }
 
-/// User management: disable or enable an account. One that an identity provider is linked to is its own to change
-/// (reference/atlassian-cloud.md §2).
+/// What user management says where no right of ours is missing but the account is another's to change: of a domain that
+/// is not claimed or not verified, or linked to an identity provider (reference/atlassian-cloud.md §2).
+const NOT_OURS: [&str; 6] = [
+    "forbidden.action",
+    "forbidden.fieldmutation",
+    "forbidden.unclaimeddomain",
+    "forbidden.targetunverified",
+    "externaldirectory.scim",
+    "externaldirectory.google",
+];
+
+/// User management: change, disable or enable an account.
 pub fn lifecycle(status: u16, code: &str, words: &str) -> Disposition {
     match status {
         404 => Reject(Rejection::UnknownUser),
         409 => Look,
-        403 if words.contains("forbidden.action") || code.contains("forbidden.action") => Reject(Rejection::Ownership),
+        403 if NOT_OURS.iter().any(|key| words.contains(key) || code.eq_ignore_ascii_case(key)) => {
+            Reject(Rejection::Ownership)
+        }
         _ => common(status, ""),
     }
 }
@@ -238,7 +250,14 @@ mod tests {
         assert_eq!(org_invite(409, "ADMIN-409-3", "licence limit"), Reject(Rejection::Licence));
         assert_eq!(org_invite(400, "ADMIN-400-24", "invalid body"), Reject(Rejection::Validation));
         assert_eq!(lifecycle(404, "", "accountnotfound"), Reject(Rejection::UnknownUser));
-        assert_eq!(lifecycle(403, "", "forbidden.action"), Reject(Rejection::Ownership));
+        for key in
+            ["action", "fieldMutation", "unclaimedDomain", "targetUnverified"].map(|it| format!("forbidden.{it}"))
+        {
+            assert_eq!(lifecycle(403, "", &key.to_ascii_lowercase()), Reject(Rejection::Ownership), "{key}");
+        }
+        for reason in ["externalDirectory.scim", "externalDirectory.google"] {
+            assert_eq!(lifecycle(403, reason, "forbidden"), Reject(Rejection::Ownership), "{reason}");
+        }
         assert_eq!(lifecycle(403, "", "forbidden"), Reject(Rejection::Auth));
         assert_eq!(lifecycle(409, "", "conflict.lifecycleerrors"), Look);
         assert_eq!(org_create_group(409, "", "group already exists"), Look);

@@ -266,11 +266,12 @@ impl OrgWriter {
     }
 }
 
-/// The profile's fields from attribute paths of SCIM; what has no field is left out.
+/// The profile's fields from attribute paths of SCIM, null where one is to be cleared; what has no field is left out.
 fn profile(attributes: &BTreeMap<String, String>) -> Map<String, Value> {
     let (mut profile, mut extended) = (Map::new(), Map::new());
     for (path, value) in attributes {
         let name = path.rsplit(':').next().unwrap_or(path);
+        let value = if value.is_empty() { Value::Null } else { json!(value) };
         let field = match name {
             "displayName" => Some("name"),
             "nickName" => Some("nickname"),
@@ -283,9 +284,9 @@ fn profile(attributes: &BTreeMap<String, String>) -> Map<String, Value> {
             _ => None,
         };
         if let Some(field) = field {
-            profile.insert(field.to_owned(), json!(value));
+            profile.insert(field.to_owned(), value);
         } else if let Some(field) = of_work {
-            extended.insert(field.to_owned(), json!(value));
+            extended.insert(field.to_owned(), value);
         }
     }
     if !extended.is_empty() {

@@ -219,8 +219,12 @@ fn name_account(answered: &mut Answered, user: &Value) {
         user.get(ATLASSIAN).and_then(|extension| AccountId::new(text(extension, "/atlassianAccountId")).ok());
 }
 
-/// A PATCH knows no `emails[primary]`; the list is replaced, of which we keep one.
+/// A PATCH knows no `emails[primary]`; the list is replaced, of which we keep one. An attribute without a value is
+/// taken away.
 fn replaced(path: &str, value: &str) -> Value {
+    if value.is_empty() {
+        return json!({ "op": "remove", "path": path });
+    }
     if path.starts_with("emails") {
         return json!({ "op": "replace", "path": "emails", "value": [email(value)] });
     }

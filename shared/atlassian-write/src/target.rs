@@ -140,6 +140,8 @@ impl Target {
     }
 
     /// What an unclear change of an account left behind: the account as it should be, named; `None`: it is not so.
+    /// `ours`: an attempt of ours came to no clear answer, so that what is there may be its doing; without, only what
+    /// proves to be the person is.
     ///
     /// # Errors
     /// What the read came to, when it did not come to an answer.
@@ -149,6 +151,7 @@ impl Target {
         account: Option<&AccountId>,
         person: &AccountId,
         change: &AccountChange,
+        ours: bool,
     ) -> Result<Option<Answered>, Answered> {
         if let Self::Customers(writer) = self {
             return writer.find_account(lane, change).await;
@@ -157,7 +160,7 @@ impl Target {
             return writer.find_account(lane, account, change).await;
         }
         if let Self::DataCenter(writer) = self {
-            return writer.find_account(lane, account, change).await;
+            return writer.find_account(lane, account, change, ours).await;
         }
         let Self::Scim(writer) = self else { return Err(not_here("accounts are changed through user provisioning")) };
         match (change, account) {

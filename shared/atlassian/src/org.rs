@@ -94,6 +94,10 @@ struct WireUser {
     location: Option<String>,
     #[serde(default)]
     time_zone: Option<String>,
+    #[serde(default)]
+    claim_status: Option<String>,
+    #[serde(default)]
+    management_source: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -138,6 +142,9 @@ impl WireUser {
             ("organization", self.organization),
             ("location", self.location),
             ("timezone", self.time_zone),
+            // Whose it is to change: the planner asks for no update that only another can make.
+            ("claimStatus", self.claim_status),
+            ("managementSource", self.management_source),
         ];
         let told = |(name, value): (&str, Option<String>)| Some((name.to_owned(), value.filter(|it| !it.is_empty())?));
         User {
@@ -462,9 +469,11 @@ mod tests {
 
     #[test]
     fn what_an_account_says_of_itself_is_told_and_what_it_leaves_open_is_not() {
-        let row = json!({"accountId": "a", "accountStatus": "active", "jobTitle": "Lead", "department": "", "timeZone": null});
+        let row = json!({"accountId": "a", "accountStatus": "active", "jobTitle": "Lead", "department": "", "timeZone": null,
+            "claimStatus": "managed", "managementSource": null});
         let told = user(row).unwrap().attributes;
-        assert_eq!(told, [("title".to_owned(), "Lead".to_owned())].into());
+        let expected = [("title", "Lead"), ("claimStatus", "managed")];
+        assert_eq!(told, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl<L: Ledger> Runner<L> {
             let mut looked = Looked::NotThere;
             if may_be_ours || taken.is_some() {
                 let patient = may_be_ours && taken.is_some();
-                let find = || self.target.find_account(lane, wanted.account, wanted.person, wanted.kind);
+                let find = || self.target.find_account(lane, wanted.account, wanted.person, wanted.kind, may_be_ours);
                 looked = self.looked(job, patient, find).await;
             }
             match (looked, &taken) {

@@ -55,7 +55,8 @@ impl GoogleReader {
     pub(crate) async fn sweep_all(&self, scope: &Scope, progress: &dyn Progress) -> Result<Reading, ReadError> {
         let mut reading = Reading::begun(self.client.now());
         let as_of = self.known.times();
-        let (users, deleted, groups) = tokio::join!(self.users(progress), self.deleted(Lane::Bulk), self.groups(progress));
+        let (users, deleted, groups) =
+            tokio::join!(self.users(progress), self.deleted(Lane::Bulk), self.groups(progress));
         // Every row says whose it is: no call of its own is needed to know.
         let customers: BTreeSet<&str> = users.rows.iter().filter_map(|user| user.customer_id.as_deref()).collect();
         if !customers.is_empty() {

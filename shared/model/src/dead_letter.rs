@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, DirectoryId, GroupId, Rejection, TenantId, Time};
+use crate::{AccountChange, AccountId, DirectoryId, EdgeOp, GroupId, Rejection, TenantId, Time};
 
 /// What will not be tried again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +33,14 @@ pub struct DeadLetter {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case")]
 pub enum Fault {
-    /// A person: every edge of theirs attaches to the letter.
+    /// A person: their edges attach to the letter, or the one kind of step that was refused.
     Person {
         /// The account at the target, or the person at the source while there is no account.
         account: AccountId,
+        /// What of theirs waits for the letter and nothing else does; `None`: every edge, for the target does not know
+        /// whom to take out either.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<PersonStep>,
     },
     /// A group: every edge of it attaches to the letter.
     Group {
@@ -52,12 +56,58 @@ pub enum Fault {
     },
 }
 
+/// A kind of step about one person. Who may not join, has no seat or keeps an old address still leaves: what is refused
+/// of one kind holds back no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PersonStep {
+    /// To get into groups.
+    Join,
+    /// To have an account made.
+    Create,
+    /// To have it kept up to date.
+    Update,
+    /// To have it given back.
+    Restore,
+    /// To have it taken away, in whichever way.
+    Leave,
+}
+
+impl PersonStep {
+    /// The kind of a change to an account.
+    pub const fn of(change: &AccountChange) -> Self {
+        match change {
+            AccountChange::Create { .. } => Self::Create,
+            AccountChange::Update { .. } => Self::Update,
+            AccountChange::Restore => Self::Restore,
+            AccountChange::Deactivate
+            | AccountChange::Suspend
+            | AccountChange::Remove
+            | AccountChange::HandOver { .. } => Self::Leave,
+        }
+    }
+
+    /// The name in keys of rows.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Restore => "restore",
+            Self::Leave => "leave",
+        }
+    }
+}
+
 impl Fault {
-    /// What is at fault when this edge is rejected with this class: the person is unknown, the group is unknown or
-    /// not ours, or else this one membership.
-    pub fn of_edge(group: &GroupId, account: &AccountId, class: Rejection) -> Self {
+    /// What is at fault when this edge is rejected with this class: the person is unknown or gets no seat, the group is
+    /// unknown or not ours, or else this one membership.
+    pub fn of_edge(group: &GroupId, account: &AccountId, op: EdgeOp, class: Rejection) -> Self {
         match class {
-            Rejection::UnknownUser | Rejection::Licence => Self::Person { account: account.clone() },
+            Rejection::UnknownUser | Rejection::Licence => {
+                let step = (op == EdgeOp::Add).then_some(PersonStep::Join);
+                Self::Person { account: account.clone(), step }
+            }
             Rejection::UnknownGroup | Rejection::Ownership => Self::Group { group: group.to_string() },
             Rejection::Auth | Rejection::Conflict | Rejection::Validation => {
                 Self::Edge { group: group.clone(), account: account.clone() }
@@ -65,10 +115,13 @@ impl Fault {
         }
     }
 
-    /// Whether an edge attaches to this fault.
-    pub fn covers(&self, group: &GroupId, account: &AccountId) -> bool {
+    /// Whether an edge attaches to this fault: it waits for the letter, and a success of it disproves the fault.
+    pub fn covers(&self, group: &GroupId, account: &AccountId, op: EdgeOp) -> bool {
         match self {
-            Self::Person { account: a } => a == account,
+            Self::Person { account: a, step } => {
+                let kind = step.is_none() || (*step == Some(PersonStep::Join) && op == EdgeOp::Add);
+                kind && a == account
+            }
             Self::Group { group: g } => g == group.as_str(),
             Self::Edge { group: g, account: a } => g == group && a == account,
         }
@@ -77,7 +130,8 @@ impl Fault {
     /// One line for keys of rows.
     pub fn key(&self) -> String {
         match self {
-            Self::Person { account } => format!("person/{account}"),
+            Self::Person { account, step: None } => format!("person/{account}"),
+            Self::Person { account, step: Some(step) } => format!("person/{account}/{}", step.as_str()),
             Self::Group { group } => format!("group/{group}"),
             Self::Edge { group, account } => format!("edge/{group}/{account}"),
         }

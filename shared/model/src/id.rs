@@ -129,6 +129,14 @@ text_id!(
     GroupId, is_opaque, opaque_error
 );
 
+impl AccountId {
+    /// What of the id outlasts a rename: at Data Center and Crowd ids are made of a stable key, a slash and the user
+    /// name; `None`: an id of another make, which never changes.
+    pub fn stable_key(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(key, _)| key)
+    }
+}
+
 /// The id of a command: the idempotency key under which the ledger knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -29,7 +29,7 @@ mod wider;
 
 pub use canonical::{Canonical, Digest, DigestError, members_digest};
 pub use command::{Command, CommandBody, EdgeChange, Generation, Lane};
-pub use dead_letter::{DeadLetter, DeadLetterState, Fault};
+pub use dead_letter::{DeadLetter, DeadLetterState, Fault, PersonStep};
 pub use delta::{Delta, GroupRow, MemberRow, ReadRow, ReadScope, UserRow};
 pub use directory::{DirectoryKind, Side};
 pub use email::{Email, EmailDoubt, EmailError};

@@ -361,6 +361,8 @@ pub enum WaitWhy {
     Doubt,
     /// The account exists but is not usable (deactivated, for deletion).
     AccountUnusable,
+    /// The address is still another account's, which gets a new one first.
+    AddressTaken,
     /// A nested group that belongs to others and cannot be read: it contributes nobody.
     Opaque {
         /// The nested group.

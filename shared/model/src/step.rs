@@ -101,7 +101,7 @@ pub enum AccountChange {
         /// SCIM attribute path → value.
         attributes: BTreeMap<String, String>,
     },
-    /// Set these attributes; the others stay.
+    /// Set these attributes; an empty value clears one; the others stay.
     Update {
         /// SCIM attribute path → value.
         attributes: BTreeMap<String, String>,

@@ -100,6 +100,9 @@ pub(crate) fn renew(
         spared.clear();
         merge(&group.wanted, observed, adds, removes);
         removes.retain(|account| group.shielded.binary_search(account).is_err());
+        if mirror.has_namesakes() {
+            same_under_another_name(mirror, adds, removes);
+        }
         keep_ours(mirror, memory, &target.id, group.bound, mode, removes);
         if !own.is_empty() || !protected.is_empty() {
             for (list, op) in [(removes, EdgeOp::Remove), (adds, EdgeOp::Add)] {
@@ -116,6 +119,31 @@ pub(crate) fn renew(
     target.protected = protected;
 }
 
+/// Drops what is in and wanted, and was met under two ids: a group was read after a rename, the accounts before it, or
+/// the other way round.
+fn same_under_another_name(mirror: &Mirror, adds: &mut Vec<u32>, removes: &mut Vec<u32>) {
+    adds.retain(|account| {
+        let twin = mirror.namesakes(*account).find_map(|slot| removes.iter().position(|each| *each == slot));
+        twin.map(|at| removes.remove(at)).is_none()
+    });
+}
+
+/// Whether the membership is one that we added, under whichever id of the account.
+pub(crate) fn is_ours(
+    mirror: &Mirror,
+    memory: &Memory,
+    target: &DirectoryId,
+    group: &model::GroupId,
+    account: u32,
+) -> bool {
+    let ours = |slot: u32| {
+        mirror
+            .person(slot)
+            .is_some_and(|person| memory.managed.contains_key(&(target.clone(), group.clone(), person.id.clone())))
+    };
+    ours(account) || (mirror.has_namesakes() && mirror.namesakes(account).any(ours))
+}
+
 /// Drops the removals that the mode forbids.
 pub(crate) fn keep_ours(
     mirror: &Mirror,
@@ -128,10 +156,7 @@ pub(crate) fn keep_ours(
     match (mode, bound) {
         (MembersMode::Exact, _) => {}
         (MembersMode::Managed, Bound::Pinned(slot)) => removes.retain(|account| {
-            let key = mirror.group_at(slot).zip(mirror.person(*account));
-            key.is_some_and(|(group, person)| {
-                memory.managed.contains_key(&(target.clone(), group.id.clone(), person.id.clone()))
-            })
+            mirror.group_at(slot).is_some_and(|group| is_ours(mirror, memory, target, &group.id, *account))
         }),
         (MembersMode::Managed | MembersMode::AddOnly, _) => removes.clear(),
     }

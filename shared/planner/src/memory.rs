@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, GuardName, Link, LinkHow, Span, Time,
+    AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, GuardName, Link, LinkHow, PersonStep, Span,
+    Time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -247,8 +248,10 @@ impl Memory {
     }
 
     /// The open dead letter that a membership attaches to, if there is one; the lowest number if there are several.
-    pub(crate) fn dead_letter(&self, target: &DirectoryId, group: &GroupId, account: &AccountId) -> Option<u64> {
-        let letters = self.dead_letters.iter().filter(|(at, _, fault)| at == target && fault.covers(group, account));
+    pub(crate) fn dead_letter(&self, target: &DirectoryId, edge: (&GroupId, &AccountId), op: EdgeOp) -> Option<u64> {
+        let (group, account) = edge;
+        let covers = |fault: &Fault| fault.covers(group, account, op);
+        let letters = self.dead_letters.iter().filter(|(at, _, fault)| at == target && covers(fault));
         letters.map(|(_, id, _)| *id).min()
     }
 
@@ -258,9 +261,14 @@ impl Memory {
         self.dead_letters.iter().filter(|(at, _, fault)| at == target && is(fault)).map(|(_, id, _)| *id).min()
     }
 
-    /// The open dead letter of a person at the source or an account at the target.
-    pub(crate) fn dead_letter_of_person(&self, target: &DirectoryId, ids: &[&AccountId]) -> Option<u64> {
-        let is = |fault: &Fault| matches!(fault, Fault::Person { account } if ids.contains(&account));
+    /// The open dead letter that keeps back such a step about a person at the source or an account at the target.
+    pub(crate) fn dead_letter_of_person(
+        &self,
+        target: &DirectoryId,
+        ids: &[&AccountId],
+        step: PersonStep,
+    ) -> Option<u64> {
+        let is = |fault: &Fault| matches!(fault, Fault::Person { account, step: Some(kind) } if *kind == step && ids.contains(&account));
         self.dead_letters.iter().filter(|(at, _, fault)| at == target && is(fault)).map(|(_, id, _)| *id).min()
     }
 }

@@ -4,11 +4,15 @@
 //! claim wins, and equally strong ones are doubts for both. So the result does not depend on the order in which people
 //! became known.
 
+mod claimants;
+
 use std::cmp::Reverse;
 
 use model::{AccountId, DirectoryId, Fact, LinkHow, Standing, User, UserRow, UserState};
 use policy::{Joining, LeaveAction, MatchBy, Outsiders, Policy, Provision};
 use rustc_hash::FxHashMap;
+
+use claimants::Claimants;
 
 use crate::{
     Memory,
@@ -36,6 +40,8 @@ enum Strength {
     Alias,
     Email,
     ExternalId,
+    /// The account that was linked, under the name that it has now.
+    Renamed,
     Link,
 }
 
@@ -72,52 +78,6 @@ pub(crate) struct Pairing {
     pub(crate) unlinked: std::collections::BTreeSet<u32>,
     /// How many persons have an account.
     pub(crate) paired: u64,
-}
-
-/// By account: nearly always one person, now and then rivals.
-#[derive(Debug, Default)]
-struct Claimants {
-    /// `u32::MAX` where there is none.
-    first: Vec<u32>,
-    /// The others, looked up and never walked.
-    rivals: FxHashMap<u32, Vec<u32>>,
-}
-
-impl Claimants {
-    const NONE: u32 = u32::MAX;
-
-    fn of(&self, account: u32) -> impl Iterator<Item = u32> {
-        let first = self.first.get(account as usize).copied().filter(|person| *person != Self::NONE);
-        // There are rivals only where there is a first.
-        let rivals = if first.is_some() && !self.rivals.is_empty() { self.rivals.get(&account) } else { None };
-        first.into_iter().chain(rivals.into_iter().flatten().copied())
-    }
-
-    fn add(&mut self, account: u32, person: u32) {
-        if self.of(account).any(|each| each == person) {
-            return;
-        }
-        if self.first.len() <= account as usize {
-            self.first.resize(account as usize + 1, Self::NONE);
-        }
-        match self.first.get_mut(account as usize) {
-            Some(first) if *first == Self::NONE => *first = person,
-            _ => self.rivals.entry(account).or_default().push(person),
-        }
-    }
-
-    fn remove(&mut self, account: u32, person: u32) {
-        let Some(first) = self.first.get_mut(account as usize) else { return };
-        if *first == person {
-            let next = self.rivals.get_mut(&account).and_then(Vec::pop);
-            *first = next.unwrap_or(Self::NONE);
-        } else if let Some(rivals) = self.rivals.get_mut(&account) {
-            rivals.retain(|each| *each != person);
-        }
-        if self.rivals.get(&account).is_some_and(Vec::is_empty) {
-            self.rivals.remove(&account);
-        }
-    }
 }
 
 /// What a pairing is looked up in.
@@ -202,7 +162,7 @@ impl Pairing {
     /// How the account of a person without a recorded link was found.
     pub(crate) fn how(&self, person: u32) -> LinkHow {
         match self.raw.get(person as usize) {
-            Some(Raw::At(_, Strength::ExternalId)) => LinkHow::ExternalId,
+            Some(Raw::At(_, Strength::ExternalId | Strength::Renamed)) => LinkHow::ExternalId,
             Some(Raw::At(_, Strength::Alias)) => LinkHow::Alias,
             _ => LinkHow::Email,
         }
@@ -263,6 +223,9 @@ impl Pairing {
     pub(crate) fn touched_by_accounts(&self, look: Look<'_>, changes: &[UserChange], out: &mut Vec<u32>) {
         for change in changes {
             out.extend(self.claimants.of(change.slot));
+            if look.target.has_namesakes() {
+                out.extend(look.target.namesakes(change.slot).flat_map(|slot| self.claimants.of(slot)));
+            }
             let row = look.target.person(change.slot);
             for key in change.addresses(row) {
                 out.extend(look.source.by_address(key).chain(look.source.by_alias(key)));
@@ -290,19 +253,40 @@ impl Pairing {
         if look.source.directory() == look.target.directory() {
             return Raw::At(person, Strength::Link);
         }
-        let link = || self.links.get(&person).map(|account| Raw::At(*account, Strength::Link));
+        let departed =
+            slot.row.as_ref().is_some_and(|row| row.gone_at.is_some() || row.user.state == UserState::Deleted);
+        let link = || self.links.get(&person).map(|account| Self::linked(look, person, *account, departed));
         let raw = look.policy.people.match_by.iter().find_map(|by| match by {
             MatchBy::Link => link(),
             by => Self::by_rule(look, person, *by),
         });
         let raw = raw.unwrap_or(Raw::Nobody);
-        let departed =
-            slot.row.as_ref().is_some_and(|row| row.gone_at.is_some() || row.user.state == UserState::Deleted);
         match raw {
-            Raw::At(account, strength) if departed && strength != Strength::Link => {
+            Raw::At(account, strength) if departed && strength < Strength::Renamed => {
                 Raw::At(account, Strength::Departed)
             }
             raw => raw,
+        }
+    }
+
+    /// The account that a recorded link means. One that is gone says nothing any more: what has its stable key is the
+    /// same account under another name; else whatever the other rules find, if they find one without a doubt, for it
+    /// was made again. The address of somebody who is gone may be another's by now, and finds nobody.
+    fn linked(look: Look<'_>, person: u32, account: u32, departed: bool) -> Raw {
+        let is_gone = |row: &UserRow| row.gone_at.is_some() || row.user.state == UserState::Deleted;
+        let known = look.target.person(account).and_then(|slot| slot.row.as_ref());
+        // Of an account that is known by its id alone, a row under another name says that this name is old.
+        let mut names = look.target.namesakes(account).filter(|slot| look.target.live(*slot).is_some());
+        if known.is_some_and(|row| !is_gone(row)) || (known.is_none() && !look.target.has_namesakes()) {
+            return Raw::At(account, Strength::Link);
+        }
+        if let (Some(renamed), None) = (names.next(), names.next()) {
+            return Raw::At(renamed, Strength::Renamed);
+        }
+        let mut rules = look.policy.people.match_by.iter().filter(|by| !departed || **by == MatchBy::ExternalId);
+        match rules.find_map(|by| Self::by_rule(look, person, *by)) {
+            Some(again @ Raw::At(..)) if known.is_some() => again,
+            _ => Raw::At(account, Strength::Link),
         }
     }
 

@@ -392,6 +392,7 @@ impl World {
                 let reported = ["userName", "department", "title"];
                 let known = attributes.iter().filter(|(path, _)| reported.contains(&path.as_str()));
                 user.attributes.extend(known.map(|(path, value)| (path.clone(), value.clone())));
+                user.attributes.retain(|_, value| !value.is_empty());
             }
             AccountChange::Deactivate | AccountChange::HandOver { .. } => user.state = UserState::Deactivated,
             AccountChange::Suspend => user.state = UserState::Suspended,

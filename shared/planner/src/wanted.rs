@@ -68,13 +68,17 @@ pub(crate) fn renew(from: Sources<'_>, target: usize, group: &mut TargetGroup, s
             }
             match place.found {
                 Found::Account(account) => group.wanted.push(account),
-                Found::Unusable(account) => {
-                    group.waiting.push((claim.source, *person));
-                    group.shielded.push(account);
-                }
-                Found::Nobody | Found::Doubt => {
+                found => {
                     group.waiting.push((claim.source, *person));
                     scratch.candidates.clear();
+                    if let Found::Unusable(account) = found {
+                        group.shielded.push(account);
+                        // Of an account that is there, everybody knows whose it is.
+                        if accounts.live(account).is_some() {
+                            continue;
+                        }
+                        scratch.candidates.extend(accounts.namesakes(account));
+                    }
                     Pairing::candidates(look, *person, &mut scratch.candidates);
                     // What is certainly somebody else's goes or stays with that person.
                     let free = scratch.candidates.iter().filter(|account| pairing.person_of(**account).is_none());

@@ -267,7 +267,7 @@ impl World {
         self.writer.begin_attempts(&self.writing, &tenant(), &[attempt]).await.unwrap();
         let rejection = NewLetter {
             target: cloud(),
-            fault: Fault::Person { account: AccountId::new(account).unwrap() },
+            fault: Fault::Person { account: AccountId::new(account).unwrap(), step: None },
             class: Rejection::UnknownUser,
             at: self.now(),
             answer: "404 user not found".to_owned(),

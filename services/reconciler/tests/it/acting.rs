@@ -157,7 +157,7 @@ fn letter(command: &Command, group: &GroupId, who: &AccountId, at: Time) -> NewL
     let class = Rejection::UnknownUser;
     NewLetter {
         target: cloud(),
-        fault: model::Fault::of_edge(group, who, class),
+        fault: model::Fault::of_edge(group, who, EdgeOp::Add, class),
         class,
         at,
         answer: "404".to_owned(),

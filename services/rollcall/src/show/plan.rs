@@ -284,6 +284,7 @@ pub fn waits_for(why: &WaitWhy) -> String {
         WaitWhy::NoAccount => "the person has no account at the target".to_owned(),
         WaitWhy::Doubt => "more than one account could be the person's, or the address is in doubt".to_owned(),
         WaitWhy::AccountUnusable => "the account exists but is not usable".to_owned(),
+        WaitWhy::AddressTaken => "another account has the address until it gets a new one".to_owned(),
         WaitWhy::Opaque { group } => format!("nested group {group} belongs to others and cannot be read"),
         WaitWhy::DeadLetter { id } => format!("dead letter D-{id}"),
         WaitWhy::Grace { until } => format!("the grace period, until {until}"),

@@ -298,12 +298,13 @@ pub(super) async fn find(
     lane: Lane,
     account: Option<&AccountId>,
     change: &AccountChange,
+    ours: bool,
 ) -> Result<Option<Answered>, Answered> {
     let there = |user: &Value| Answered { account: id_of(user), ..unknown("").with(Disposition::AlreadySo) };
     match (change, account) {
         (AccountChange::Create { attributes }, _) => {
             let found = user(writer, lane, of(attributes, "userName")).await?;
-            Ok(found.filter(|user| is_same_person(user, attributes)).map(|user| there(&user)))
+            Ok(found.filter(|user| is_same_person(user, attributes, ours)).map(|user| there(&user)))
         }
         // Setting the same attributes again is setting them.
         (AccountChange::Update { .. } | AccountChange::Suspend | AccountChange::Remove, _) | (_, None) => Ok(None),
@@ -323,13 +324,14 @@ pub(super) async fn find(
     }
 }
 
-/// Whether a user who has the wanted name is the person that was to be made: by address, or by the name to show where
-/// the product does not tell addresses (Confluence).
-fn is_same_person(user: &Value, attributes: &Attributes) -> bool {
+/// Whether a user who has the wanted name is the person that was to be made: by address. Where the product does not tell
+/// addresses (Confluence) the name to show must do, and only for what an attempt of ours may have made: two people may
+/// be called the same.
+fn is_same_person(user: &Value, attributes: &Attributes, ours: bool) -> bool {
     let told = ["/emailAddress", "/email"].map(|pointer| text(user, pointer)).into_iter().find(|it| !it.is_empty());
     match told {
         Some(email) => email.eq_ignore_ascii_case(of(attributes, "emails[primary].value")),
-        None => text(user, "/displayName") == shown(attributes),
+        None => ours && text(user, "/displayName") == shown(attributes),
     }
 }
 

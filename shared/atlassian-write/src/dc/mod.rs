@@ -231,6 +231,7 @@ impl DcWriter {
     }
 
     /// What an unclear change of an account left behind: the account as it should be, named; `None`: it is not so.
+    /// `ours`: an attempt of ours came to no clear answer.
     ///
     /// # Errors
     /// What the read came to, when it did not come to an answer.
@@ -239,8 +240,9 @@ impl DcWriter {
         lane: Lane,
         account: Option<&AccountId>,
         change: &AccountChange,
+        ours: bool,
     ) -> Result<Option<Answered>, Answered> {
-        accounts::find(self, lane, account, change).await
+        accounts::find(self, lane, account, change, ours).await
     }
 
     /// Sends one change, and gives what became of it and the body of a success.

@@ -2,7 +2,8 @@
 //!
 //! A group's id is its name: there is no other. A person's id is the stable key and the user name together ([`account`]):
 //! every write names people by user name, so nothing needs to be looked up before it, and a name that was given to
-//! somebody else is another id. Somebody who is renamed has another id too and is paired again, by address.
+//! somebody else is another id. Somebody who is renamed has another id too, with the same key: by that the planner knows
+//! them again.
 //!
 //! Caveats: Jira and Confluence show the members of groups in groups as members, where a directory nests; only Crowd
 //! tells them apart. Confluence shows the addresses of those only who take a seat. Bitbucket knows no 404 for the members
@@ -76,7 +77,7 @@ pub fn user_name(account: &AccountId) -> &str {
 
 /// The stable key in an id; empty where there is none.
 pub fn key(account: &AccountId) -> &str {
-    account.as_str().split_once('/').map_or("", |(key, _)| key)
+    account.stable_key().unwrap_or_default()
 }
 
 /// What calls one instance.

@@ -137,6 +137,27 @@ async fn a_renamed_person_keeps_the_account() {
     assert_eq!(named["name"], "Ana Married");
 }
 
+#[tokio::test]
+async fn an_attribute_without_a_value_is_cleared_and_the_others_stay() {
+    let world = World::start().await;
+    let org = world.org();
+    let id = world.account(2);
+    let set = |department: &str, title: &str| {
+        let attributes = [("department", department), ("title", title)];
+        let attributes = attributes.map(|(path, value)| (path.to_owned(), value.to_owned())).into();
+        AccountChange::Update { attributes }
+    };
+    let known = |field: &str| {
+        let accounts = world.dump()["accounts"].clone();
+        let found = accounts.as_array().unwrap().iter().find(|it| it["id"] == id.as_str()).unwrap().clone();
+        found[field].as_str().map(str::to_owned)
+    };
+    assert!(run(&org, &world.change(Some(&id), set("R&D", "Lead"))).await.outcome.result.holds());
+    assert_eq!((known("department").as_deref(), known("title").as_deref()), (Some("R&D"), Some("Lead")));
+    assert!(run(&org, &world.change(Some(&id), set("", "Lead"))).await.outcome.result.holds());
+    assert_eq!((known("department"), known("title").as_deref()), (None, Some("Lead")));
+}
+
 /// The matrix of what does not go well.
 #[tokio::test]
 async fn every_refusal_has_its_class() {
@@ -153,7 +174,13 @@ async fn every_refusal_has_its_class() {
     assert_eq!(result(None, create("no address")).await, rejected(Rejection::Validation));
     world.edit(json!({ "op": "account", "email": OUTSIDER }));
     let update = || AccountChange::Update { attributes: [("displayName".to_owned(), "X".to_owned())].into() };
+    // The document keeps a plain `forbidden` for whoever lacks the right; of an account that is not managed here, which
+    // the planner leaves alone, it says no more.
     assert_eq!(result(Some(&world.id_of(OUTSIDER)), update()).await, rejected(Rejection::Auth));
+    let moved = |address: &str| AccountChange::Update {
+        attributes: [("emails[primary].value".to_owned(), address.to_owned())].into(),
+    };
+    assert_eq!(result(Some(&good), moved("a@unclaimed.example")).await, rejected(Rejection::Ownership));
     assert_eq!(result(Some(nobody), update()).await, rejected(Rejection::UnknownUser));
     // Linked to an identity provider's directory: only that may disable it.
     world.twin.twin.world().atlassian.switches.org_paid = false;
@@ -164,6 +191,7 @@ async fn every_refusal_has_its_class() {
     let linked = run(&scim, &world.change(None, AccountChange::Create { attributes })).await.outcome;
     assert!(linked.result.holds());
     assert_eq!(result(Some(&world.account(5)), Deactivate).await, rejected(Rejection::Ownership));
+    assert_eq!(result(Some(&world.account(5)), update()).await, rejected(Rejection::Ownership));
     world.fault("atlassian.users", "*", 2, FaultKind::Throttle { retry_after: Some("1".to_owned()), shape: None });
     assert_eq!(result(Some(&good), Deactivate).await, StepResult::Done);
     world.fault("atlassian.users", "*", 1, FaultKind::Unauthorized);

@@ -65,6 +65,23 @@ async fn an_account_is_made_changed_deactivated_and_restored() {
 }
 
 #[tokio::test]
+async fn an_attribute_without_a_value_is_taken_away() {
+    const DEPARTMENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department";
+    let world = World::start().await;
+    let id = create(&world, 0).await;
+    let set =
+        |path: &str, value: &str| AccountChange::Update { attributes: [(path.to_owned(), value.to_owned())].into() };
+    for path in ["title", DEPARTMENT] {
+        for value in ["Lead", "Ops", ""] {
+            let done = change(&world, "u000", Some(&id), set(path, value)).await.outcome.result;
+            assert_eq!(done, StepResult::Done, "{path} {value}");
+            let dump = world.dump().to_string();
+            assert_eq!(dump.contains(&format!("\"{value}\"")), !value.is_empty(), "{path} {value}: {dump}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn i06_an_account_whose_creation_was_cut_off_is_found_by_its_external_id() {
     let world = World::start().await;
     world.lag(SCIM, 700);

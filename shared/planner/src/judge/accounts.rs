@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AccountChange, AccountId, CaseKind, DirectoryKind, GuardName, Lane, Reason, RefusalWhy, Standing, Step, User,
-    UserState, Wait, WaitWhy,
+    AccountChange, AccountId, CaseKind, DirectoryKind, GuardName, Lane, PersonStep, Reason, RefusalWhy, Standing, Step,
+    User, UserState, Wait, WaitWhy,
 };
 use policy::{LeaveAction, Outsiders, Policy, Provision, Who};
 
-use super::{Draft, Judge};
+use super::{
+    Draft, Judge,
+    addresses::{ADDRESS, InTheWay},
+};
 use crate::{
     mirror::{Mirror, number},
     people::{Found, Pairing, Place, is_outsider, is_taken, on_leave, sees_off},
@@ -17,13 +20,43 @@ use crate::{
 /// For each `[[people.provision]]` entry, the persons for whom it has something to do.
 pub(crate) type Pending = Vec<BTreeSet<u32>>;
 
+/// An entry that brings people to the target, with those for whom it has something to do.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) provision: &'a Provision,
+    pub(super) source: usize,
+    pub(super) persons: &'a BTreeSet<u32>,
+}
+
+/// What is to be known of names and addresses before accounts are made and changed.
+#[derive(Debug, Default)]
+struct Names {
+    /// In lower case; nobody can say whose they are.
+    doubtful: BTreeSet<String>,
+    /// Persons whose account is made for the same person of another source: (source, person).
+    made_by_another: BTreeSet<(usize, u32)>,
+    /// By account: what stands in the way of its new address.
+    in_the_way: BTreeMap<u32, InTheWay>,
+}
+
 /// What an entry has to do for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Task {
+pub(super) enum Task {
     Create(BTreeMap<String, String>),
     Update(u32, BTreeMap<String, String>),
     Deactivate(u32),
     Restore(u32),
+}
+
+impl Task {
+    const fn step(&self) -> PersonStep {
+        match self {
+            Self::Create(_) => PersonStep::Create,
+            Self::Update(..) => PersonStep::Update,
+            Self::Deactivate(_) => PersonStep::Leave,
+            Self::Restore(_) => PersonStep::Restore,
+        }
+    }
 }
 
 /// Whether the entry has something to do for the person. Decided by rows alone, so that it can be kept.
@@ -38,7 +71,7 @@ pub(crate) fn is_pending(
     task(policy, provision, source, accounts, pairing.place(person), person).is_some()
 }
 
-fn task(
+pub(super) fn task(
     policy: &Policy,
     provision: &Provision,
     source: &Mirror,
@@ -61,7 +94,12 @@ fn task(
         Found::Account(account) if stays => {
             let wanted = attributes(policy, provision, &row.user);
             let kind = kind_of(policy, provision);
-            let differing = differing(kind, wanted, &accounts.person(account)?.row.as_ref()?.user);
+            let known = &accounts.person(account)?.row.as_ref()?.user;
+            if is_anothers(kind, known) {
+                return None;
+            }
+            let mut differing = differing(kind, wanted, known);
+            differing.extend(cleared(kind, provision, &row.user, known));
             (provision.update && !differing.is_empty()).then_some(Task::Update(account, differing))
         }
         // Only the entry that the person belongs to takes the account away.
@@ -110,7 +148,7 @@ fn attributes(policy: &Policy, provision: &Provision, user: &User) -> BTreeMap<S
     let made = has_user_names(kind_of(policy, provision));
     let username = email.map(|email| if made { policy.people.username(email) } else { email.key().to_owned() });
     put("userName", username.as_deref());
-    put("emails[primary].value", email.map(model::Email::as_written));
+    put(ADDRESS, email.map(model::Email::as_written));
     put("displayName", user.display_name.as_deref());
     put("name.givenName", user.given_name.as_deref());
     put("name.familyName", user.family_name.as_deref());
@@ -137,7 +175,7 @@ fn differing(
     let moves = |value: &str| account.email.as_ref().is_some_and(|email| !email.key().eq_ignore_ascii_case(value));
     let differs = |path: &str, value: &str| match path {
         "userName" => kind == Some(DirectoryKind::AtlassianScim) && moves(value) && is_named_by_address(account),
-        "emails[primary].value" => moves(value),
+        ADDRESS => moves(value),
         "displayName" => is(&account.display_name, value),
         "name.givenName" => is(&account.given_name, value),
         "name.familyName" => is(&account.family_name, value),
@@ -155,6 +193,34 @@ fn differing(
         }
     };
     wanted.into_iter().filter(|(path, value)| differs(path, value)).collect()
+}
+
+/// Whether only somebody else may change the account: one of a domain that the organization has not claimed, or one
+/// that an identity provider keeps up to date (reference/atlassian-cloud.md §2).
+fn is_anothers(kind: Option<DirectoryKind>, account: &User) -> bool {
+    let is = |name: &str, value: &str| account.attributes.get(name).is_some_and(|known| known == value);
+    kind == Some(DirectoryKind::AtlassianOrg) && (is("claimStatus", "unmanaged") || is("managementSource", "synced"))
+}
+
+/// The attributes that the account still has though the source has them no more, each with an empty value: they are to
+/// be cleared. Only what was mapped; what a target fills by itself would be cleared for ever.
+fn cleared<'a>(
+    kind: Option<DirectoryKind>,
+    provision: &'a Provision,
+    user: &'a User,
+    account: &'a User,
+) -> impl Iterator<Item = (String, String)> + 'a {
+    let is_kept: &[&str] = match kind {
+        Some(DirectoryKind::AtlassianScim) => &SCIM_REPORTS,
+        Some(DirectoryKind::AtlassianOrg) => &["department", "location", "organization", "title"],
+        _ => &[],
+    };
+    let has = |user: &User, name: &str| user.attributes.get(name).is_some_and(|value| !value.is_empty());
+    let mapped = provision.attributes.iter().filter(move |(path, source)| {
+        let name = path.strip_prefix(ENTERPRISE).unwrap_or(path);
+        is_kept.contains(&name) && !has(user, source) && has(account, name)
+    });
+    mapped.map(|(path, _)| (path.clone(), String::new()))
 }
 
 /// Whether the account's user name is its address: then the name follows the address, so that the old one is free for
@@ -180,69 +246,92 @@ const fn has_user_names(kind: Option<DirectoryKind>) -> bool {
 impl Judge<'_> {
     /// Judges what the entries have to do at this target.
     pub(crate) fn accounts(&mut self, pending: &Pending) {
-        let policy = self.policy;
-        for (provision, persons) in policy.provisions.iter().zip(pending) {
-            if provision.to != self.target.id || !provision.enabled {
-                continue;
-            }
-            let Some(source) = self.mirrors.iter().position(|mirror| mirror.directory() == &provision.from) else {
-                continue;
-            };
-            let doubtful = self.doubtful_names(provision, source, persons);
+        let (policy, mirrors) = (self.policy, self.mirrors);
+        let here = policy
+            .provisions
+            .iter()
+            .zip(pending)
+            .filter(|(provision, _)| provision.to == self.target.id && provision.enabled);
+        let source_of = |id| mirrors.iter().position(|mirror| mirror.directory() == id);
+        let entries: Vec<Entry<'_>> = here
+            .filter_map(|(provision, persons)| Some(Entry { provision, source: source_of(&provision.from)?, persons }))
+            .collect();
+        let names = self.names(&entries);
+        for Entry { provision, source, persons } in entries {
             for person in persons {
-                self.person(provision, source, *person, &doubtful);
+                self.person(provision, source, *person, &names);
             }
-            self.settled_leavers(provision, source, persons);
+            self.settled_leavers(provision, source);
         }
         self.farewells();
     }
 
-    /// User names that more than one person would get, or that an account has already: nobody can say whose they are.
-    fn doubtful_names(&self, provision: &Provision, source: usize, persons: &BTreeSet<u32>) -> BTreeSet<String> {
-        let (Some(mirror), Some(pairing)) = (self.mirrors.get(source), self.pairing(source)) else {
-            return BTreeSet::new();
-        };
-        if !has_user_names(kind_of(self.policy, provision)) {
-            return BTreeSet::new();
+    /// Which user names nobody can be given: those that people of different addresses would get, whichever entries take
+    /// them, and those that an account has already. Whose creation is under way counts, too. Different sources may tell
+    /// of one person: the first one has the account made, and by its address the others find it.
+    fn names(&self, entries: &[Entry<'_>]) -> Names {
+        let mut names = Names { in_the_way: self.in_the_way(entries), ..Names::default() };
+        if !has_user_names(self.kind) {
+            return names;
         }
-        let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
-        for person in persons {
-            let task = task(self.policy, provision, mirror, self.accounts, pairing.place(*person), *person);
-            if let Some(Task::Create(attributes)) = task {
-                let name = attributes.get("userName").map(|name| name.to_ascii_lowercase());
-                *wanted.entry(name.unwrap_or_default()).or_default() += 1;
+        let mut wanted: BTreeMap<String, Vec<(usize, u32, String)>> = BTreeMap::new();
+        for Entry { provision, source, persons } in entries {
+            let (Some(mirror), Some(pairing)) = (self.mirrors.get(*source), self.pairing(*source)) else { continue };
+            for person in *persons {
+                let place = pairing.place(*person);
+                let task = task(self.policy, provision, mirror, self.accounts, place, *person);
+                let Some(Task::Create(attributes)) = task else { continue };
+                if self.is_made(provision, *source, *person, place) {
+                    let of = |path: &str| attributes.get(path).map(|value| value.to_ascii_lowercase());
+                    let address = of(ADDRESS).unwrap_or_default();
+                    wanted.entry(of("userName").unwrap_or_default()).or_default().push((*source, *person, address));
+                }
             }
         }
         if wanted.is_empty() {
-            return BTreeSet::new();
+            return names;
         }
         let accounts = (0..number(self.accounts.people.len())).filter_map(|slot| self.accounts.live(slot));
         for name in accounts.filter_map(|row| row.user.attributes.get("userName")) {
-            if let Some(count) = wanted.get_mut(&name.to_ascii_lowercase()) {
-                *count += 1;
+            names.doubtful.extend(wanted.remove_entry(&name.to_ascii_lowercase()).map(|(name, _)| name));
+        }
+        for (name, people) in wanted {
+            let sources: BTreeSet<usize> = people.iter().map(|(source, ..)| *source).collect();
+            let addresses: BTreeSet<&String> = people.iter().map(|(.., address)| address).collect();
+            if addresses.len() > 1 || sources.len() < people.len() {
+                names.doubtful.insert(name);
+            } else {
+                names.made_by_another.extend(people.iter().skip(1).map(|(source, person, _)| (*source, *person)));
             }
         }
-        wanted.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
+        names
     }
 
-    fn person(&mut self, provision: &Provision, source: usize, person: u32, doubtful: &BTreeSet<String>) {
+    /// Whether somebody for whom an account could be made gets one: not where somebody else took it away, for that is
+    /// not ours to give back, and of those whom an entry takes as members, who is one.
+    fn is_made(&self, provision: &Provision, source: usize, person: u32, place: Place) -> bool {
+        let was_there = matches!(place.found, Found::Unusable(account) if self.accounts.live(account).is_none());
+        let ours = || {
+            self.person_id(source, person).is_some_and(|id| {
+                let key = (self.target.id.clone(), provision.from.clone(), id.clone());
+                self.memory.leaving.contains_key(&key)
+            })
+        };
+        (!was_there || ours()) && (provision.who != Who::Members || self.out.members.contains(&(source, person)))
+    }
+
+    fn person(&mut self, provision: &Provision, source: usize, person: u32, names: &Names) {
         let (Some(mirror), Some(place)) = (self.mirrors.get(source), self.pairing(source).map(|p| p.place(person)))
         else {
             return;
         };
         let Some(id) = mirror.person(person).map(|person| person.id.clone()) else { return };
         let Some(task) = task(self.policy, provision, mirror, self.accounts, place, person) else { return };
-        // What somebody else took away is not ours to give back.
         let key = (self.target.id.clone(), provision.from.clone(), id.clone());
-        let was_there = matches!(place.found, Found::Unusable(account) if self.accounts.live(account).is_none());
-        if was_there && matches!(task, Task::Create(_)) && !self.memory.leaving.contains_key(&key) {
+        if matches!(task, Task::Create(_)) && !self.is_made(provision, source, person, place) {
             return;
         }
-        let only_members = provision.who == Who::Members && matches!(task, Task::Create(_));
-        if only_members && !self.out.members.contains(&(source, person)) {
-            return;
-        }
-        if self.memory.accounts_open.contains(&key) {
+        if self.memory.accounts_open.contains(&key) || names.made_by_another.contains(&(source, person)) {
             return;
         }
         let wait = |why| Wait { group: None, person: Some(id.clone()), why, edges: 0 };
@@ -255,11 +344,11 @@ impl Judge<'_> {
         };
         let account_id = account.and_then(|slot| self.account(slot)).cloned();
         let ids: Vec<&AccountId> = [Some(&id), account_id.as_ref()].into_iter().flatten().collect();
-        if let Some(letter) = self.memory.dead_letter_of_person(&self.target.id, &ids) {
+        if let Some(letter) = self.memory.dead_letter_of_person(&self.target.id, &ids, task.step()) {
             return self.out.waits.push(wait(WaitWhy::DeadLetter { id: letter }));
         }
         if let Task::Create(attributes) = &task
-            && attributes.get("userName").is_some_and(|name| doubtful.contains(&name.to_ascii_lowercase()))
+            && attributes.get("userName").is_some_and(|name| names.doubtful.contains(&name.to_ascii_lowercase()))
         {
             return self.out.waits.push(wait(WaitWhy::Doubt));
         }
@@ -276,7 +365,16 @@ impl Judge<'_> {
                 AccountChange::Restore
             }
             Task::Create(attributes) => AccountChange::Create { attributes },
-            Task::Update(_, attributes) => AccountChange::Update { attributes },
+            Task::Update(account, attributes) => {
+                let in_the_way = names.in_the_way.get(&account).filter(|_| attributes.contains_key(ADDRESS));
+                match in_the_way {
+                    Some(InTheWay::Holder) => return self.out.waits.push(wait(WaitWhy::AddressTaken)),
+                    Some(InTheWay::Circle { aside, .. }) => {
+                        AccountChange::Update { attributes: moved(attributes, aside) }
+                    }
+                    None => AccountChange::Update { attributes },
+                }
+            }
         };
         if let Some(why) = account.and_then(|account| self.spared_why(account)) {
             return self.refuse(step(change, reason), why);
@@ -284,7 +382,7 @@ impl Judge<'_> {
         let kind = CaseKind::Account { source: provision.from.clone(), person: id.clone() };
         let mut draft = Draft::new(kind, "", Lane::Normal);
         if let (AccountChange::Update { attributes }, Some(account)) = (&change, account)
-            && self.changes_domain(account, attributes)
+            && self.changes_domain(account, attributes, names)
         {
             draft.hold(GuardName::IdentityChanged, "the address moves to another domain".to_owned());
         }
@@ -300,9 +398,21 @@ impl Judge<'_> {
         self.target.protected.binary_search(&account).is_ok().then_some(RefusalWhy::ProtectedPerson)
     }
 
-    fn changes_domain(&self, account: u32, attributes: &BTreeMap<String, String>) -> bool {
-        let now = self.accounts.live(account).and_then(|row| row.user.email.as_ref());
-        let next = attributes.get("emails[primary].value").and_then(|value| model::Email::new(value).ok());
-        now.zip(next).is_some_and(|(now, next)| now.domain() != next.domain())
+    fn changes_domain(&self, account: u32, attributes: &BTreeMap<String, String>, names: &Names) -> bool {
+        if let Some(InTheWay::Circle { changes_domain, .. }) = names.in_the_way.get(&account) {
+            return *changes_domain;
+        }
+        let next = attributes.get(ADDRESS).and_then(|value| model::Email::new(value).ok());
+        next.is_some_and(|next| self.moves_domain(account, &next))
     }
+}
+
+/// The same attributes with another address, and a user name that follows it.
+fn moved(mut attributes: BTreeMap<String, String>, address: &str) -> BTreeMap<String, String> {
+    for path in [ADDRESS, "userName"] {
+        if let Some(value) = attributes.get_mut(path) {
+            address.clone_into(value);
+        }
+    }
+    attributes
 }

@@ -1,11 +1,11 @@
 //! Why a membership is to go: who left, who may no longer work, what was changed by hand.
 
 use model::{DirectoryId, EdgeOp, Fact, GroupId, Reason, RuleId, UserState};
-use policy::{DriftMode, Nested, SyncRule};
+use policy::{Nested, SyncRule};
 
 use super::Judge;
 use crate::{
-    Pin,
+    Pin, drift,
     flatten::{self, Graph, Opening},
     lost::{LostFact, Proof},
     people::{self, is_positive, user_fact},
@@ -71,9 +71,7 @@ impl Judge<'_> {
             _ => {}
         }
         let rule_id = rule.id.clone();
-        let ours = self.group_id(slot).zip(self.account(account)).is_some_and(|(group, account)| {
-            self.memory.managed.contains_key(&(self.target.id.clone(), group.clone(), account.clone()))
-        });
+        let ours = self.is_ours(slot, account);
         let reachable = known.is_some_and(|(source, person)| self.is_reachable(group, source, person));
         if ours || reachable {
             Cause::Policy(Reason::Policy { rule: rule_id })
@@ -99,6 +97,12 @@ impl Judge<'_> {
             Some(first) if !is_proven(&first) || is_proven(&second) => first,
             _ => second,
         }
+    }
+
+    /// Whether we put the account into the group.
+    fn is_ours(&self, slot: u32, account: u32) -> bool {
+        let ours = |group| drift::is_ours(self.accounts, self.memory, &self.target.id, group, account);
+        self.group_id(slot).is_some_and(ours)
     }
 
     /// Whether the person may no longer work at this source, and how that is known.
@@ -149,14 +153,8 @@ impl Judge<'_> {
 
     /// Why an account is to come in: the way down to the person, or that somebody took out by hand what we had added.
     pub(crate) fn why_add(&self, group: &TargetGroup, slot: Option<u32>, account: u32, rule: &SyncRule) -> Reason {
-        if rule.drift != DriftMode::Repair || slot.is_some() {
-            let ids = slot.and_then(|slot| self.group_id(slot)).zip(self.account(account));
-            let ours = ids.is_some_and(|(group, account)| {
-                self.memory.managed.contains_key(&(self.target.id.clone(), group.clone(), account.clone()))
-            });
-            if ours {
-                return Reason::Drift { rule: rule.id.clone() };
-            }
+        if slot.is_some_and(|slot| self.is_ours(slot, account)) {
+            return Reason::Drift { rule: rule.id.clone() };
         }
         self.joined(group, account).unwrap_or_else(|| Reason::Policy { rule: rule.id.clone() })
     }

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AccountChange, AccountId, CaseKind, DirectoryKind, Edge, EdgeOp, Email, GuardName, Lane, Reason, Step, User,
+    AccountChange, AccountId, CaseKind, DirectoryKind, Edge, EdgeOp, Email, GuardName, Lane, PersonStep, Reason, Step,
+    User,
 };
 use policy::SyncRule;
 
@@ -61,7 +62,7 @@ impl Judge<'_> {
         let email = user.email.as_ref().filter(|email| email.doubt().is_none())?;
         let (directory, id) = (mirror.directory().clone(), row.id.clone());
         let key = (self.target.id.clone(), directory.clone(), id.clone());
-        let letter = self.memory.dead_letter_of_person(&self.target.id, &[&id]);
+        let letter = self.memory.dead_letter_of_person(&self.target.id, &[&id], PersonStep::Create);
         if self.memory.accounts_open.contains(&key) || letter.is_some() {
             return None;
         }

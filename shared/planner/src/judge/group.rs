@@ -144,7 +144,7 @@ impl Judge<'_> {
         let Known { group, rule, slot, .. } = known;
         let (mut joined, mut drifted, mut letters) = (Vec::new(), Vec::new(), BTreeMap::new());
         for account in group.adds.iter().copied().filter(|account| !self.is_under_way(slot, *account)) {
-            if let Some(letter) = self.dead_letter(slot, account) {
+            if let Some(letter) = self.dead_letter(slot, account, EdgeOp::Add) {
                 *letters.entry(letter).or_insert(0) += 1;
                 continue;
             }

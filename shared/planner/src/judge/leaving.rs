@@ -1,7 +1,5 @@
 //! Accounts that are taken away: whose, how, and when.
 
-use std::collections::BTreeSet;
-
 use model::{AccountChange, AccountId, DirectoryId, DirectoryKind, Fact, RefusalWhy, Step, Wait, WaitWhy};
 use policy::{LeaveAction, Provision};
 
@@ -112,8 +110,8 @@ impl Judge<'_> {
         AccountChange::HandOver { project: other(&fallback.project), component: other(&fallback.component) }
     }
 
-    /// Forgets those who left and came back, once their account works again.
-    pub(super) fn settled_leavers(&mut self, provision: &Provision, source: usize, pending: &BTreeSet<u32>) {
+    /// Forgets those who left and came back, once their account works again, whatever else is still to be changed of it.
+    pub(super) fn settled_leavers(&mut self, provision: &Provision, source: usize) {
         let (Some(mirror), Some(pairing)) = (self.mirrors.get(source), self.pairing(source)) else { return };
         let mut back = Vec::new();
         for (target, from, person) in self.memory.leaving.keys() {
@@ -122,8 +120,7 @@ impl Judge<'_> {
             }
             let Some(slot) = mirror.person_slot(person) else { continue };
             let place = pairing.place(slot);
-            let works = place.works && place.in_scope && matches!(place.found, Found::Account(_));
-            if works && !pending.contains(&slot) {
+            if place.works && place.in_scope && matches!(place.found, Found::Account(_)) {
                 back.push((target.clone(), from.clone(), person.clone()));
             }
         }

@@ -1,6 +1,7 @@
 //! From differences to cases: each loud group is judged, leavers are gathered, then guards look at the whole target.
 
 pub(crate) mod accounts;
+mod addresses;
 pub(crate) mod administrators;
 mod cause;
 mod contact;
@@ -178,12 +179,12 @@ impl Judge<'_> {
     }
 
     /// The open dead letter that covers the edge.
-    pub(crate) fn dead_letter(&self, slot: u32, account: u32) -> Option<u64> {
+    pub(crate) fn dead_letter(&self, slot: u32, account: u32, op: EdgeOp) -> Option<u64> {
         if self.memory.dead_letters.is_empty() {
             return None;
         }
         let (group, account) = self.group_id(slot).zip(self.account(account))?;
-        self.memory.dead_letter(&self.target.id, group, account)
+        self.memory.dead_letter(&self.target.id, (group, account), op)
     }
 
     pub(crate) fn refuse(&mut self, step: Step, why: model::RefusalWhy) {

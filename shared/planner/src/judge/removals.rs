@@ -77,7 +77,7 @@ impl Judge<'_> {
             if self.is_under_way(slot, account) {
                 continue;
             }
-            if let Some(letter) = self.dead_letter(slot, account) {
+            if let Some(letter) = self.dead_letter(slot, account, EdgeOp::Remove) {
                 *sorted.letters.entry(letter).or_insert(0) += 1;
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Link, LinkHow, Wait, WaitWhy};
+use model::{Link, LinkHow, PersonStep, Wait, WaitWhy};
 
 use super::Judge;
 use crate::{people::Found, state::TargetGroup};
@@ -42,7 +42,9 @@ impl Judge<'_> {
                 Found::Unusable(_) | Found::Account(_) => WaitWhy::AccountUnusable,
             };
             let person = self.person_id(source, person).cloned();
-            let letter = person.as_ref().and_then(|id| self.memory.dead_letter_of_person(&self.target.id, &[id]));
+            let letter = person
+                .as_ref()
+                .and_then(|id| self.memory.dead_letter_of_person(&self.target.id, &[id], PersonStep::Create));
             let why = letter.map_or(why, |id| WaitWhy::DeadLetter { id });
             self.out.waits.push(Wait { group: None, person, why, edges });
         }

@@ -32,6 +32,10 @@ pub struct Mirror {
     pub(crate) people: Vec<PersonSlot>,
     pub(crate) groups: Vec<GroupSlot>,
     people_by_id: Index,
+    /// By what of an id outlasts a rename, where ids have such a part.
+    people_by_key: Index,
+    /// Whether anybody was ever met under two ids of one key.
+    renamed: bool,
     people_by_address: Index,
     people_by_alias: Index,
     people_by_external_id: Index,
@@ -56,6 +60,8 @@ impl Mirror {
             people: Vec::new(),
             groups: Vec::new(),
             people_by_id: Index::default(),
+            people_by_key: Index::default(),
+            renamed: false,
             people_by_address: Index::default(),
             people_by_alias: Index::default(),
             people_by_external_id: Index::default(),
@@ -111,7 +117,25 @@ impl Mirror {
         let slot = number(self.people.len());
         self.people.push(PersonSlot { id: id.clone(), row: None });
         self.people_by_id.insert(id.as_str(), slot);
+        if let Some(key) = id.stable_key() {
+            self.people_by_key.insert(key, slot);
+            let known = self.namesakes(slot).next().is_some();
+            self.renamed |= known;
+        }
         slot
+    }
+
+    /// The other ids under which one account was met: those of the same stable key.
+    pub(crate) fn namesakes(&self, slot: u32) -> impl Iterator<Item = u32> {
+        let key = self.person(slot).and_then(|person| person.id.stable_key());
+        let candidates = key.map_or(&[][..], |key| self.people_by_key.candidates(key));
+        let is = move |at: &u32| *at != slot && self.person(*at).is_some_and(|it| it.id.stable_key() == key);
+        candidates.iter().copied().filter(is)
+    }
+
+    /// Whether any account was ever met under two ids.
+    pub(crate) const fn has_namesakes(&self) -> bool {
+        self.renamed
     }
 
     pub(crate) fn intern_group(&mut self, id: &GroupId) -> u32 {

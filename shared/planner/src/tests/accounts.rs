@@ -2,9 +2,9 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use model::{AccountChange, CaseKind, GuardName, RefusalWhy, Step, UserState, WaitWhy};
+use model::{AccountChange, CaseKind, Fault, GuardName, PersonStep, RefusalWhy, Step, UserState, WaitWhy};
 
-use crate::testing::{World, acc, cases, dir, only};
+use crate::testing::{World, acc, cases, dir, edges, only};
 
 const PROVISION: &str = r#"
 [[people.provision]]
@@ -171,4 +171,67 @@ fn an_account_with_an_open_command_is_not_decided_again() {
     assert_eq!(changes(&world.decide()).len(), 1);
     world.memory.accounts_open.insert((dir("cloud"), dir("workspace"), acc("ann")));
     assert!(changes(&world.decide()).is_empty());
+}
+
+#[test]
+fn what_is_refused_about_an_account_keeps_nobody_from_leaving() {
+    for step in [PersonStep::Update, PersonStep::Create, PersonStep::Restore, PersonStep::Join] {
+        let mut world = staffed("");
+        world.fill("ops", &["bob"]);
+        world.converge();
+        // The new name is refused, or there was no seat.
+        let fault = Fault::Person { account: acc("a-ann"), step: Some(step) };
+        world.memory.dead_letters.push((dir("cloud"), 7, fault));
+        world.fill("ops", &["ann"]);
+        world.leave("eng", "ann");
+        world.source.user("ann").display_name = Some("Ann B.".to_owned());
+        world.converge();
+        assert!(!world.in_target("eng").contains("a-ann"), "{step:?} holds back no removal");
+        assert_eq!(world.in_target("ops").contains("a-ann"), step != PersonStep::Join, "{step:?}");
+        let renamed = world.target.user("a-ann").display_name.as_deref() == Some("Ann B.");
+        assert_eq!(renamed, step != PersonStep::Update, "{step:?}");
+        world.source.user("ann").state = UserState::Suspended;
+        world.sweep_source();
+        let decision = world.decide();
+        assert!(changes(&decision).contains(&&AccountChange::Deactivate), "{step:?}: {:#?}", decision.plan.body);
+        assert_eq!(edges(&decision).len(), usize::from(step != PersonStep::Join), "{step:?}");
+    }
+}
+
+#[test]
+fn a_deactivation_that_was_refused_is_not_asked_for_again() {
+    let mut world = staffed("");
+    let fault = Fault::Person { account: acc("a-ann"), step: Some(PersonStep::Leave) };
+    world.memory.dead_letters.push((dir("cloud"), 7, fault));
+    world.source.user("ann").state = UserState::Suspended;
+    world.sweep_source();
+    let decision = world.decide();
+    assert!(changes(&decision).is_empty());
+    assert_eq!(edges(&decision), ["-eng a-ann"], "the memberships go all the same");
+    assert!(decision.plan.body.targets[0].waits.iter().any(|wait| wait.why == WaitWhy::DeadLetter { id: 7 }));
+}
+
+#[test]
+fn a_rehire_ends_the_grace_though_an_update_of_theirs_is_held() {
+    let mut world = staffed("on_leave = { suspended = \"deactivate\", grace = \"2h\" }");
+    let key = (dir("cloud"), dir("workspace"), acc("ann"));
+    world.source.user("ann").state = UserState::Suspended;
+    world.sweep_source();
+    let decision = world.decide();
+    world.carry_out(&decision);
+    assert!(world.memory.leaving.contains_key(&key));
+    // Back, with an address of another domain: that update is held.
+    world.source.user("ann").state = UserState::Active;
+    world.source.user("ann").email = model::Email::new("ann@elsewhere.org").ok();
+    world.sweep_source();
+    world.sweep_target();
+    let decision = world.decide();
+    assert!(cases(&decision).iter().any(|case| case.held.iter().any(|held| held.guard == GuardName::IdentityChanged)));
+    world.carry_out(&decision);
+    assert!(!world.memory.leaving.contains_key(&key), "whoever works does not leave");
+    world.tick(3600);
+    world.source.user("ann").state = UserState::Suspended;
+    world.sweep_source();
+    world.sweep_target();
+    assert!(changes(&world.decide()).iter().all(|change| !matches!(change, AccountChange::Deactivate)));
 }

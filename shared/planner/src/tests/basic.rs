@@ -120,7 +120,7 @@ fn a_dead_letter_keeps_its_edges_back_and_nothing_else() {
     world.fill("eng", &["eve"]);
     world.fill("ops", &["ann"]);
     world.sweep_source();
-    let fault = model::Fault::Person { account: acc("a-eve") };
+    let fault = model::Fault::Person { account: acc("a-eve"), step: None };
     world.memory.dead_letters.push((crate::testing::dir("cloud"), 7, fault));
     let decision = world.decide();
     assert_eq!(edges(&decision), ["+ops a-ann"]);

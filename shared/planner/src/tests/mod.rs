@@ -1,6 +1,7 @@
 //! Tests start converged and change one thing; their names are facts.
 
 mod accounts;
+mod addresses;
 mod administrators;
 mod basic;
 mod contact;
@@ -19,4 +20,5 @@ mod people;
 mod proofs;
 mod properties;
 mod reads;
+mod renames;
 mod unions;

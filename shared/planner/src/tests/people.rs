@@ -4,7 +4,7 @@
 
 use model::{AccountChange, Email, LET_IN, Reason, RefusalWhy, Step, UserState, WaitWhy};
 
-use crate::testing::{World, acc, account_changes, cases, edges, only, policy_for};
+use crate::testing::{Side, World, acc, account_changes, cases, dir, edges, only, policy_for};
 
 const ENTRY: &str = "[[people.provision]]\nname = \"people\"\nfrom = \"workspace\"\nto = \"cloud\"\n";
 const JIRA: &str = "kind = \"jira-dc\"\nurl = \"https://jira.acme.com\"\ntoken = \"file:token\"";
@@ -67,6 +67,56 @@ fn one_user_name_for_two_people_or_for_somebody_elses_account_is_a_doubt() {
     swept(&mut world);
     assert_eq!(created(&mut world), [("gil".to_owned(), "gil".to_owned())]);
     assert_eq!(doubts(&mut world), ["bob-2", "fay", "fay-2"]);
+}
+
+#[test]
+fn two_entries_that_come_to_one_user_name_are_a_doubt_too() {
+    let entry = |name: &str, people: &str| {
+        format!(
+            "[[people.provision]]\nname = \"{name}\"\nfrom = \"workspace\"\nto = \"cloud\"\nexternal = \"create\"\n\
+             people = [\"{people}\"]\n"
+        )
+    };
+    let entries = format!("{NAMES}{}{}", entry("here", "*@acme.com"), entry("there", "*@acme.eu"));
+    let mut world = World::of(policy_for(JIRA, "", &entries));
+    newcomer(&mut world, "john", "john@acme.com");
+    newcomer(&mut world, "john-2", "john@acme.eu");
+    newcomer(&mut world, "gil", "gil@acme.eu");
+    swept(&mut world);
+    assert_eq!(created(&mut world), [("gil".to_owned(), "gil".to_owned())]);
+    assert_eq!(doubts(&mut world), ["john", "john-2"]);
+    // Whose creation is under way counts as well: the name is as good as given.
+    world.memory.accounts_open.insert((dir("cloud"), dir("workspace"), acc("john")));
+    assert_eq!(created(&mut world), [("gil".to_owned(), "gil".to_owned())]);
+    assert_eq!(doubts(&mut world), ["john-2"]);
+}
+
+#[test]
+fn who_would_get_no_account_takes_nobodys_user_name() {
+    let mut world = world(JIRA, "external = \"create\"\nwho = \"members\"\n");
+    newcomer(&mut world, "fay", "fay@acme.com");
+    newcomer(&mut world, "fay-2", "fay@acme.org");
+    world.fill("eng", &["fay"]);
+    swept(&mut world);
+    assert_eq!(created(&mut world), [("fay".to_owned(), "fay".to_owned())]);
+    assert!(doubts(&mut world).is_empty());
+}
+
+#[test]
+fn one_person_of_two_sources_is_made_once() {
+    let other = "[directory.partners]\nkind = \"scim-inbound\"\ntoken = \"file:t\"\n";
+    let entries = format!("{NAMES}{ENTRY}[[people.provision]]\nfrom = \"partners\"\nto = \"cloud\"\n{other}");
+    let mut world = World::of(policy_for(JIRA, "", &entries));
+    newcomer(&mut world, "fay", "fay@acme.com");
+    let mut partners = Side::new("partners");
+    partners.users.insert(acc("p-fay"), model::User::new(acc("p-fay"), Email::new("Fay@acme.com").ok()));
+    partners.users.insert(acc("p-gil"), model::User::new(acc("p-gil"), Email::new("gil@acme.com").ok()));
+    swept(&mut world);
+    let delta = partners.observe(&partners.reading(world.now));
+    world.planner.apply(&delta);
+    let name = |person: &str, name: &str| (person.to_owned(), name.to_owned());
+    assert_eq!(created(&mut world), [name("p-gil", "gil"), name("fay", "fay")]);
+    assert!(doubts(&mut world).is_empty(), "the same address is the same person, whoever tells of it");
 }
 
 #[test]
@@ -146,6 +196,45 @@ fn what_an_organization_tells_of_an_account_is_kept_up_to_date_too() {
     world.target.user("a-ann").attributes.insert("title".to_owned(), "Lead".to_owned());
     world.sweep_target();
     assert!(account_changes(&mut world).is_empty());
+}
+
+#[test]
+fn no_update_is_asked_for_that_an_organization_cannot_make() {
+    for (name, value, updates) in
+        [("claimStatus", "managed", 1), ("claimStatus", "unmanaged", 0), ("managementSource", "synced", 0)]
+    {
+        let mut world = world(ORG, "");
+        world.source.user("ann").display_name = Some("Ann B.".to_owned());
+        let account = world.target.user("a-ann");
+        account.display_name = Some("Ann".to_owned());
+        account.attributes.insert(name.to_owned(), value.to_owned());
+        swept(&mut world);
+        assert_eq!(account_changes(&mut world).len(), updates, "{name} {value}");
+        // Who leaves is kept out all the same: that an organization can do with everybody.
+        world.source.user("ann").state = UserState::Suspended;
+        world.sweep_source();
+        assert_eq!(account_changes(&mut world), [("ann".to_owned(), AccountChange::Deactivate)], "{name} {value}");
+    }
+}
+
+#[test]
+fn an_attribute_that_the_source_has_no_more_is_cleared() {
+    for (kind, path) in [(SCIM, "department"), (ORG, "title")] {
+        let mut world = world(kind, &format!("attributes = {{ {path} = \"organizations[primary].x\" }}\n"));
+        let attribute = "organizations[primary].x".to_owned();
+        let come_to = |world: &mut World, value: Option<&str>| {
+            world.source.user("ann").attributes.remove(&attribute);
+            world.source.user("ann").attributes.extend(value.map(|value| (attribute.clone(), value.to_owned())));
+            world.converge();
+            assert!(account_changes(world).is_empty(), "{kind} {value:?}");
+            world.target.user("a-ann").attributes.get(path).cloned()
+        };
+        assert_eq!(come_to(&mut world, Some("Tools")).as_deref(), Some("Tools"));
+        assert_eq!(come_to(&mut world, Some("Ops")).as_deref(), Some("Ops"));
+        assert_eq!(come_to(&mut world, None), None, "{kind}");
+        assert_eq!(come_to(&mut world, Some("Tools")).as_deref(), Some("Tools"));
+        assert_eq!(come_to(&mut world, Some("")), None, "{kind}: nothing is no value");
+    }
 }
 
 #[test]

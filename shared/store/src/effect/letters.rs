@@ -129,11 +129,12 @@ pub(super) async fn resolve(
 
 /// Whether an outcome shows that what was at fault is no longer.
 fn disproves(fault: &Fault, outcome: &Outcome) -> bool {
-    let by_edge = outcome.edges.iter().any(|edge| edge.result.holds() && fault.covers(&edge.group, &edge.account));
+    let by_edge =
+        outcome.edges.iter().any(|edge| edge.result.holds() && fault.covers(&edge.group, &edge.account, edge.op));
     let by_whole = outcome.edges.is_empty()
         && outcome.result.holds()
         && match fault {
-            Fault::Person { account } => outcome.account.as_ref() == Some(account),
+            Fault::Person { account, .. } => outcome.account.as_ref() == Some(account),
             Fault::Group { group } => outcome.group.as_ref().is_some_and(|id| id.as_str() == group),
             Fault::Edge { .. } => false,
         };

@@ -46,7 +46,7 @@ fn rejected(command: &Command, who: &str, at: i64) -> NewLetter {
     let class = Rejection::UnknownUser;
     NewLetter {
         target: id("cloud"),
-        fault: Fault::of_edge(&group("g"), &account(who), class),
+        fault: Fault::of_edge(&group("g"), &account(who), EdgeOp::Add, class),
         class,
         at: Time(at),
         answer: "404 user not found".to_owned(),

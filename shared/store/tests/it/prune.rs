@@ -55,7 +55,7 @@ async fn closed_commands_go_with_their_tries_and_open_or_rejected_ones_stay() {
         [outcome(0, StepResult::Done), outcome(1, StepResult::Done), outcome(3, StepResult::Rejected(class))];
     let letter = NewLetter {
         target: id("cloud"),
-        fault: model::Fault::of_edge(&group("poison"), &account("a"), class),
+        fault: model::Fault::of_edge(&group("poison"), &account("a"), model::EdgeOp::Add, class),
         class,
         at: Time(20),
         answer: "404".to_owned(),

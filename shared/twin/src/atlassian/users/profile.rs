@@ -1,7 +1,7 @@
 //! Profile and address of a managed account.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{failure, linked};
 use crate::atlassian::incoming::Incoming;
@@ -14,15 +14,7 @@ struct Wanted {
     nickname: Option<String>,
     zoneinfo: Option<String>,
     #[serde(default)]
-    extended_profile: Work,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Work {
-    job_title: Option<String>,
-    department: Option<String>,
-    organization: Option<String>,
-    location: Option<String>,
+    extended_profile: Map<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,21 +61,23 @@ pub(super) fn serve(
     let changed = side.accounts.get_mut(person).ok_or_else(unknown)?;
     changed.name = wanted.name.unwrap_or_else(|| changed.name.clone());
     changed.nickname = wanted.nickname.unwrap_or_else(|| changed.nickname.clone());
-    let work = wanted.extended_profile;
-    for (field, value) in [
-        (&mut changed.time_zone, wanted.zoneinfo),
-        (&mut changed.title, work.job_title),
-        (&mut changed.department, work.department),
-        (&mut changed.organization, work.organization),
-        (&mut changed.location, work.location),
+    changed.time_zone = wanted.zoneinfo.or_else(|| changed.time_zone.take());
+    for (name, field) in [
+        ("job_title", &mut changed.title),
+        ("department", &mut changed.department),
+        ("organization", &mut changed.organization),
+        ("location", &mut changed.location),
     ] {
-        *field = value.or_else(|| field.take());
+        // Left out: as it was; null clears.
+        if let Some(value) = wanted.extended_profile.get(name) {
+            *field = value.as_str().map(str::to_owned);
+        }
     }
     Ok(Answer::json(200, shape(changed)))
 }
 
 fn shape(account: &Account) -> Value {
-    let mut work = serde_json::Map::new();
+    let mut work = Map::new();
     for (name, value) in [
         ("job_title", &account.title),
         ("department", &account.department),
