@@ -268,7 +268,10 @@ impl Memory {
         ids: &[&AccountId],
         step: PersonStep,
     ) -> Option<u64> {
-        let is = |fault: &Fault| matches!(fault, Fault::Person { account, step: Some(kind) } if *kind == step && ids.contains(&account));
+        let is = |fault: &Fault| match fault {
+            Fault::Person { account, step: Some(kind) } => *kind == step && ids.contains(&account),
+            _ => false,
+        };
         self.dead_letters.iter().filter(|(at, _, fault)| at == target && is(fault)).map(|(_, id, _)| *id).min()
     }
 }
