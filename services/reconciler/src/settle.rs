@@ -307,8 +307,8 @@ mod tests {
                 Command { id, tenant: tenant.clone(), target: target.clone(), lane: Lane::Normal, body },
                 Time::from_secs(1_000),
             );
-            let released =
-                Released { op: EdgeOp::Add, lane: Lane::Normal, revocation: false, plan: 1, command: Some(id) };
+            let (op, lane, detected_at) = (EdgeOp::Add, Lane::Normal, Time::from_secs(1_000));
+            let released = Released { op, lane, revocation: false, plan: 1, command: Some(id), detected_at };
             state.release((target, group.clone(), account.clone()), released);
         }
         let mut turn = Turn::default();

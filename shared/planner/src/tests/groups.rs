@@ -1,5 +1,7 @@
 //! How source groups become target groups: roles, nesting, unions, one group for several.
 
+#![expect(clippy::indexing_slicing, reason = "tests")]
+
 use model::{MemberKind, Role};
 
 use crate::testing::{World, acc, edges, grp};
