@@ -58,7 +58,8 @@ pub(crate) async fn measure(report: &mut Report, lines: Option<usize>) -> Result
     history.truncate(lines.unwrap_or(usize::MAX));
     let whole = lines.is_none();
     for (name, policy) in [("open", format!("{policy}\n[guard]\n{UNGUARDED}")), ("guarded", policy)] {
-        let ran = run(&policy, &history, name == "guarded").await.with_context(|| format!("the {name} run"))?;
+        let ran =
+            Box::pin(run(&policy, &history, name == "guarded")).await.with_context(|| format!("the {name} run"))?;
         report.note(&format!("{name}-commits"), figure(history.len() as u64), "of the history");
         if whole {
             report.at_least(&format!("{name}-looks"), figure(ran.looks), 300.0, "looks of the pipeline");

@@ -13,7 +13,7 @@ async fn letters(world: &World) -> Result<Vec<Value>> {
     Ok(letters["letters"].as_array().cloned().unwrap_or_default())
 }
 
-fn of_letters(line: &String) -> bool {
+fn of_letters(line: &str) -> bool {
     scrape::LETTERS.iter().any(|name| line.starts_with(name))
 }
 
@@ -49,7 +49,7 @@ async fn one_poisoned_person_is_one_letter_and_a_redrive_after_the_fix_empties_i
     assert_eq!(letters(&world).await?.len(), 1, "one fault, one letter: {open:?}");
     eventually(WITHIN, "the letter to be counted", async || {
         let all = world.scrape().await?;
-        let amiss: Vec<String> = scrape::amiss(&all).into_iter().filter(of_letters).collect();
+        let amiss: Vec<String> = scrape::amiss(&all).into_iter().filter(|name| of_letters(name)).collect();
         anyhow::ensure!(amiss.is_empty(), "{amiss:?}");
         let counted = all.iter().find(|it| it.family == scrape::LETTERS[0] && it.value > 0.0);
         Ok(counted.map(drop))

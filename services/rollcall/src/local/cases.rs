@@ -52,7 +52,7 @@ pub async fn test(args: &PolicyTestArgs, quiet: bool) -> Result<Exit, Fault> {
     let loaded = policy_file::load(&args.policy)?;
     let path = args.cases.clone().unwrap_or_else(|| beside(&args.policy.path));
     let cases = load(&path, &loaded.policy, args.cases.is_none() && args.read)?;
-    let groups = if args.read { read(&loaded, quiet).await? } else { named(&cases) };
+    let groups = if args.read { Box::pin(read(&loaded, quiet)).await? } else { named(&cases) };
     let policy = Arc::new(loaded.policy);
     let verdicts: Vec<Verdict<'_>> = cases.cases.iter().map(|case| judge(&policy, &cases, case)).collect();
     let coverage = policy.coverage(groups.known.iter().map(|(directory, group)| (directory, group)));

@@ -35,7 +35,7 @@ pub async fn import(args: &ImportArgs, quiet: bool) -> Result<Exit, Fault> {
             .help("add a [directory.…] for Google Workspace and one for Atlassian that has groups; a list of customers has none"));
     }
     let folder = path.parent().map_or_else(std::path::PathBuf::new, std::path::Path::to_path_buf);
-    let sides = read(&base, &folder, &pairs, quiet).await?;
+    let sides = Box::pin(read(&base, &folder, &pairs, quiet)).await?;
     let draft = draft::draft(&text, &base, &pairs, &sides)
         .map_err(|problems| wrong(&problems, "the policy that would be written"))?;
     let lists = draft::lists(&base);
