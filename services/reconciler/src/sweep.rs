@@ -55,7 +55,7 @@ pub(crate) async fn policy(
                 "the policy file cannot be right; the running policy stays");
             let note = "cannot be right".to_owned();
             let row = PolicyRow { hash, body: String::new(), loaded_at: now, state: PolicyState::Refused, note };
-            store.keep_policy(&state.tenant, &row).await?;
+            store.keep_policy(&state.tenant, &row, &[]).await?;
         }
         Look::New(loaded) => {
             watch.seen = loaded.policy.hash;
@@ -110,15 +110,13 @@ async fn hold(store: &Store, state: &State, loaded: &Loaded, lost: u64, now: Tim
     let note = format!("would stop managing {lost} % of the groups");
     let body = loaded.text.clone();
     let row = PolicyRow { hash, body, loaded_at: now, state: PolicyState::Held, note };
-    store.keep_policy(&state.tenant, &row).await?;
-    store.append_audit(&state.tenant, &[audit(now, "policy.held", hash)]).await
+    store.keep_policy(&state.tenant, &row, &[audit(now, "policy.held", hash)]).await
 }
 
 async fn take_over(store: &Store, state: &mut State, loaded: Loaded, now: Time) -> Result<(), StoreError> {
     let hash = loaded.policy.hash;
     let row = PolicyRow { hash, body: loaded.text, loaded_at: now, state: PolicyState::Loaded, note: String::new() };
-    store.keep_policy(&state.tenant, &row).await?;
-    store.append_audit(&state.tenant, &[audit(now, "policy.loaded", hash)]).await?;
+    store.keep_policy(&state.tenant, &row, &[audit(now, "policy.loaded", hash)]).await?;
     tracing::info!(
         event.name = "rollcall.policy.loaded",
         rollcall.org = state.tenant.as_str(),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bus::Intake;
+use bus::{ControlRequest, Intake};
 use model::{Span, TenantId, Time};
 use planner::Decision;
 use policy::Policy;
@@ -143,11 +143,7 @@ async fn hold(
         let tick = woken.tick;
         // Everything is committed: what woke us may be forgotten.
         woken.settle().await;
-        for request in requests {
-            if let Err(error) = request.answer(br#"{"schema":"rollcall.control/1","ok":true}"#.to_vec()).await {
-                tracing::debug!(%error, "nobody waits for the answer any more");
-            }
-        }
+        answer(requests).await;
         let words = turned.words();
         let before = session.last.replace((turned.decision, turned.agreed));
         let changed =
@@ -161,6 +157,15 @@ async fn hold(
             session.unreported = true;
         }
         report.finished(Ok(words), None);
+    }
+}
+
+/// Says to whoever asked that it is taken up.
+async fn answer(requests: Vec<ControlRequest>) {
+    for request in requests {
+        if let Err(error) = request.answer(br#"{"schema":"rollcall.control/1","ok":true}"#.to_vec()).await {
+            tracing::debug!(%error, "nobody waits for the answer any more");
+        }
     }
 }
 
@@ -178,8 +183,7 @@ async fn open<'a>(shared: &'a Shared, lease: &'a Lease, loaded: &Loaded) -> Resu
         None => {
             let (state, note) = (PolicyState::Loaded, String::new());
             let row = PolicyRow { hash, body: loaded.text.clone(), loaded_at: now, state, note };
-            shared.store.keep_policy(tenant, &row).await?;
-            shared.store.append_audit(tenant, &[sweep::audit(now, "policy.loaded", hash)]).await?;
+            shared.store.keep_policy(tenant, &row, &[sweep::audit(now, "policy.loaded", hash)]).await?;
             (loaded.policy.clone(), None)
         }
     };

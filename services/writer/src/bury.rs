@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use effect::{Finished, What};
 use model::{
-    AccountId, Command, CommandBody, Disposition, EdgeOutcome, Fault, GroupId, Outcome, PersonStep, Rejection,
-    StepResult, Time,
+    AccountId, Command, CommandBody, Disposition, EdgeOutcome, Fault, GroupId, Outcome, Rejection, StepResult, Time,
 };
 use store::{
     audit::AuditEntry,
@@ -43,23 +42,9 @@ pub(crate) fn letters(command: &Command, finished: &Finished, traceparent: Optio
         }
     }
     if let (StepResult::Rejected(class), true) = (outcome.result, outcome.edges.is_empty()) {
-        attach(fault_of_whole(command), class, 0, None);
+        attach(Fault::of_command(&command.body), class, 0, None);
     }
     letters.into_values().collect()
-}
-
-/// What is at fault when a command without edges is rejected.
-fn fault_of_whole(command: &Command) -> Fault {
-    match &command.body {
-        CommandBody::CreateGroup { name, .. } => Fault::Group { group: name.clone() },
-        CommandBody::DeleteGroup { group, .. } | CommandBody::Edges { group, .. } => {
-            Fault::Group { group: group.to_string() }
-        }
-        CommandBody::Account { account, person, change, .. } => {
-            let account = account.clone().unwrap_or_else(|| person.clone());
-            Fault::Person { account, step: Some(PersonStep::of(change)) }
-        }
-    }
 }
 
 /// The attempts of a command that changed the target, and those that may have, by what they were to change.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountChange, AccountId, DirectoryId, EdgeOp, GroupId, Rejection, TenantId, Time};
+use crate::{AccountChange, AccountId, CommandBody, DirectoryId, EdgeOp, GroupId, Rejection, TenantId, Time};
 
 /// What will not be tried again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +111,20 @@ impl Fault {
             Rejection::UnknownGroup | Rejection::Ownership => Self::Group { group: group.to_string() },
             Rejection::Auth | Rejection::Conflict | Rejection::Validation => {
                 Self::Edge { group: group.clone(), account: account.clone() }
+            }
+        }
+    }
+
+    /// What is at fault when a command is rejected as a whole.
+    pub fn of_command(body: &CommandBody) -> Self {
+        match body {
+            CommandBody::CreateGroup { name, .. } => Self::Group { group: name.clone() },
+            CommandBody::DeleteGroup { group, .. } | CommandBody::Edges { group, .. } => {
+                Self::Group { group: group.to_string() }
+            }
+            CommandBody::Account { account, person, change, .. } => {
+                let account = account.clone().unwrap_or_else(|| person.clone());
+                Self::Person { account, step: Some(PersonStep::of(change)) }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -17,6 +18,9 @@ const LINES_SHOWN: usize = 60;
 
 /// Most lines kept of one process; older ones are dropped.
 const LINES_KEPT: usize = 20_000;
+
+/// How long what an ended process has printed may take to be read.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What a process has printed so far, both streams in the order in which they arrived. Clones share it, and it
 /// outlives the process.
@@ -44,7 +48,7 @@ impl Lines {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn collect(&self, stream: impl Read + Send + 'static) {
+    fn collect(&self, stream: impl Read + Send + 'static) -> JoinHandle<()> {
         let lines = self.clone();
         std::thread::spawn(move || {
             let mut reader = BufReader::new(stream);
@@ -58,7 +62,7 @@ impl Lines {
                 kept.push(line);
                 bytes.clear();
             }
-        });
+        })
     }
 }
 
@@ -68,6 +72,8 @@ pub struct Process {
     name: String,
     child: Child,
     lines: Lines,
+    /// Those who read what it prints; they end with its streams.
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -87,13 +93,10 @@ impl Process {
         let mut command = tied_to_us(&command, user);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = on_lasting_thread(command).with_context(|| format!("cannot start {name}"))?;
-        if let Some(stream) = child.stdout.take() {
-            lines.collect(stream);
-        }
-        if let Some(stream) = child.stderr.take() {
-            lines.collect(stream);
-        }
-        Ok(Self { name: name.to_owned(), child, lines: lines.clone() })
+        let printed = child.stdout.take().map(|stream| lines.collect(stream));
+        let told = child.stderr.take().map(|stream| lines.collect(stream));
+        let readers = printed.into_iter().chain(told).collect();
+        Ok(Self { name: name.to_owned(), child, lines: lines.clone(), readers })
     }
 
     /// The process's id.
@@ -129,7 +132,7 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself, and until its last words are read.
     ///
     /// # Errors
     /// When it does not within the time; shows what it printed last.
@@ -137,6 +140,11 @@ impl Process {
         let deadline = Deadline::after(within);
         loop {
             if let Some(status) = self.ended() {
+                // What it has started itself may hold its streams open, and is not waited for.
+                let last_words = Deadline::after(LAST_WORDS);
+                while !self.readers.iter().all(JoinHandle::is_finished) && !last_words.is_over() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
                 return Ok(status);
             }
             if deadline.is_over() {

@@ -160,7 +160,7 @@ async fn a_policy_that_would_shrink_too_much_waits_like_a_case() {
         state: PolicyState::Held,
         note: "40 % of the groups would no longer be managed".to_owned(),
     };
-    world.reconciler.keep_policy(&tenant(), &row).await.unwrap();
+    world.reconciler.keep_policy(&tenant(), &row, &[]).await.unwrap();
     let shown = listed(&world.get("viewer", "/cases").await.1);
     assert_eq!((shown.len(), shown[0].kind.as_str(), shown[0].held[0].guard.as_str()), (1, "policy", "policy-shrink"));
     assert_eq!(world.approve("operator", &hash.to_string()).await.0, StatusCode::FORBIDDEN);

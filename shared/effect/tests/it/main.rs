@@ -6,6 +6,7 @@ mod confluence;
 mod customers;
 mod dc;
 mod fence;
+mod handover;
 mod jira;
 mod lifecycle;
 mod matrix;

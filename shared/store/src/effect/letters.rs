@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::GenericClient;
-use model::{CommandId, DeadLetter, DeadLetterState, DirectoryId, Fault, Outcome, Rejection, TenantId, Time};
+use model::{
+    Command, CommandBody, CommandId, DeadLetter, DeadLetterState, DirectoryId, Fault, Outcome, Rejection, TenantId,
+    Time,
+};
 
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, sql};
@@ -107,13 +110,15 @@ pub(super) async fn resolve(
     let targets: Vec<&str> = outcomes.iter().map(|outcome| outcome.target.as_str()).collect();
     let select = "select id, target, fault, first_at from effect.dead_letter
                    where tenant = $1 and target = any($2) and state = 'open' order by id";
+    let open = sql::query(tx, select, &[&tenant.as_str(), &targets]).await?;
+    let bodies = if open.is_empty() { BTreeMap::new() } else { wholes(tx, outcomes).await? };
     let mut resolved = Vec::new();
     let mut at = Time::NEVER;
-    for row in sql::query(tx, select, &[&tenant.as_str(), &targets]).await? {
+    for row in open {
         let (target, fault, first_at) = (row.directory(TABLE, 1)?, row.json::<Fault>(TABLE, 2)?, row.time(3)?);
         let disproof = outcomes
             .iter()
-            .find(|outcome| outcome.target == target && outcome.at > first_at && disproves(&fault, outcome));
+            .find(|outcome| outcome.target == target && outcome.at > first_at && disproves(&fault, outcome, &bodies));
         if let Some(outcome) = disproof {
             resolved.push(row.number(0)?);
             at = at.max(outcome.at);
@@ -127,18 +132,32 @@ pub(super) async fn resolve(
     Ok(resolved)
 }
 
-/// Whether an outcome shows that what was at fault is no longer.
-fn disproves(fault: &Fault, outcome: &Outcome) -> bool {
+/// What the commands without edges among these, which came to something, were to do.
+async fn wholes(tx: &impl GenericClient, outcomes: &[Outcome]) -> Result<BTreeMap<CommandId, CommandBody>, StoreError> {
+    let whole = outcomes.iter().filter(|outcome| outcome.edges.is_empty() && outcome.result.holds());
+    let ids: Vec<uuid::Uuid> = whole.map(|outcome| outcome.command.0).collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows = sql::query(tx, "select body from plan.command where id = any($1)", &[&ids]).await?;
+    let command = |row: &tokio_postgres::Row| row.json::<Command>("plan.command", 0);
+    rows.iter().map(|row| command(row).map(|command| (command.id, command.body))).collect()
+}
+
+/// Whether an outcome shows that what was at fault is no longer. What could not be made has no id of its own until it is:
+/// its letter knows the name of the group or the person at the source, as the command does.
+fn disproves(fault: &Fault, outcome: &Outcome, bodies: &BTreeMap<CommandId, CommandBody>) -> bool {
     let by_edge =
         outcome.edges.iter().any(|edge| edge.result.holds() && fault.covers(&edge.group, &edge.account, edge.op));
     let by_whole = outcome.edges.is_empty()
         && outcome.result.holds()
         && match fault {
-            Fault::Person { account, .. } => outcome.account.as_ref() == Some(account),
+            Fault::Person { account, step: None } => outcome.account.as_ref() == Some(account),
             Fault::Group { group } => outcome.group.as_ref().is_some_and(|id| id.as_str() == group),
-            Fault::Edge { .. } => false,
+            Fault::Person { .. } | Fault::Edge { .. } => false,
         };
-    by_edge || by_whole
+    let by_same = bodies.get(&outcome.command).is_some_and(|body| &Fault::of_command(body) == fault);
+    by_edge || by_whole || by_same
 }
 
 impl Store {

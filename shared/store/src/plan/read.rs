@@ -8,6 +8,7 @@ use super::{
     news::{self, Awaited},
     rows::{CaseState, PolicyRow, PolicyState},
 };
+use crate::audit::{self, AuditEntry};
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, sql};
 
@@ -193,12 +194,18 @@ impl Store {
             .collect()
     }
 
-    /// Keeps a policy text, with what became of it.
+    /// Keeps a policy text with what became of it, and says so in the audit chain, in one step.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn keep_policy(&self, tenant: &TenantId, policy: &PolicyRow) -> Result<(), StoreError> {
-        let client = self.client("keep_policy").await?;
+    pub async fn keep_policy(
+        &self,
+        tenant: &TenantId,
+        policy: &PolicyRow,
+        entries: &[AuditEntry],
+    ) -> Result<(), StoreError> {
+        let mut client = self.client("keep_policy").await?;
+        let tx = client.transaction().await?;
         let upsert = "insert into plan.policy (tenant, hash, body, loaded_at, state, note)
                       values ($1, $2, $3, $4, $5, $6)
                       on conflict (tenant, hash) do update
@@ -207,8 +214,9 @@ impl Store {
         let (body, note) = (sql::clean(&policy.body), sql::clean(&policy.note));
         let params: sql::Params<'_> =
             &[&tenant.as_str(), &hash, &body, &policy.loaded_at.0, &policy.state.as_str(), &note];
-        sql::execute_on(&client, upsert, params).await?;
-        Ok(())
+        sql::execute(&tx, upsert, params).await?;
+        audit::append(&tx, tenant, entries).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The policy that was loaded last, for a start without a file that can be right, and for the guard against

@@ -1,5 +1,6 @@
 use model::{
-    Canonical as _, Command, DeadLetterState, EdgeOp, EdgeOutcome, Fault, Lane, Outcome, Rejection, StepResult, Time,
+    Canonical as _, Command, CommandBody, DeadLetterState, EdgeOp, EdgeOutcome, Fault, Lane, Outcome, Rejection,
+    StepResult, Time,
 };
 use store::audit::AuditEntry;
 use store::console::Decider;
@@ -211,6 +212,39 @@ async fn one_fault_is_one_letter_until_a_redrive_resolves_it() {
     assert_eq!(resolved, [1]);
     let all = [DeadLetterState::Open, DeadLetterState::Redriven];
     assert!(ledger.world.console.letters(&tenant(), &all, 9).await.unwrap().is_empty());
+}
+
+/// What could not be made has no id: its letter closes when the same is made after all.
+#[tokio::test]
+async fn the_letter_of_what_could_not_be_made_closes_when_it_is() {
+    let ledger = Ledger::start().await;
+    let make = |number: u64, body: CommandBody| Command { body, ..command(&format!("g{number}"), &[], Lane::Bulk, 1) };
+    let create = || CommandBody::CreateGroup { name: "ops".to_owned(), description: String::new() };
+    let invite = || CommandBody::Account {
+        account: None,
+        person: account("ann"),
+        change: model::AccountChange::Create { attributes: std::collections::BTreeMap::new() },
+        generation: 1,
+    };
+    let pairs = [[make(1, create()), make(2, create())], [make(3, invite()), make(4, invite())]];
+    for (place, [first, second]) in pairs.into_iter().enumerate() {
+        let number = u64::try_from(place).unwrap() + 1;
+        let letter = NewLetter { fault: Fault::of_command(&first.body), ..rejected(&first, "ann", 10) };
+        ledger.issue(&first).await;
+        let whole = |of: &Command, result: StepResult, at: i64| Outcome {
+            result,
+            edges: Vec::new(),
+            group: Some(group("made-1")),
+            account: Some(account("made-2")),
+            ..outcome(of, "ann", result, at)
+        };
+        let refused = whole(&first, StepResult::Rejected(Rejection::Conflict), 10);
+        assert_eq!(ledger.record(&[refused], &[letter]).await.letters, [(number, true)]);
+        ledger.settle(&first).await;
+        ledger.issue(&second).await;
+        let resolved = ledger.record(&[whole(&second, StepResult::Done, 20)], &[]).await.resolved;
+        assert_eq!(resolved, [number]);
+    }
 }
 
 #[tokio::test]
