@@ -190,8 +190,24 @@ impl World {
     /// # Errors
     /// When they are not in time.
     pub async fn sweep(&self) -> Result<()> {
-        let began = self.one("select (extract(epoch from clock_timestamp()) * 1000000)::bigint").await?;
+        let now = self.now().await?;
         self.sync(None).await?;
+        self.until_read_since(now).await
+    }
+
+    /// The time by the database's clock, in microseconds.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn now(&self) -> Result<i64> {
+        self.one("select (extract(epoch from clock_timestamp()) * 1000000)::bigint").await
+    }
+
+    /// Waits until both sides have been read as a whole by a sweep that began after this time.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub async fn until_read_since(&self, began: i64) -> Result<()> {
         let read = format!(
             "select count(distinct dir)::bigint from directory.scope_read where kind = 1 and began_at >= {began}"
         );

@@ -214,9 +214,9 @@ impl Store {
         let (body, note) = (sql::clean(&policy.body), sql::clean(&policy.note));
         let params: sql::Params<'_> =
             &[&tenant.as_str(), &hash, &body, &policy.loaded_at.0, &policy.state.as_str(), &note];
-        sql::execute(&tx, upsert, params).await?;
+        sql::execute(&*tx, upsert, params).await?;
         audit::append(&tx, tenant, entries).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// The policy that was loaded last, for a start without a file that can be right, and for the guard against
