@@ -61,7 +61,7 @@ impl Product {
     /// The product that these groups give, held by whoever is in one.
     fn new(judge: &Judge<'_>, product: String, limit: u64, gives: impl Fn(&Group) -> bool) -> Self {
         let (mut groups, mut holders) = (BTreeSet::new(), BTreeSet::new());
-        for group in judge.accounts.groups.iter().filter(|group| group.is_live()) {
+        for group in judge.accounts.giving() {
             if group.row.as_ref().is_some_and(|row| gives(&row.group)) {
                 groups.insert(group.id.clone());
                 let members = group.people.iter().filter_map(|packed| judge.accounts.person(packed.slot()));
@@ -168,8 +168,7 @@ fn counted(judge: &Judge<'_>) -> Vec<Product> {
 }
 
 fn groups<'a>(judge: &'a Judge<'_>) -> impl Iterator<Item = &'a Group> {
-    let live = judge.accounts.groups.iter().filter(|group| group.is_live());
-    live.filter_map(|group| group.row.as_ref().map(|row| &row.group))
+    judge.accounts.giving().filter_map(|group| group.row.as_ref().map(|row| &row.group))
 }
 
 /// Whether a default access group is the product's, by its name: it holds the product's key, or it is the product

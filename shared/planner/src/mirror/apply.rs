@@ -102,6 +102,12 @@ impl Mirror {
             self.groups_by_name.remove(&name.to_ascii_lowercase(), slot);
         }
         self.groups_by_name.insert(&row.group.name.to_ascii_lowercase(), slot);
+        let gives = row.group.default_access || !row.group.gives.is_empty();
+        match (gives, self.giving.binary_search(&slot)) {
+            (true, Err(at)) => self.giving.insert(at, slot),
+            (false, Ok(at)) => _ = self.giving.remove(at),
+            _ => {}
+        }
         changes.groups.push(GroupChange { slot, name_before });
     }
 

@@ -49,6 +49,8 @@ pub struct Mirror {
     answers: FxHashMap<Fact, Corroboration>,
     /// Groups that hold everybody of the customer: they change with every person.
     everyone_in: Vec<u32>,
+    /// Groups that give a product, in order: few, while every decision counts seats.
+    giving: Vec<u32>,
 }
 
 impl Mirror {
@@ -72,6 +74,7 @@ impl Mirror {
             member_rows: (0, 0),
             answers: FxHashMap::default(),
             everyone_in: Vec::new(),
+            giving: Vec::new(),
         }
     }
 
@@ -193,6 +196,12 @@ impl Mirror {
 
     pub(crate) fn answer(&self, fact: &Fact) -> Option<&Corroboration> {
         self.answers.get(fact)
+    }
+
+    /// The live groups that give a product, by what was read of them or by being a default access group.
+    pub(crate) fn giving(&self) -> impl Iterator<Item = &GroupSlot> {
+        let slots = self.giving.iter().filter_map(|slot| self.groups.get(*slot as usize));
+        slots.filter(|group| group.is_live())
     }
 
     pub(crate) fn everyone_in(&self) -> &[u32] {
