@@ -27,6 +27,8 @@ mod sweep;
 mod tell;
 mod tenant;
 mod tenure;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod wake;
 

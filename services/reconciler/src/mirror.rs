@@ -154,23 +154,7 @@ mod tests {
     use store::plan::MemoryRows;
 
     use super::*;
-
-    const POLICY: &str = r#"
-tenant = "acme"
-[directory.workspace]
-kind = "google-workspace"
-service_account = "env:KEY"
-subject = "rollcall@acme.com"
-[directory.cloud]
-kind = "atlassian-org"
-org = "o"
-directory = "d"
-api_key = "env:KEY"
-[[sync]]
-from = "workspace"
-to = "cloud"
-groups = ["*"]
-"#;
+    use crate::testing::POLICY;
 
     /// What the source's watcher commits of one group with these members.
     fn seen(snapshot: &mut Snapshot, members: &[&str]) -> Delta {

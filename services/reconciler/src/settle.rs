@@ -274,24 +274,7 @@ mod tests {
     use store::plan::MemoryRows;
 
     use super::*;
-    use crate::state::Released;
-
-    const POLICY: &str = r#"
-        tenant = "acme"
-        [directory.workspace]
-        kind = "google-workspace"
-        service_account = "env:KEY"
-        subject = "rollcall@acme.com"
-        [directory.cloud]
-        kind = "atlassian-org"
-        org = "o"
-        directory = "d"
-        api_key = "env:KEY"
-        [[sync]]
-        from = "workspace"
-        to = "cloud"
-        groups = ["*"]
-    "#;
+    use crate::{state::Released, testing::POLICY};
 
     #[test]
     fn commands_to_a_target_that_is_gone_are_closed_when_nobody_can_be_at_them_any_more() {

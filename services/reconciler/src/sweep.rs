@@ -257,23 +257,7 @@ mod tests {
     use store::plan::MemoryRows;
 
     use super::*;
-
-    const POLICY: &str = r#"
-tenant = "acme"
-[directory.workspace]
-kind = "google-workspace"
-service_account = "env:KEY"
-subject = "rollcall@acme.com"
-[directory.cloud]
-kind = "atlassian-org"
-org = "o"
-directory = "d"
-api_key = "env:KEY"
-[[sync]]
-from = "workspace"
-to = "cloud"
-groups = ["*"]
-"#;
+    use crate::testing::POLICY;
 
     #[test]
     fn while_the_second_opinion_refuses_nothing_is_in_sync() {

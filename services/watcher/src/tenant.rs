@@ -42,7 +42,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, tenant: Tenant) {
     let hearing = hear(running.shared.bus.clone(), id, running.wakes.subscribe(), shutdown.clone());
     shutdown.spawn(hearing);
     let mut policy = tenant.policy;
-    let mut first = true;
+    let mut new = true;
     while !shutdown.has_begun() {
         match look(&running.shared.store, &policy).await {
             Ok(Some(other)) => {
@@ -53,18 +53,14 @@ pub(crate) async fn follow(shared: Arc<Shared>, tenant: Tenant) {
                     "another policy is in force"
                 );
                 policy = Arc::new(other);
-                running.go_by(&policy);
+                new = true;
             }
-            Ok(None) if first => running.go_by(&policy),
             Ok(None) => {}
-            Err(error) => {
-                tracing::debug!(%error, "cannot see which policy is in force, looking again");
-                if first {
-                    running.go_by(&policy);
-                }
-            }
+            Err(error) => tracing::debug!(%error, "cannot see which policy is in force, looking again"),
         }
-        first = false;
+        if std::mem::take(&mut new) {
+            running.go_by(&policy);
+        }
         tokio::select! {
             () = shutdown.begun() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -26,7 +26,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, tenant: Tenant) {
     let shutdown = shared.shutdown.clone();
     let Tenant { mut policy, base, places } = tenant;
     let mut running = Running { base, open: places, loops: Loops::new(shutdown.clone()), shared };
-    let mut first = true;
+    let mut new = true;
     while !shutdown.has_begun() {
         match look(&running.shared.store, &policy).await {
             Ok(Some(other)) => {
@@ -37,15 +37,14 @@ pub(crate) async fn follow(shared: Arc<Shared>, tenant: Tenant) {
                     "another policy is in force"
                 );
                 policy = other;
-                running.go_by(&policy);
+                new = true;
             }
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "cannot see which policy is in force, looking again"),
         }
-        if first {
+        if std::mem::take(&mut new) {
             running.go_by(&policy);
         }
-        first = false;
         tokio::select! {
             () = shutdown.begun() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
