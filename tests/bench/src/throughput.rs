@@ -25,7 +25,7 @@ struct Arrival {
     batch: usize,
 }
 
-const COMPANY: Company = Company { people: 600, groups: 1_000 };
+const COMPANY: Company = Company { people: 2_000, groups: 1_000 };
 /// Before counting begins, so that every part is warm and the line is full.
 const WARM: Duration = Duration::from_secs(5);
 /// No effect for so long: the pipeline stands.

@@ -17,6 +17,10 @@ use crate::{StoreError, sql};
 /// Up to so many rows go as arrays: one round trip and no temporary table.
 const FEW: usize = 200;
 
+/// The same for memberships, each of which is looked up by its key: that costs less than to read the whole directory's,
+/// which may be a million, for a walk of a large group.
+const FEW_EDGES: usize = 10_000;
+
 const USERS: &str = "
     up as (
         insert into directory.user_row as u (dir, id, email_key, listed, body, seen_at, version)
@@ -89,8 +93,8 @@ const FEW_MEMBERS: &str = "
           from s cross join lateral (
                    select m.ctid as at, m.kind, m.member from directory.membership m
                     where m.dir = $1 and m.group_id = s.group_id and m.until_at is null offset 0) x
-         where s.absence and not exists (select from r where r.group_id = s.group_id and r.kind = x.kind
-                                                         and r.member = x.member)),
+         where s.absence
+           and (s.group_id, x.kind, x.member) not in (select r.group_id, r.kind, r.member from r)),
     known as (
         select r.*, x.at, x.role as role_now
           from r left join lateral (
@@ -364,7 +368,7 @@ async fn compare(
             incoming.push((group.as_str(), i16::from(kind_number(kind)), kind.id(), i16::from(role_number(*role))));
         }
     }
-    let rows = if incoming.len() <= FEW {
+    let rows = if incoming.len() <= FEW_EDGES {
         let of: Vec<&str> = incoming.iter().map(|(group, ..)| *group).collect();
         let kinds: Vec<i16> = incoming.iter().map(|(_, kind, ..)| *kind).collect();
         let ids: Vec<&str> = incoming.iter().map(|(_, _, id, _)| *id).collect();

@@ -124,9 +124,9 @@ impl Store {
         objects: &[String],
     ) -> Result<BTreeMap<String, Generation>, StoreError> {
         let client = self.client("generations").await?;
-        // A join, not `= any`: each is looked up by its key, however many objects the target has.
         let select = "select g.object, g.generation from unnest($3::text[]) as r (object)
-                        join plan.generation g on g.tenant = $1 and g.target = $2 and g.object = r.object";
+                       cross join lateral (select x.object, x.generation from plan.generation x
+                                            where x.tenant = $1 and x.target = $2 and x.object = r.object limit 1) g";
         let rows = sql::query_on(&client, select, &[&tenant.as_str(), &target.as_str(), &objects]).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, sql::Columns::number(row, 1)?))).collect()
     }
@@ -159,9 +159,10 @@ impl Store {
                         array(select json_array_elements_text(r.edges::json)), r.began_at
                    from unnest($5::uuid[], $6::uuid[], $7::bytea[], $8::text[], $9::text[], $10::text[], $11::bigint[])
                         as r (id, command, digest, target, request, edges, began_at)
-                   join plan.command c on c.id = r.command and c.digest = r.digest and c.tenant = $4
-                                      and c.target = r.target and c.settled_at is null
-                  where exists (select from held)
+                  cross join lateral (select x.digest, x.tenant, x.target, x.settled_at from plan.command x
+                                       where x.id = r.command limit 1) c
+                  where c.digest = r.digest and c.tenant = $4 and c.target = r.target and c.settled_at is null
+                    and exists (select from held)
                  returning id)
              select exists (select from held), array(select id from begun)",
             lease::HOLD
@@ -313,7 +314,8 @@ fn end<'a>(batch: &mut Batch<'a>, ends: &'a [AttemptEnd]) {
             set ended_at = r.at, disposition = r.disposition, status = r.status, answer = r.answer
            from unnest($1::uuid[], $2::bigint[], $3::text[], $4::integer[], $5::text[])
                 as r (id, at, disposition, status, answer)
-          where a.id = r.id and a.ended_at is null",
+          cross join lateral (select x.ctid as place, x.ended_at from effect.attempt x where x.id = r.id limit 1) x
+          where a.ctid = x.place and x.ended_at is null",
         values![ids, at, dispositions, statuses, answers],
     );
 }

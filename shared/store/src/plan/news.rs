@@ -32,8 +32,9 @@ const OUTCOMES: &str = "select o.body, c.traceparent from plan.command c join ef
     where c.tenant = $1 and c.settled_at is null order by o.at, o.command limit $2";
 
 const OUTCOMES_OF: &str = "select o.body, c.traceparent from unnest($2::uuid[]) as r (id)
-      join plan.command c on c.id = r.id and c.tenant = $1 and c.settled_at is null
-      join effect.outcome o on o.command = r.id order by o.at, o.command";
+     cross join lateral (select x.tenant, x.settled_at, x.traceparent from plan.command x where x.id = r.id limit 1) c
+     cross join lateral (select x.command, x.at, x.body from effect.outcome x where x.command = r.id limit 1) o
+     where c.tenant = $1 and c.settled_at is null order by o.at, o.command";
 
 impl Store {
     /// Looks for everything that a turn takes in. `verdicts`: also for what people decided and what stands in the way.

@@ -1,4 +1,8 @@
 //! The statements of a turn, in the order in which they must be done: what ends comes before what begins.
+//!
+//! What goes over rows by their keys looks each up in a `lateral` with a limit. A plain join is planned from the other
+//! side where the tables' statistics say that they are empty, as they do throughout a first import, and that plan reads
+//! everything that the tenant has, every time.
 
 use std::collections::BTreeMap;
 
@@ -49,24 +53,34 @@ fn settle<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     let ids: Vec<uuid::Uuid> = turn.settled.iter().map(|id| id.0).collect();
     let keys: Vec<String> = turn.settled.iter().map(ToString::to_string).collect();
     batch.add(
-        "update plan.command set settled_at = $3 where tenant = $1 and id = any($2) and settled_at is null",
+        "update plan.command c set settled_at = $3
+           from unnest($2::uuid[]) as r (id)
+          cross join lateral (select x.ctid as place, x.tenant, x.settled_at from plan.command x
+                               where x.id = r.id limit 1) x
+          where c.ctid = x.place and x.tenant = $1 and x.settled_at is null",
         values![tenant.as_str(), ids.clone(), turn.at.0],
     );
     for delete in [
-        "delete from plan.released_edge where tenant = $1 and command = any($2)",
+        "delete from plan.released_edge e
+          using unnest($2::uuid[]) as r (id)
+          cross join lateral (select x.ctid as place, x.tenant from plan.released_edge x
+                               where x.command = r.id offset 0) x
+          where e.ctid = x.place and x.tenant = $1",
         "delete from plan.opening where tenant = $1 and command = any($2)",
     ] {
         batch.add(delete, values![tenant.as_str(), ids.clone()]);
     }
     batch.add(
-        "update plan.outbox set settled_at = clock_timestamp() where settle_key = any($1) and settled_at is null",
+        // With the index's own condition: it is not used without.
+        "update plan.outbox set settled_at = clock_timestamp()
+          where settle_key = any($1) and settle_key <> '' and settled_at is null",
         values![keys],
     );
 }
 
 fn forget<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     for (table, edges, also) in [
-        ("plan.released_edge", &turn.unreleased, "and t.command is null"),
+        ("plan.released_edge", &turn.unreleased, "and x.command is null"),
         ("plan.managed_edge", &turn.unmanaged, ""),
         ("plan.confirmed_edge", &turn.unconfirmed, ""),
     ] {
@@ -76,7 +90,10 @@ fn forget<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
         let (targets, groups, accounts) = columns(edges.iter());
         let delete = format!(
             "delete from {table} t using unnest($2::text[], $3::text[], $4::text[]) as r (target, group_id, account)
-              where t.tenant = $1 and t.target = r.target and t.group_id = r.group_id and t.account = r.account {also}"
+              cross join lateral (select x.ctid as place from {table} x
+                                   where x.tenant = $1 and x.target = r.target and x.group_id = r.group_id
+                                     and x.account = r.account {also} limit 1) x
+              where t.ctid = x.place"
         );
         batch.add(delete, values![tenant.as_str(), targets, groups, accounts]);
     }
