@@ -118,6 +118,21 @@ async fn customers_that_the_site_does_not_list_are_known_from_the_list() {
     assert_eq!(desk.verify(&fact(&only.unwrap().id)).await.unwrap(), Answer::Gone);
 }
 
+/// To the groups of the same site a portal-only customer is nobody: they can be in none.
+#[tokio::test]
+async fn customers_are_no_accounts_of_the_sites_groups() {
+    let stage = Stage::with_customers().await;
+    let pia = Email::new("c000@partner.example.org").unwrap();
+    let customer = stage.customers(desk()).find_person(&pia).await.unwrap().unwrap();
+    let jira = stage.jira();
+    let reading = jira.sweep(&Scope::Nobody, &Silent).await.unwrap();
+    assert!(reading.users.complete);
+    assert!(reading.users.seen.iter().all(|user| user.id != customer.id));
+    assert!(reading.users.seen.iter().any(|user| user.email.as_ref().is_some_and(|email| email.key() == person(5))));
+    assert_eq!(jira.find_person(&pia).await.unwrap(), None);
+    assert_eq!(jira.read_user(&customer.id).await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn i02_a_list_that_breaks_off_proves_nothing() {
     let stage = Stage::with_customers().await;

@@ -415,6 +415,26 @@ async fn jiras_groups_are_all_found_through_a_type_ahead_of_twenty() {
     assert!(!reading.groups.complete);
 }
 
+/// At each door the products' own groups of default access are known by name: Crowd's is that of Jira, too.
+#[tokio::test]
+async fn i04_groups_of_default_access_are_known_at_every_door() {
+    let stage = Stage::new().await;
+    let rows = [
+        (DirectoryKind::Crowd, "crowd", "jira-software-users"),
+        (DirectoryKind::Crowd, "jira", "jira-servicedesk-users"),
+        (DirectoryKind::BitbucketDc, "bitbucket", "stash-users"),
+    ];
+    for (kind, instance, name) in rows {
+        stage.edit(json!({ "op": "group", "instance": instance, "name": name }));
+        let reader = stage.reader(kind, instance);
+        let reading = reader.sweep(&Scope::Nobody, &Silent).await.unwrap();
+        let default = |name: &str| reading.groups.seen.iter().find(|it| it.name == name).unwrap().default_access;
+        assert!(default(name) && !default("eng"), "{instance}");
+        let alone = reader.read_group(&GroupId::new(name).unwrap()).await.unwrap().unwrap();
+        assert!(alone.default_access, "{instance}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_person_leads_is_found() {
     let stage = Stage::new().await;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod customers;
+mod protected;
 mod sites;
 
 use std::collections::BTreeMap;

@@ -218,16 +218,14 @@ impl Source for ConfluenceReader {
         let step = |done| progress.step(Stage::Groups, done, None);
         let request = Request::get(GROUPS, &[]).lane(Lane::Bulk);
         let mut walk = self.pages(&request, |row| group(row).map(Listed::from), step).await;
-        if walk.error.is_some() {
-            return walk;
-        }
-        if walk.rows.is_empty() {
+        if walk.error.is_none() && walk.rows.is_empty() {
             return walk.failed(shape(GROUPS, "the site lists no group, and every site has one"));
         }
         match self.administrators(Lane::Bulk).await {
             Ok(found) => walk.rows.iter_mut().for_each(|listed| administrates(&mut listed.group, Some(&found))),
-            // Without the right to see them, names must do; trouble must not look like that.
-            Err(error) if error.may_pass() || error.is_about_us() => return walk.failed(error),
+            // Without the right to see them, names must do; trouble must not look like that: a row is told with what
+            // protects it, or not at all, also of a listing that broke off.
+            Err(error) if error.may_pass() || error.is_about_us() => return walk.untold(error),
             Err(error) => progress.trouble(&error),
         }
         walk

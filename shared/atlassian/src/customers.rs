@@ -94,7 +94,7 @@ impl CustomersReader {
     /// # Errors
     /// When an address cannot be used.
     pub fn connect(config: JiraConfig, list: CustomerList) -> Result<Self, ReadError> {
-        Ok(Self { jira: JiraReader::connect(config)?, list })
+        Ok(Self { jira: JiraReader::connect(config)?.with_customers(), list })
     }
 
     /// What the calls spend from.

@@ -30,6 +30,12 @@ impl<T> Walk<T> {
         self
     }
 
+    /// The walk as if it had seen nothing: what must be known of its rows, and protects them, was not told.
+    pub(crate) fn untold(mut self, error: ReadError) -> Self {
+        self.rows.clear();
+        self.failed(error)
+    }
+
     /// The walk has come to its end; so many rows could not be read.
     pub(crate) fn ended(mut self, call: &str, unreadable: usize) -> Self {
         self.complete = unreadable == 0;

@@ -67,6 +67,8 @@ pub struct JiraReader {
     /// Where people find it.
     site: String,
     parallel: usize,
+    /// Portal-only customers count as its people.
+    with_customers: bool,
 }
 
 /// The burst limit that binds API tokens: 100 reads a second and endpoint (reference/atlassian-cloud.md §9).
@@ -82,6 +84,9 @@ struct WireUser {
     email_address: Option<String>,
     #[serde(default)]
     display_name: Option<String>,
+    /// `atlassian`, `app` or `customer`.
+    #[serde(default)]
+    account_type: Option<String>,
     active: bool,
 }
 
@@ -117,7 +122,20 @@ impl JiraReader {
             message: error.to_string(),
             code: "configuration".to_owned(),
         })?;
-        Ok(Self { client, site: config.site, parallel: config.parallel.max(1) })
+        Ok(Self { client, site: config.site, parallel: config.parallel.max(1), with_customers: false })
+    }
+
+    /// The same, which knows portal-only customers of a service desk, too. To groups they are nobody: they can be in none
+    /// (reference/atlassian-cloud.md §6), and one who has the address of a person is not the account of that person.
+    #[must_use]
+    pub(crate) fn with_customers(self) -> Self {
+        Self { with_customers: true, ..self }
+    }
+
+    /// One of its people, of a row; `None`: somebody whom its groups do not know.
+    fn person(&self, row: WireUser) -> Option<User> {
+        let is_customer = row.account_type.as_deref() == Some("customer");
+        (self.with_customers || !is_customer).then(|| row.user())
     }
 
     /// What the calls spend from.
@@ -262,9 +280,9 @@ impl Source for JiraReader {
             }
             start += rows.len();
             for row in rows {
-                match user(row) {
-                    Some(user) => walk.rows.push(user),
-                    None => return walk.failed(shape(USERS, "a user is of another shape than documented")),
+                match serde_json::from_value(row) {
+                    Ok(row) => walk.rows.extend(self.person(row)),
+                    Err(_) => return walk.failed(shape(USERS, "a user is of another shape than documented")),
                 }
             }
             progress.step(Stage::Users, walk.rows.len() as u64, None);
@@ -293,12 +311,11 @@ impl Source for JiraReader {
         let step = |done, all| progress.step(Stage::Groups, done, all);
         let mut walk = self.pages(GROUPS, &[("maxResults", GROUPS_PAGE.to_string())], Lane::Bulk, read, step).await;
         walk.rows.iter_mut().for_each(|listed| applications.tell(&mut listed.group));
-        if walk.error.is_none() {
-            match self.administrators(None, Lane::Bulk).await {
-                Ok(found) => walk.rows.iter_mut().for_each(|listed| administrates(&mut listed.group, Some(&found))),
-                Err(error) if error.may_pass() || error.is_about_us() => return walk.failed(error),
-                Err(error) => progress.trouble(&error),
-            }
+        // Also of a listing that broke off: a row is told with what protects it, or not at all.
+        match self.administrators(None, Lane::Bulk).await {
+            Ok(found) => walk.rows.iter_mut().for_each(|listed| administrates(&mut listed.group, Some(&found))),
+            Err(error) if error.may_pass() || error.is_about_us() => return walk.untold(error),
+            Err(error) => progress.trouble(&error),
         }
         walk
     }
@@ -345,7 +362,7 @@ impl Source for JiraReader {
         if answer.status.as_u16() == 404 {
             return Ok(None);
         }
-        good::<WireUser>(USER, &answer).map(|user| Some(user.user()))
+        good::<WireUser>(USER, &answer).map(|row| self.person(row))
     }
 
     fn may_be_empty(&self) -> bool {
@@ -374,7 +391,8 @@ impl ReadDirectory for JiraReader {
     async fn find_person(&self, email: &Email) -> Result<Option<User>, ReadError> {
         let request = Request::get(FIND, &[]).query("query", email.as_written());
         let rows: Vec<WireUser> = self.read(&request).await?;
-        let mut found = rows.into_iter().map(WireUser::user).filter(|user| user.email.as_ref() == Some(email));
+        let found = rows.into_iter().filter_map(|row| self.person(row));
+        let mut found = found.filter(|user| user.email.as_ref() == Some(email));
         let first = found.next();
         Ok(first.filter(|_| found.next().is_none()))
     }

@@ -1,7 +1,7 @@
 //! What the name of a group says, as long as nothing better does.
 
 /// Whether a group's name is one that Atlassian gives to groups of default access: `jira-users-acme`,
-/// `confluence-users-acme`, `jira-software-users` (reference/atlassian-cloud.md §7).
+/// `confluence-users-acme`, `jira-software-users` (reference/atlassian-cloud.md §7), `stash-users`.
 pub fn says_default_access(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let products = [
@@ -14,6 +14,8 @@ pub fn says_default_access(name: &str) -> bool {
         "jira-product-discovery",
         "confluence",
         "bitbucket",
+        // Bitbucket Data Center's own, by the product's first name.
+        "stash",
         "compass",
     ];
     products.iter().any(|product| {
@@ -37,7 +39,9 @@ mod tests {
 
     #[test]
     fn default_access_groups_are_known_by_atlassians_own_names() {
-        for name in ["jira-users", "jira-users-acme", "confluence-users-acme", "Jira-Software-Users-acme"] {
+        for name in
+            ["jira-users", "jira-users-acme", "confluence-users-acme", "Jira-Software-Users-acme", "stash-users"]
+        {
             assert!(says_default_access(name), "{name}");
         }
         for name in

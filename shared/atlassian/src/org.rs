@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use crate::error::{is_good, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
 use crate::jira::JiraReader;
-use crate::roles::Roles;
 
 mod given;
 
@@ -337,7 +336,12 @@ impl Source for OrgReader {
     async fn groups(&self, progress: &dyn Progress) -> Walk<Listed> {
         let step = |done| progress.step(Stage::Groups, done, None);
         let walk = self.search(SEARCH_GROUPS, json!({"limit": PAGE}), Lane::Bulk, group, step).await;
-        let roles = if walk.error.is_none() { self.roles(progress).await } else { Roles::default() };
+        // What protects a group must not be lost to a listing that broke off, nor to a search that did: a row is told with
+        // its roles or not at all.
+        let roles = match self.roles(progress).await {
+            Ok(roles) => roles,
+            Err(error) => return Walk::begun(walk.began_at).failed(error),
+        };
         Walk {
             rows: walk.rows.into_iter().map(|group| Listed::from(roles.tell(group))).collect(),
             complete: walk.complete,

@@ -40,6 +40,8 @@ pub(crate) struct Roles {
     /// Sites that do not tell which groups give their products by default, or of which it is not known which groups give
     /// something there.
     pub(crate) unread: BTreeSet<String>,
+    /// What the groups give could not be read to its end this time: whoever gives something may give more.
+    pub(crate) gives_unread: bool,
 }
 
 impl Roles {
@@ -54,7 +56,7 @@ impl Roles {
             grants_admin: self.administrate.contains(&group.id),
             default_access: self.defaults.contains(&group.id) || (gives && says_default_access(&group.name)),
             roles_known: self.known,
-            access_unread: gives && unread,
+            access_unread: gives && (unread || self.gives_unread),
             gives: given,
             ..group
         }
@@ -97,6 +99,7 @@ impl Roles {
             give_products: has(&GIVE_PRODUCTS).into_iter().collect(),
             defaults: BTreeSet::new(),
             unread: BTreeSet::new(),
+            gives_unread: false,
             gives: BTreeMap::from([(id.clone(), given.collect())]),
         }
     }

@@ -10,6 +10,7 @@ use crate::{Answered, classify::dc};
 
 const GROUPS: &str = "/rest/api/latest/admin/groups";
 const USERS: &str = "/rest/api/latest/admin/users";
+const GROUP_PERMISSIONS: &str = "/rest/api/latest/admin/permissions/groups";
 const OWN_PERMISSIONS: &str = "/rest/api/latest/admin/permissions/users";
 
 /// What is said where nothing may be taken that lets somebody in.
@@ -76,9 +77,8 @@ pub(super) async fn lock_out(writer: &DcWriter, turn: &Turn, name: &str) -> Answ
 /// Whether a global permission lets somebody in.
 pub(super) async fn is_let_in(client: &Client, lane: Lane, name: &str) -> Result<bool, Answered> {
     let request = Request::get("/rest/api/latest/users", &[]).query("permission", "LICENSED_USER");
-    let page = look(client, &request.query("filter", name).query("limit", "1000").lane(lane)).await?;
-    let page = page.unwrap_or_default();
-    Ok(list(&page, "/values").iter().any(|row| text(row, "/name").eq_ignore_ascii_case(name)))
+    let rows = rows(client, &request.query("filter", name).lane(lane)).await?;
+    Ok(rows.iter().any(|row| text(row, "/name").eq_ignore_ascii_case(name)))
 }
 
 /// What lets somebody in, of what may be taken; `None`: nothing lets them in. Groups of administrators are left: who
@@ -87,17 +87,33 @@ async fn levers(client: &Client, lane: Lane, name: &str) -> Result<Option<Vec<Le
     if !is_let_in(client, lane, name).await? {
         return Ok(None);
     }
-    let request = Request::get("/rest/api/latest/admin/permissions/groups", &[]).query("limit", "1000");
-    let permissions = look(client, &request.lane(lane)).await?.unwrap_or_default();
-    let request = Request::get(OWN_PERMISSIONS, &[]).query("filter", name).query("limit", "1000");
-    let own = look(client, &request.lane(lane)).await?.unwrap_or_default();
+    let permissions = rows(client, &Request::get(GROUP_PERMISSIONS, &[]).lane(lane)).await?;
+    let own = rows(client, &Request::get(OWN_PERMISSIONS, &[]).query("filter", name).lane(lane)).await?;
     let groups = groups_of(client, lane, name).await?.unwrap_or_default();
     Ok(Some(levers_of(&groups, &permissions, &own, name)))
 }
 
-fn levers_of(groups: &[String], permissions: &Value, own: &Value, name: &str) -> Vec<Lever> {
-    let gives = |page: &Value, pointer: &str, name: &str| {
-        list(page, "/values").iter().any(|row| {
+/// The rows of a list, of all its pages. A filter fits parts of names, addresses and shown names, so that whoever is meant
+/// may stand on any of them.
+async fn rows(client: &Client, first: &Request) -> Result<Vec<Value>, Answered> {
+    /// More pages than anybody has people.
+    const PAGES_MAX: usize = 10_000;
+    let (mut rows, mut start) = (Vec::new(), 0);
+    for _ in 0..PAGES_MAX {
+        let request = first.clone().query("limit", "1000").query("start", start.to_string());
+        let page = look(client, &request).await?.unwrap_or_default();
+        rows.extend_from_slice(list(&page, "/values"));
+        match page.get("nextPageStart").and_then(Value::as_u64).filter(|next| *next > start) {
+            Some(next) => start = next,
+            None => return Ok(rows),
+        }
+    }
+    Err(not_here("the list does not end").with(Disposition::Unknown))
+}
+
+fn levers_of(groups: &[String], permissions: &[Value], own: &[Value], name: &str) -> Vec<Lever> {
+    let gives = |rows: &[Value], pointer: &str, name: &str| {
+        rows.iter().any(|row| {
             let administers = matches!(text(row, "/permission"), "ADMIN" | "SYS_ADMIN");
             !administers && text(row, pointer).eq_ignore_ascii_case(name)
         })
@@ -114,9 +130,8 @@ fn revoke(name: &str) -> Write {
 
 /// The user of that name, as the list of users shows it.
 pub(super) async fn user(client: &Client, lane: Lane, name: &str) -> Result<Option<Value>, Answered> {
-    let request = Request::get(USERS, &[]).query("filter", name).query("limit", "1000").lane(lane);
-    let page = look(client, &request).await?.unwrap_or_default();
-    Ok(list(&page, "/values").iter().find(|it| text(it, "/name").eq_ignore_ascii_case(name)).cloned())
+    let found = rows(client, &Request::get(USERS, &[]).query("filter", name).lane(lane)).await?;
+    Ok(found.into_iter().find(|it| text(it, "/name").eq_ignore_ascii_case(name)))
 }
 
 /// Nobody's groups are an empty list here: whether there is such a user is asked by itself.
@@ -141,10 +156,10 @@ mod tests {
     #[test]
     fn what_lets_somebody_in_is_taken_and_administration_is_left() {
         let group = |name: &str, permission: &str| json!({ "group": { "name": name }, "permission": permission });
-        let groups = [group("Devs", "LICENSED_USER"), group("leads", "PROJECT_CREATE"), group("root", "SYS_ADMIN")];
-        let permissions = json!({ "values": groups });
+        let permissions =
+            [group("Devs", "LICENSED_USER"), group("leads", "PROJECT_CREATE"), group("root", "SYS_ADMIN")];
         let person = |name: &str, permission: &str| json!({ "user": { "name": name }, "permission": permission });
-        let own = json!({ "values": [person("ann.b", "LICENSED_USER"), person("root", "ADMIN")] });
+        let own = [person("ann.b", "LICENSED_USER"), person("root", "ADMIN")];
         let of = ["devs", "leads", "root", "readers"].map(str::to_owned);
         let found = |name: &str| levers_of(&of, &permissions, &own, name);
         let groups = ["devs", "leads"].map(|name| Lever::Group(GroupId::new(name).unwrap()));

@@ -13,7 +13,7 @@ use super::xml::{self, Membership};
 use super::{Instance, person, user_name};
 use crate::error::shape;
 use crate::gather::{Listed, Source, Walk, members_seen};
-use crate::names::says_administrators;
+use crate::names::{says_administrators, says_default_access};
 
 const SEARCH: &str = "/rest/usermanagement/1/search";
 const USER: &str = "/rest/usermanagement/1/user";
@@ -157,8 +157,9 @@ fn user_with(row: &Value, wanted: &BTreeSet<String>) -> Option<User> {
 fn group(row: &Value) -> Option<Group> {
     let name = row.get("name").and_then(Value::as_str)?;
     let description = row.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let grants_admin = says_administrators(name);
-    Some(Group { description, grants_admin, ..Group::new(GroupId::new(name).ok()?, name) })
+    // What groups give, an application is not told: those of Jira, Confluence and Bitbucket by their names alone.
+    let (grants_admin, default_access) = (says_administrators(name), says_default_access(name));
+    Some(Group { description, grants_admin, default_access, ..Group::new(GroupId::new(name).ok()?, name) })
 }
 
 impl Source for Crowd {

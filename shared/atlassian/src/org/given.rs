@@ -1,13 +1,11 @@
 //! What the groups of an organization give: administration, products, and on which sites.
 
-use std::collections::BTreeMap;
-
 use model::{GroupId, Lane};
 use outbound::{Progress, ReadError, Request};
 use serde_json::{Value, json};
 
 use super::{OrgReader, PAGE, SEARCH_GROUPS, group};
-use crate::error::{is_good, read_error, shape};
+use crate::error::{if_permitted, is_good, read_error, shape};
 use crate::gather::Walk;
 use crate::roles::{ADMINISTRATE, GIVE_PRODUCTS, Products, Roles, product};
 
@@ -18,26 +16,33 @@ const PRODUCTS: &str = "/admin/v2/orgs/{orgId}/workspaces";
 const PRODUCTS_PAGE: u64 = 1000;
 
 impl OrgReader {
-    /// What all groups give. A search that is refused or breaks off leaves it to names; a site that does not tell, too.
-    pub(super) async fn roles(&self, progress: &dyn Progress) -> Roles {
+    /// What all groups give. A search that is refused leaves it to names; a site that does not tell, too.
+    ///
+    /// # Errors
+    /// When a search broke off for a reason that may pass: what it would have told is not "none".
+    pub(super) async fn roles(&self, progress: &dyn Progress) -> Result<Roles, ReadError> {
         let by_role = |roles: &[&str]| self.groups_with(json!({"roleIds": roles, "limit": PAGE}));
         let (administrate, give) = tokio::join!(by_role(&ADMINISTRATE), by_role(&GIVE_PRODUCTS));
+        let known = administrate.complete && give.complete;
         for error in [&administrate.error, &give.error].into_iter().flatten() {
+            if_permitted::<()>(Err(error.clone()))?;
             progress.trouble(error);
         }
         let nobody_gives = administrate.rows.is_empty() && give.rows.is_empty();
         let mut roles = Roles {
-            known: administrate.complete && give.complete,
+            known,
             administrate: administrate.rows.into_iter().collect(),
             give_products: give.rows.into_iter().collect(),
             ..Roles::default()
         };
-        if !nobody_gives && !self.by_product(&mut roles, progress).await {
-            // Which of the sites a group gives something on is not known then.
+        if !nobody_gives && let Err(error) = self.by_product(&mut roles).await {
+            progress.trouble(&error);
+            // Which of the sites a group gives something on is not known then, and for now perhaps not even what.
             roles.unread.extend(self.sites.iter().map(|site| site.site().to_owned()));
+            roles.gives_unread = if_permitted::<()>(Err(error)).is_err();
         }
         self.ask_sites(&mut roles, Lane::Bulk, progress).await;
-        roles
+        Ok(roles)
     }
 
     /// What the sites say of the groups. One that does not answer is told, and stops nothing: what it would say is unknown
@@ -63,24 +68,21 @@ impl OrgReader {
     }
 
     /// Which product each group gives: one search for each product, for the searches by role do not tell. People who
-    /// review a group want to know it, and seats are counted by it. False: not all could be read.
-    async fn by_product(&self, roles: &mut Roles, progress: &dyn Progress) -> bool {
+    /// review a group want to know it, and seats are counted by it.
+    ///
+    /// # Errors
+    /// When not all could be read; what could is noted all the same.
+    async fn by_product(&self, roles: &mut Roles) -> Result<(), ReadError> {
         let products = self.products().await;
-        let mut complete = products.complete;
-        if let Some(error) = &products.error {
-            progress.trouble(error);
-        }
+        let mut first = products.error;
         for (resource, access) in products.rows {
             let groups = self.groups_with(json!({"resourceIds": [resource], "limit": PAGE})).await;
-            if let Some(error) = &groups.error {
-                progress.trouble(error);
-            }
-            complete &= groups.complete;
+            first = first.or(groups.error);
             for group in groups.rows {
                 roles.gives.entry(group).or_default().insert(access.clone());
             }
         }
-        complete
+        first.map_or(Ok(()), Err)
     }
 
     async fn groups_with(&self, query: Value) -> Walk<GroupId> {
@@ -97,13 +99,23 @@ impl OrgReader {
         let answer = self.client.read(&request).await?;
         if !is_good(&answer) {
             let error = read_error(GROUP_ROLES, &answer);
-            return if error.may_pass() || error.is_about_us() { Err(error) } else { Ok(Roles::default()) };
+            return if_permitted(Err(error));
         }
         let body: Value = answer.json().map_err(|text| shape(GROUP_ROLES, &text))?;
         let rows = body.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let products: Products =
-            if rows.is_empty() { BTreeMap::new() } else { self.products().await.rows.into_iter().collect() };
-        Ok(Roles::of_one(id, rows, &products))
+        let mut products = Products::new();
+        let mut told = true;
+        if !rows.is_empty() {
+            let walk = self.products().await;
+            told = walk.error.is_none();
+            if_permitted(walk.error.map_or(Ok(()), Err))?;
+            products.extend(walk.rows);
+        }
+        let mut roles = Roles::of_one(id, rows, &products);
+        if !told {
+            roles.unread.extend(self.sites.iter().map(|site| site.site().to_owned()));
+        }
+        Ok(roles)
     }
 }
 

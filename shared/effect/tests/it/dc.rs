@@ -399,6 +399,22 @@ async fn p2_11_who_leaves_bitbucket_is_let_in_by_nothing_any_more() {
         assert!(!let_in(&world).contains("ann"), "after {operation}");
         assert_eq!(world.effects("group.user.remove") + world.effects("permission.revoke"), 3, "after {operation}");
     }
+    // The instance's filter finds parts of names and shown names, a page at a time: whoever is meant may stand behind others.
+    let world = ways_in().await;
+    for number in 0..4 {
+        let name = format!("aa{number}");
+        let shown = format!("Joann {number}");
+        world.edit_dc(
+            json!({ "op": "user", "instance": "bitbucket", "name": name, "display_name": shown, "email": "" }),
+        );
+        world.edit_dc(json!({ "op": "granted", "instance": "bitbucket", "name": name, "permission": "LICENSED_USER" }));
+    }
+    let switches = twin::world::dc::DcSwitches { bitbucket_page: 2, ..Default::default() };
+    world.edit_dc(json!({ "op": "switches", "instance": "bitbucket", "switches": switches }));
+    let runner = world.dc(DcProduct::Bitbucket, "bitbucket", None);
+    let off = change(&world, &runner, Some(&ann), AccountChange::Deactivate).await.outcome.result;
+    assert_eq!(off, StepResult::Done);
+    assert!(!let_in(&world).contains("ann") && let_in(&world).contains("aa3"));
     // Who administers is not taken out by a machine, and is said to be still in.
     let bot = AccountId::new(user(&world, "bitbucket", "rollcall").0).unwrap();
     let finished = change(&world, &runner, Some(&bot), AccountChange::Deactivate).await;
