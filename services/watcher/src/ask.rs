@@ -188,7 +188,8 @@ impl Asker {
     }
 
     /// Reads the places that somebody asked for: all at once, and one by one when that goes wrong, so that one place that
-    /// cannot be read keeps nobody waiting. Gives which were.
+    /// cannot be read keeps nobody waiting. Gives which were, with those that will not be read by asking again: of them
+    /// the sweep says more.
     async fn grant(&self, wishes: &[Wish]) -> Result<BTreeSet<i64>, StoreError> {
         let places: BTreeSet<String> = wishes.iter().map(|wish| wish.place.clone()).collect();
         if places.contains("all") {
@@ -202,7 +203,10 @@ impl Asker {
                 read = all();
                 self.lag(wishes, &committed);
             }
-            Err(error) if places.len() == 1 => failed = Some(error),
+            Err(error) if places.len() == 1 => {
+                read = if error.may_pass() { read } else { all() };
+                failed = Some(error);
+            }
             Err(_) => {
                 for wish in wishes {
                     match self.reread(BTreeSet::from([wish.place.clone()])).await? {
@@ -210,7 +214,10 @@ impl Asker {
                             read.insert(wish.id);
                             self.lag(std::slice::from_ref(wish), &committed);
                         }
-                        Err(error) => failed = Some(error),
+                        Err(error) => {
+                            read.extend((!error.may_pass()).then_some(wish.id));
+                            failed = Some(error);
+                        }
                     }
                 }
             }
@@ -221,10 +228,6 @@ impl Asker {
                 error.code = error.code.as_str(),
                 "what was asked for could not be read: {error}"
             );
-            if !error.may_pass() {
-                // It will not be read by asking again; the sweep says more.
-                read = all();
-            }
         }
         Ok(read)
     }

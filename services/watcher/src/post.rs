@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::{Outlet, Wake};
-use model::{Corroboration, Fact, Reading, Time};
+use model::{AccountId, Corroboration, Fact, Reading, Time};
 use policy::{Directory, Policy};
 use runtime::spans::Whose;
 use runtime::{events, metrics};
@@ -132,7 +132,12 @@ impl Post {
     /// Says whether the directory can be read, for whoever decides, and what the last sweep saw, for status pages.
     pub(crate) async fn say(&self, blind_since: Option<Time>, note: String) -> Result<(), StoreError> {
         *self.blind_since.lock().unwrap_or_else(PoisonError::into_inner) = blind_since;
-        self.store.set_health(&self.key, &Health { blind_since, note }).await
+        self.store.set_health(self.tenure.lease(), &self.key, &Health { blind_since, note }).await
+    }
+
+    /// Says which accounts our credentials belong to.
+    pub(crate) async fn own_are(&self, accounts: &[AccountId]) -> Result<(), StoreError> {
+        self.store.set_own_accounts(self.tenure.lease(), &self.key, accounts).await
     }
 
     /// Since when the directory cannot be read, as far as was said.

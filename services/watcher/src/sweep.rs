@@ -110,12 +110,15 @@ impl Sweeper {
 
     async fn sweep(&mut self) -> Result<Swept, StoreError> {
         // Before anything is known of a directory nothing can be decided about it, so nobody ever decides without this.
-        if self.own.is_none() {
-            match self.post.place.reader.who_am_i().await {
-                Ok(own) => self.own = Some(own),
-                Err(error) => return Ok(Swept::Nothing(error)),
+        // It is asked each time: a secret may have been replaced by another account's.
+        match self.post.place.reader.who_am_i().await {
+            Ok(own) => {
+                self.own = Some(own);
+                self.know_ourselves().await?;
             }
-            self.know_ourselves().await?;
+            Err(error) if self.own.is_none() => return Ok(Swept::Nothing(error)),
+            // The sweep itself will tell whether the directory can be read.
+            Err(error) => tracing::warn!(%error, "cannot ask whose our credentials are, going by the last answer"),
         }
         let touched = self.post.touched().await?;
         let scope = touched.clone().scope();
@@ -134,10 +137,8 @@ impl Sweeper {
             }
             committed => committed?,
         };
-        if self.listed_at.is_none() {
-            // The owner's accounts can be found now.
-            self.know_ourselves().await?;
-        }
+        // The owner's accounts can be found now.
+        self.know_ourselves().await?;
         Ok(Swept::Seen(Box::new((reading, committed))))
     }
 
@@ -149,7 +150,7 @@ impl Sweeper {
         }
         own.sort_unstable();
         own.dedup();
-        self.post.store.set_own_accounts(&self.post.key, &own).await
+        self.post.own_are(&own).await
     }
 
     /// What a sweep means for the next one, and for whoever decides.

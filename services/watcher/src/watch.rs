@@ -63,7 +63,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, watched: Watched, mut place: Opti
                     Ok(place) => hold(&shared, &watched, place, &tenure).await,
                     Err(fault) => {
                         rest = AFTER_FAILURE;
-                        cannot_open(&shared, &watched, &fault, &mut refused).await
+                        cannot_open((&shared, &watched), &tenure, &fault, &mut refused).await
                     }
                 };
                 if let Err(error) = held {
@@ -95,8 +95,8 @@ fn open<'a>(shared: &Shared, watched: &Watched, place: &'a mut Option<Place>) ->
 
 /// A directory of the policy in force that cannot be opened is one that cannot be read.
 async fn cannot_open(
-    shared: &Shared,
-    watched: &Watched,
+    (shared, watched): (&Shared, &Watched),
+    tenure: &Tenure,
     fault: &Fault,
     refused: &mut Option<(Time, String)>,
 ) -> Result<(), StoreError> {
@@ -110,7 +110,7 @@ async fn cannot_open(
     }
     let key = shared.store.directory(&watched.tenant, watched.way.id()).await?;
     let note = serde_json::json!({ "last": format!("{}: {}", fault.code, fault.message) }).to_string();
-    shared.store.set_health(&key, &Health { blind_since: Some(since), note }).await
+    shared.store.set_health(tenure.lease(), &key, &Health { blind_since: Some(since), note }).await
 }
 
 /// Watches while the lease is ours.

@@ -4,7 +4,7 @@ use model::{AccountId, DirectoryId, Fact, TenantId, Time};
 
 use super::{DirectoryKey, diff::texts};
 use crate::sql::Columns as _;
-use crate::{Store, StoreError, sql};
+use crate::{Lease, Store, StoreError, lease, sql};
 
 /// A read that somebody asked for: a place to look, never a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,11 +116,16 @@ impl Store {
             .collect()
     }
 
-    /// Which accounts our credentials belong to at a directory: all of them, as found now.
+    /// Which accounts our credentials belong to at a directory: all of them, as found now by who holds its lease.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn set_own_accounts(&self, directory: &DirectoryKey, accounts: &[AccountId]) -> Result<(), StoreError> {
+    /// When the lease is lost or the database does not answer.
+    pub async fn set_own_accounts(
+        &self,
+        held: &Lease,
+        directory: &DirectoryKey,
+        accounts: &[AccountId],
+    ) -> Result<(), StoreError> {
         let mut client = self.client("set_own_accounts").await?;
         let tx = client.transaction().await?;
         let ids = texts(accounts);
@@ -129,6 +134,7 @@ impl Store {
         sql::execute(&*tx, insert, &[&directory.key, &ids]).await?;
         let delete = "delete from directory.own_account where dir = $1 and account <> all($2)";
         sql::execute(&*tx, delete, &[&directory.key, &ids]).await?;
+        lease::hold(&tx, held).await?;
         tx.commit().await
     }
 
@@ -145,16 +151,18 @@ impl Store {
         rows.iter().map(|row| Ok((row.directory(TABLE, 0)?, row.account(TABLE, 1)?))).collect()
     }
 
-    /// Writes what a watcher says about a directory. Blindness moves no version: whoever decides reads it with the
-    /// versions.
+    /// Writes what the watcher that holds the lease says about a directory. Blindness moves no version: whoever decides
+    /// reads it with the versions.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn set_health(&self, directory: &DirectoryKey, health: &Health) -> Result<(), StoreError> {
-        let client = self.client("set_health").await?;
+    /// When the lease is lost or the database does not answer.
+    pub async fn set_health(&self, held: &Lease, directory: &DirectoryKey, health: &Health) -> Result<(), StoreError> {
+        let mut client = self.client("set_health").await?;
+        let tx = client.transaction().await?;
         let update = "update directory.directory set blind_since = $2, health = $3 where key = $1";
         let since = health.blind_since.map(|time| time.0);
-        sql::execute_on(&client, update, &[&directory.key, &since, &sql::clean(&health.note)]).await?;
-        Ok(())
+        sql::execute(&*tx, update, &[&directory.key, &since, &sql::clean(&health.note)]).await?;
+        lease::hold(&tx, held).await?;
+        tx.commit().await
     }
 }
