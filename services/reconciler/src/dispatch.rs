@@ -86,13 +86,15 @@ fn command(
 ) {
     let most = chunk(state, target);
     let waiting = state.waiting.get(&(target.clone(), lane, group.clone()));
+    // What was released is a while ago: the group may be protected by now, or its rule switched off.
+    let wanted = state.planner.still_wanted(&state.memory, target, group);
     let mut chosen: Vec<(EdgeOp, AccountId)> = Vec::new();
     let mut unwanted: Vec<AccountId> = Vec::new();
     for (op, account) in waiting.into_iter().flatten() {
         if chosen.len() == most {
             break;
         }
-        if state.planner.still_wanted(target, group, account, *op) {
+        if wanted.holds(account, *op) {
             chosen.push((*op, account.clone()));
         } else {
             unwanted.push(account.clone());

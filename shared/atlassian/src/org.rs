@@ -134,6 +134,8 @@ impl WireUser {
             let name = role.as_str().or_else(|| role.get("role").and_then(Value::as_str)).unwrap_or_default();
             name.contains("org-admin") || name.contains("site-admin")
         });
+        // Who is deactivated may still be a member, whom an entry may want removed: it is told of those who are none.
+        let gone = state == UserState::Deactivated && self.membership_status == "no_membership";
         // By the names that a policy maps them under.
         let profile = [
             ("title", self.job_title),
@@ -144,6 +146,7 @@ impl WireUser {
             // Whose it is to change: the planner asks for no update that only another can make.
             ("claimStatus", self.claim_status),
             ("managementSource", self.management_source),
+            ("membershipStatus", gone.then_some(self.membership_status)),
         ];
         let told = |(name, value): (&str, Option<String>)| Some((name.to_owned(), value.filter(|it| !it.is_empty())?));
         User {
@@ -478,6 +481,16 @@ mod tests {
         let told = user(row).unwrap().attributes;
         let expected = [("title", "Lead"), ("claimStatus", "managed")];
         assert_eq!(told, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    }
+
+    #[test]
+    fn of_who_is_deactivated_it_is_told_who_is_no_member() {
+        let told = |account: &str, membership: &str| {
+            let row = json!({"accountId": "a", "accountStatus": account, "membershipStatus": membership});
+            user(row).unwrap().attributes.get("membershipStatus").cloned()
+        };
+        assert_eq!(told("inactive", "no_membership").as_deref(), Some("no_membership"));
+        assert_eq!((told("inactive", "active"), told("active", "no_membership")), (None, None));
     }
 
     #[test]

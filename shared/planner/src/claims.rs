@@ -6,7 +6,7 @@ use policy::Policy;
 use crate::{
     Pin,
     mirror::Mirror,
-    state::{Bound, Claim, Target},
+    state::{Bound, Claim, Target, TargetGroup},
 };
 
 /// A rule's directories as indices of mirrors and targets.
@@ -115,6 +115,21 @@ pub(crate) fn bind(policy: &Policy, pin: Option<&Pin>, mirrors: &[Mirror], targe
         }
         (Some(slot), Some(_)) => Bound::Ambiguous(slot),
     }
+}
+
+/// Whether another source group came to the name of the one that the target group was pinned for.
+pub(crate) fn filled_by_another(
+    policy: &Policy,
+    mirrors: &[Mirror],
+    target: &DirectoryId,
+    group: &TargetGroup,
+    pin: Option<&Pin>,
+) -> bool {
+    let Some((directory, source)) = pin.and_then(|pin| pin.source.as_ref()) else { return false };
+    let Some(mirror) = mirrors.iter().find(|mirror| mirror.directory() == directory) else { return false };
+    let slot = mirror.group_slot(source);
+    let still = group.live_claims().any(|claim| Some(claim.group) == slot);
+    !still && !group.is_union(target, &policy.rules)
 }
 
 fn same_name<'a>(

@@ -43,6 +43,7 @@ pub mod mirror;
 mod people;
 mod refresh;
 mod state;
+mod still;
 pub mod sync_state;
 mod tracked;
 mod wanted;
@@ -57,13 +58,14 @@ use std::{
     sync::Arc,
 };
 
-use model::{AccountId, Delta, DirectoryId, EdgeOp, GroupId, Span, Time};
+use model::{Delta, DirectoryId, GroupId, Span, Time};
 use policy::Policy;
 
 pub use decision::{Decision, Occasion};
 pub use guard::protect::untouchable;
 pub use memory::{Confirmed, ConflictDecision, EdgeKey, Memory, Pin, PlanHold, Verdict, WindowEntry, WindowKind};
 pub use mirror::Mirror;
+pub use still::StillWanted;
 pub use tracked::Tracked;
 
 use crate::{
@@ -173,21 +175,6 @@ impl Planner {
     /// All directories that are known, by id.
     pub fn mirrors(&self) -> impl Iterator<Item = &Mirror> {
         self.names.values().filter_map(|at| self.mirrors.get(*at))
-    }
-
-    /// Whether a released edge is still wanted now: what is not is dropped before a command is made of it, and simply
-    /// disappears. Asked after [`Planner::decide`], about the state that it saw.
-    pub fn still_wanted(&self, target: &DirectoryId, group: &GroupId, account: &AccountId, op: EdgeOp) -> bool {
-        let Some(target) = self.targets.iter().find(|each| &each.id == target) else { return false };
-        let Some(mirror) = self.mirrors.get(target.mirror) else { return false };
-        let (Some(slot), Some(account)) = (mirror.group_slot(group), mirror.person_slot(account)) else { return false };
-        target.bound_to(slot).any(|group| {
-            let list = match op {
-                EdgeOp::Add => &group.adds,
-                EdgeOp::Remove => &group.removes,
-            };
-            list.binary_search(&account).is_ok()
-        })
     }
 
     /// Drops from a memory what no decision can need any more: confirmed facts that newer reads have taken the place

@@ -186,10 +186,8 @@ impl Planner {
         let mut sides: Vec<&Mirror> = self.mirrors.get(target.mirror).into_iter().collect();
         let ids = self.sources_of(&target.id);
         sides.extend(ids.iter().filter_map(|id| self.mirror(id)));
-        for mirror in sides.iter().skip(1) {
-            take(mirror.users_read());
-        }
         for mirror in &sides {
+            take(mirror.users_read());
             take(mirror.groups_read());
         }
         let mut roots: BTreeMap<usize, Vec<(u32, Opening<'_>)>> = BTreeMap::new();

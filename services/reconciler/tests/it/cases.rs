@@ -158,6 +158,48 @@ async fn a_group_is_deleted_once_after_its_approval() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn i04_what_was_released_stops_once_its_group_is_protected_or_its_rule_switched_off() {
+    type Stop = fn(&mut World);
+    let stops: [Stop; 3] = [
+        |world| world.administrators.extend(["eng".to_owned()]),
+        |world| {
+            let guard = "[guard]\nprotected_groups = [\"eng\"]\n[people]";
+            world.rewrite_policy(|text| text.replace("[people]", guard));
+        },
+        |world| world.rewrite_policy(|text| format!("{text}enabled = false\n")),
+    ];
+    for stop in stops {
+        // A command takes twenty-five at a time: most of a first import waits.
+        let mut world = World::start("").await;
+        let names: Vec<String> = (0..60).map(|n| format!("u{n:02}")).collect();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        world.hire(&all);
+        world.at_source("eng", &all);
+        world.sweep_source().await;
+        world.sweep_target().await;
+        let running = world.reconcile("0.1");
+        let open = "select count(*) from plan.command where settled_at is null";
+        world.counts(open, 1).await;
+        world.act().await;
+        world.counts("select count(*) from plan.released_edge where command is not null", 25).await;
+        world.counts("select count(*) from plan.released_edge", 60).await;
+        let loaded = world.count("select count(*) from plan.policy where state = 'loaded'").await;
+        let text = std::fs::read_to_string(&world.policy).unwrap();
+        stop(&mut world);
+        if std::fs::read_to_string(&world.policy).unwrap() != text {
+            world.counts("select count(*) from plan.policy where state = 'loaded'", loaded + 1).await;
+        }
+        world.sweep_target().await;
+        world.taken_in().await;
+        assert_eq!(world.act().await.len(), 1, "what a writer has already");
+        world.counts("select count(*) from plan.released_edge", 0).await;
+        world.settled().await;
+        assert_eq!(world.target["eng"].len(), 25);
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn i03_an_approval_of_other_bytes_releases_nothing() {
     let (mut world, running, digest) = emptied("").await;
     // One more leaves: the case that was looked at is no longer the case.

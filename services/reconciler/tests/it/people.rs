@@ -53,7 +53,6 @@ async fn a_deactivation_that_was_not_tried_counts_once() {
     world.sweep_source().await;
     let open = "select count(*) from plan.command where target = 'idp' and settled_at is null";
     for _ in 0..3 {
-        world.counts("select count(*) from plan.need where directory = 'workspace'", 0).await;
         while world.waiting_at("idp").await.is_empty() {
             world.answer().await;
         }

@@ -68,6 +68,8 @@ pub struct World {
     pub people: BTreeSet<String>,
     /// Accounts that the target refuses.
     pub poisoned: BTreeSet<String>,
+    /// Groups of the target that let their members administer it.
+    pub administrators: BTreeSet<String>,
     /// So many commands are not tried from now on, for the target does not answer.
     pub down: usize,
     pub policy: PathBuf,
@@ -146,6 +148,7 @@ impl World {
             target,
             people,
             poisoned,
+            administrators: BTreeSet::new(),
             down: 0,
             policy,
             keys,
@@ -210,6 +213,7 @@ impl World {
         reading.groups.complete = true;
         for (name, members) in side {
             let mut seen = Group::new(group(name), name.clone());
+            seen.grants_admin = ids == "a-" && self.administrators.contains(name);
             if ids == "p-" {
                 seen.email = Some(Email::new(format!("{name}@acme.com")).unwrap());
             }

@@ -44,19 +44,31 @@ pub fn untouchable(
     (group.default_access && !on_purpose).then_some(RefusalWhy::DefaultAccessGroup)
 }
 
+/// The same of a group that these rules fill. A group that gives a product is filled on purpose only if every one of
+/// them says so: what one rule says of its people is nothing that another one's people may come in by.
+pub(crate) fn group(
+    policy: &Policy,
+    kind: Option<DirectoryKind>,
+    group: &TargetGroup,
+    rule: &SyncRule,
+    row: Option<&GroupRow>,
+    pin: Option<&Pin>,
+) -> Option<RefusalWhy> {
+    let mut rules = group.live_claims().filter_map(|claim| policy.rules.get(claim.rule));
+    let on_purpose = rule.default_access_group && rules.all(|rule| rule.default_access_group);
+    untouchable(policy, kind, on_purpose, &group.name, row, pin)
+}
+
 impl Judge<'_> {
-    /// The same of a group that these rules fill. A group that gives a product is filled on purpose only if every one
-    /// of them says so: what one rule says of its people is nothing that another one's people may come in by.
+    /// Why a group that these rules fill is not ours to change, if it is not.
     pub(crate) fn untouchable(
         &self,
-        group: &TargetGroup,
+        filled: &TargetGroup,
         rule: &SyncRule,
         row: Option<&GroupRow>,
         pin: Option<&Pin>,
     ) -> Option<RefusalWhy> {
-        let mut rules = group.live_claims().filter_map(|claim| self.policy.rules.get(claim.rule));
-        let on_purpose = rule.default_access_group && rules.all(|rule| rule.default_access_group);
-        untouchable(self.policy, self.kind, on_purpose, &group.name, row, pin)
+        group(self.policy, self.kind, filled, rule, row, pin)
     }
 }
 

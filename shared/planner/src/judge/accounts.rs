@@ -11,6 +11,7 @@ use policy::{LeaveAction, Outsiders, Policy, Provision, Who};
 use super::{
     Draft, Judge,
     addresses::{ADDRESS, InTheWay},
+    doubts::doubt,
 };
 use crate::{
     mirror::{Mirror, number},
@@ -59,7 +60,8 @@ impl Task {
     }
 }
 
-/// Whether the entry has something to do for the person. Decided by rows alone, so that it can be kept.
+/// Whether the entry has something to do for the person, or would have if it were known whose account is whose. Decided
+/// by rows alone, so that it can be kept.
 pub(crate) fn is_pending(
     policy: &Policy,
     provision: &Provision,
@@ -68,7 +70,9 @@ pub(crate) fn is_pending(
     pairing: &Pairing,
     person: u32,
 ) -> bool {
-    task(policy, provision, source, accounts, pairing.place(person), person).is_some()
+    let place = pairing.place(person);
+    task(policy, provision, source, accounts, place, person).is_some()
+        || doubt(policy, provision, source, place, person).is_some()
 }
 
 pub(super) fn task(
@@ -83,7 +87,7 @@ pub(super) fn task(
     if row.user.standing == Standing::Unlisted {
         return None;
     }
-    let stays = place.works && place.in_scope && is_taken(policy, provision, &row.user);
+    let stays = stays(policy, provision, place, &row.user);
     match place.found {
         Found::Doubt => None,
         Found::Nobody => {
@@ -130,8 +134,30 @@ pub(super) fn task(
                 let invites = stays && provision.create && row.user.email.is_some();
                 return invites.then_some(Task::Create(attributes));
             }
-            (stays && out).then_some(Task::Restore(account))
+            if stays {
+                return out.then_some(Task::Restore(account));
+            }
+            let ends = sees_off(policy, provision, row) && goes_further(on_leave(provision, row), &account_row.user);
+            (ends && kind_of(policy, provision) == Some(DirectoryKind::AtlassianOrg))
+                .then_some(Task::Deactivate(account))
         }
+    }
+}
+
+/// Whether the entry takes this person, who may work.
+pub(super) fn stays(policy: &Policy, provision: &Provision, place: Place, user: &User) -> bool {
+    place.works && place.in_scope && is_taken(policy, provision, user)
+}
+
+/// Whether a way to leave takes more away than was taken already, at an organization: somebody was suspended, and is
+/// deleted later. An account that is not managed there is nobody's to deactivate; who is no member any more says so.
+fn goes_further(way: LeaveAction, account: &User) -> bool {
+    let is = |name: &str, value: &str| account.attributes.get(name).is_some_and(|known| known == value);
+    match (way, account.state) {
+        (LeaveAction::Remove, UserState::Suspended) => true,
+        (LeaveAction::Deactivate, UserState::Suspended) => is("claimStatus", "managed"),
+        (LeaveAction::Remove, UserState::Deactivated) => !is("membershipStatus", "no_membership"),
+        _ => false,
     }
 }
 
@@ -326,6 +352,9 @@ impl Judge<'_> {
             return;
         };
         let Some(id) = mirror.person(person).map(|person| person.id.clone()) else { return };
+        if let Some(doubt) = doubt(self.policy, provision, mirror, place, person) {
+            return self.tell_doubt(provision, (source, person), id, doubt);
+        }
         let Some(task) = task(self.policy, provision, mirror, self.accounts, place, person) else { return };
         let key = (self.target.id.clone(), provision.from.clone(), id.clone());
         if matches!(task, Task::Create(_)) && !self.is_made(provision, source, person, place) {

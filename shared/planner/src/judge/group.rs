@@ -7,7 +7,7 @@ use policy::{ApprovalFor, DriftMode, SyncRule};
 
 use super::{Draft, Judge};
 use crate::{
-    Pin, guard,
+    Pin, claims, guard,
     mirror::Mirror,
     state::{Bound, TargetGroup},
 };
@@ -87,10 +87,12 @@ impl Judge<'_> {
             Bound::Lost(_) => {
                 self.meet(known, Some("another group has the name of the pinned one, which is gone".to_owned()));
             }
-            Bound::Pinned(_) => match self.other_source(known.group, known.pin) {
-                Some(reason) => self.meet(known, Some(reason)),
-                None => self.managed(known),
-            },
+            Bound::Pinned(_)
+                if claims::filled_by_another(self.policy, self.mirrors, &self.target.id, known.group, known.pin) =>
+            {
+                self.meet(known, Some("another source group has the name of the one that filled it".to_owned()));
+            }
+            Bound::Pinned(_) => self.managed(known),
             _ => self.meet(known, None),
         }
     }
@@ -98,16 +100,6 @@ impl Judge<'_> {
     fn blind_source(&self, group: &TargetGroup) -> Option<model::DirectoryId> {
         let directories = group.claims.iter().filter_map(|claim| self.mirrors.get(claim.source));
         directories.map(Mirror::directory).filter(|id| self.memory.blind.contains(*id)).min().cloned()
-    }
-
-    /// Another source group came to the name of the one that the target group was pinned for.
-    fn other_source(&self, group: &TargetGroup, pin: Option<&Pin>) -> Option<String> {
-        let (directory, source) = pin?.source.as_ref()?;
-        let mirror = self.mirrors.iter().find(|mirror| mirror.directory() == directory)?;
-        let slot = mirror.group_slot(source);
-        let still = group.live_claims().any(|claim| Some(claim.group) == slot);
-        let union = group.is_union(&self.target.id, &self.policy.rules);
-        (!still && !union).then(|| "another source group has the name of the one that filled it".to_owned())
     }
 
     /// A group that is ours to keep: pinned, or adopted by the policy.

@@ -6,6 +6,7 @@ pub(crate) mod administrators;
 mod cause;
 mod contact;
 mod customers;
+mod doubts;
 mod draft;
 mod group;
 mod leaving;

@@ -2,7 +2,7 @@
 
 use model::{CaseKind, EdgeOp, Lane};
 
-use crate::testing::{World, acc, cases, edges, only};
+use crate::testing::{World, acc, cases, dir, edges, only, policy};
 
 #[test]
 fn a_first_import_makes_groups_and_fills_them() {
@@ -87,14 +87,59 @@ fn what_is_released_is_not_decided_again() {
     let mut world = World::converged("", "");
     world.fill("eng", &["eve"]);
     world.sweep_source();
-    let key = (crate::testing::dir("cloud"), world.group_named("eng"), acc("a-eve"));
+    let key = (dir("cloud"), world.group_named("eng"), acc("a-eve"));
     world.memory.released.insert(key.clone(), EdgeOp::Add);
     assert!(cases(&world.decide()).is_empty());
-    assert!(world.planner.still_wanted(&key.0, &key.1, &key.2, EdgeOp::Add));
+    assert!(world.planner.still_wanted(&world.memory, &key.0, &key.1).holds(&key.2, EdgeOp::Add));
     world.leave("eng", "eve");
     world.sweep_source();
     world.decide();
-    assert!(!world.planner.still_wanted(&key.0, &key.1, &key.2, EdgeOp::Add));
+    assert!(!world.planner.still_wanted(&world.memory, &key.0, &key.1).holds(&key.2, EdgeOp::Add));
+}
+
+#[test]
+fn i04_what_was_released_is_not_wanted_of_a_group_that_is_not_ours_to_change_by_now() {
+    type Change = fn(&mut World);
+    let changes: [(&str, bool, Change); 8] = [
+        ("nothing", true, |_| {}),
+        ("administrators", false, |world| {
+            let eng = world.group_named("eng");
+            world.target.group(eng.as_str()).grants_admin = true;
+        }),
+        ("an identity provider's", false, |world| {
+            let eng = world.group_named("eng");
+            world.target.group(eng.as_str()).ownership = model::Ownership::IdentityProvider;
+        }),
+        ("gives a product", false, |world| {
+            let eng = world.group_named("eng");
+            world.target.group(eng.as_str()).default_access = true;
+        }),
+        ("protected", false, |world| {
+            world.planner.set_policy(policy("", "[guard]\nprotected_groups = [\"eng\"]"));
+        }),
+        ("switched off", false, |world| world.planner.set_policy(policy("enabled = false", ""))),
+        ("claimed by two", false, |world| {
+            world.fill("eng-2", &["ann"]);
+            world.source.group("eng-2").email = model::Email::new("eng@other.com").ok();
+        }),
+        ("claimed by another", false, |world| {
+            world.memory.pins.get_mut(&(dir("cloud"), "eng".to_owned())).unwrap().source =
+                Some((dir("workspace"), crate::testing::grp("gone")));
+        }),
+    ];
+    for (what, wanted, change) in changes {
+        let mut world = World::converged("", "");
+        world.fill("eng", &["eve"]);
+        world.sweep_source();
+        let eng = world.group_named("eng");
+        world.memory.released.insert((dir("cloud"), eng.clone(), acc("a-eve")), EdgeOp::Add);
+        change(&mut world);
+        world.sweep_source();
+        world.sweep_target();
+        world.decide();
+        let still = world.planner.still_wanted(&world.memory, &dir("cloud"), &eng);
+        assert_eq!(still.holds(&acc("a-eve"), EdgeOp::Add), wanted, "{what}");
+    }
 }
 
 #[test]
@@ -102,7 +147,7 @@ fn a_confirmed_fact_yields_only_to_a_read_that_began_after_the_lag() {
     let mut world = World::converged("", "");
     world.fill("eng", &["eve"]);
     world.sweep_source();
-    let key = (crate::testing::dir("cloud"), world.group_named("eng"), acc("a-eve"));
+    let key = (dir("cloud"), world.group_named("eng"), acc("a-eve"));
     world.memory.confirmed.insert(key.clone(), crate::Confirmed { present: true, at: world.now });
     assert!(cases(&world.decide()).is_empty(), "the writer said so");
     // A read within the lag still shows the old state, one after it the truth.
@@ -121,7 +166,7 @@ fn a_dead_letter_keeps_its_edges_back_and_nothing_else() {
     world.fill("ops", &["ann"]);
     world.sweep_source();
     let fault = model::Fault::Person { account: acc("a-eve"), step: None };
-    world.memory.dead_letters.push((crate::testing::dir("cloud"), 7, fault));
+    world.memory.dead_letters.push((dir("cloud"), 7, fault));
     let decision = world.decide();
     assert_eq!(edges(&decision), ["+ops a-ann"]);
     let waits = &decision.plan.body.targets[0].waits;
@@ -163,7 +208,7 @@ fn in_sync_is_said_only_when_digests_are_equal_and_nothing_waits() {
     let mut world = World::converged("", "");
     let state = |world: &mut World| {
         let decision = world.decide_on(crate::Occasion::Event);
-        world.planner.sync_state(&world.memory, &decision)[&crate::testing::dir("cloud")].clone()
+        world.planner.sync_state(&world.memory, &decision)[&dir("cloud")].clone()
     };
     let before = state(&mut world);
     assert!(before.in_sync && before.wanted == before.observed && before.as_of.is_some(), "{before:#?}");
@@ -172,7 +217,7 @@ fn in_sync_is_said_only_when_digests_are_equal_and_nothing_waits() {
     let after = state(&mut world);
     assert!(!after.in_sync && after.wanted != after.observed && after.why_not.contains(&WhyNot::Differs));
     assert_eq!(after.drifted, ["eng".to_owned()].into());
-    world.memory.blind.insert(crate::testing::dir("workspace"));
+    world.memory.blind.insert(dir("workspace"));
     assert!(state(&mut world).why_not.contains(&WhyNot::Blind));
 }
 
@@ -213,7 +258,7 @@ on_conflict = "adopt"
 #[test]
 fn what_newer_reads_have_taken_the_place_of_is_forgotten() {
     let mut world = World::converged("", "");
-    let key = (crate::testing::dir("cloud"), world.group_named("eng"), acc("a-eve"));
+    let key = (dir("cloud"), world.group_named("eng"), acc("a-eve"));
     world.memory.confirm(&key, EdgeOp::Add, world.now);
     world.planner.prune(&mut world.memory, world.now);
     assert!(world.memory.confirmed.contains_key(&key) && world.memory.managed.contains_key(&key));
@@ -225,7 +270,7 @@ fn what_newer_reads_have_taken_the_place_of_is_forgotten() {
 #[test]
 fn explain_believes_a_writer_for_as_long_as_the_planner_does() {
     let mut world = World::converged("", "");
-    let key = (crate::testing::dir("cloud"), world.group_named("eng"), acc("a-eve"));
+    let key = (dir("cloud"), world.group_named("eng"), acc("a-eve"));
     world.fill("eng", &["eve"]);
     world.sweep_source();
     world.memory.confirm(&key, EdgeOp::Add, world.now);

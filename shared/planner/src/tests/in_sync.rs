@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
-use model::{MemberKind, Ownership, Reading};
+use model::{MemberKind, Ownership, ReadRow, ReadScope, Reading};
 
 use crate::{
     Occasion,
@@ -60,6 +60,40 @@ fn a_group_below_that_was_read_in_part_is_not_known() {
     world.nest("below-web", "below-new");
     sweep(&mut world, |reading| reading.members.retain(|read| read.group != grp("below-new")));
     assert!(state(&mut world).why_not.contains(&WhyNot::Unread));
+}
+
+#[test]
+fn accounts_that_were_read_in_part_are_not_known() {
+    let mut world = World::converged("", "");
+    let before = state(&mut world);
+    assert!(before.in_sync, "{before:#?}");
+    world.sweep_source();
+    world.sweep_target();
+    // The next read of both sides finds the second page of the target's accounts missing: as old as the read before.
+    let whole_at = world.now;
+    sweep(&mut world, |_| {});
+    world.tick(600);
+    let mut reading = world.target.reading(world.now);
+    reading.users.complete = false;
+    let mut delta = world.target.observe(&reading);
+    world.planner.apply(&delta);
+    let older = state(&mut world);
+    assert!(older.in_sync && older.as_of.unwrap() < whole_at, "{older:#?}");
+    // And a store says that it was tried.
+    delta.version += 1;
+    (delta.users, delta.groups, delta.members) = (Vec::new(), Vec::new(), Vec::new());
+    delta.reads = vec![ReadRow {
+        scope: ReadScope::Users,
+        complete_began_at: older.as_of,
+        ended_at: world.now,
+        complete: false,
+        rows: 2,
+        rows_before: 5,
+        digest: None,
+    }];
+    world.planner.apply(&delta);
+    let after = state(&mut world);
+    assert!(after.why_not.contains(&WhyNot::Unread) && after.as_of.is_none() && !after.in_sync, "{after:#?}");
 }
 
 #[test]
