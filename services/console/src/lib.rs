@@ -127,7 +127,12 @@ async fn run_to_the_end(options: ConsoleOptions, shutdown: Shutdown) -> Result<(
     let role = service.role_set.then_some(store::Role::Console);
     let (url, by) = (service.database_url(), Some(service.access.tls()?));
     let store = Store::connect_by(url, by, role, CONNECTIONS).await.map_err(|error| store_fault(url, &error))?;
-    let store = store.seen_by(store::Seen { now: runtime::clock::monotonic, called: metrics::store_called });
+    let store = store.seen_by(store::Seen {
+        now: runtime::clock::monotonic,
+        called: metrics::store_called,
+        calling: runtime::spans::database,
+        failed: runtime::spans::failed,
+    });
     // The console publishes nothing: it asks, and needs no stream.
     let options = BusOptions { declare: false, ..BusOptions::default() };
     let access = Access { credentials: service.access.credentials()?, tls: Some(service.access.tls()?) };

@@ -69,7 +69,12 @@ const SEEN: (bus::Seen, store::Seen) = (
         publishing: spans::publish,
         failed: spans::failed,
     },
-    store::Seen { now: runtime::clock::monotonic, called: metrics::store_called },
+    store::Seen {
+        now: runtime::clock::monotonic,
+        called: metrics::store_called,
+        calling: spans::database,
+        failed: spans::failed,
+    },
 );
 
 /// Runs until the end begins, then finishes the turn in hand.

@@ -137,12 +137,13 @@ async fn hold(
             let now = now(&shared.clock);
             sweep::policy(&shared.store, &mut session.state, &mut session.watch, file, now).await?;
         }
-        let mut turned = session.turn(&woken).await?;
+        let span = woken.span(&session.state.tenant);
+        let mut turned = session.turn(&woken, &span).await?;
         shared.outlet.hand(std::mem::take(&mut turned.messages));
         more = turned.more;
         let tick = woken.tick;
         // Everything is committed: what woke us may be forgotten.
-        woken.settle().await;
+        woken.settle().instrument(span).await;
         answer(requests).await;
         let words = turned.words();
         let before = session.last.replace((turned.decision, turned.agreed));
@@ -259,7 +260,7 @@ impl Session<'_> {
     }
 
     /// One turn within its span: a child of what woke it if that is one trace, else linked to all of them.
-    async fn turn(&mut self, woken: &Woken) -> Result<Turned, StoreError> {
+    async fn turn(&mut self, woken: &Woken, span: &tracing::Span) -> Result<Turned, StoreError> {
         let now = now(&self.shared.clock);
         let asked = now < self.asked_until;
         let policy = self.state.planner.policy();
@@ -278,7 +279,6 @@ impl Session<'_> {
             self.let_go_for_a_while(now);
         }
         let begun = std::mem::take(&mut self.begun);
-        let span = woken.span(&self.state.tenant);
         let began = runtime::clock::monotonic();
         let (outcomes, versions) = (woken.outcome_of(), woken.versions());
         let told = Told {
@@ -290,11 +290,11 @@ impl Session<'_> {
             .instrument(span.clone())
             .await;
         if let Some(number) = turned.as_ref().ok().and_then(|turned| turned.decision.plan.number) {
-            spans::planned(&span, number);
+            spans::planned(span, number);
         }
         let error = if turned.is_ok() { "" } else { "store" };
         if !error.is_empty() {
-            spans::failed(&span, error);
+            spans::failed(span, error);
         }
         for stream in woken.streams() {
             metrics::process().messaging_process("process", stream, error, began.elapsed());

@@ -101,6 +101,11 @@ impl Woken {
 
     /// Acknowledges everything; what gets lost comes again and finds nothing to do.
     pub(crate) async fn settle(self) {
+        let (events, outcomes) = (self.events.len(), self.outcomes.len());
+        let _acknowledging = [
+            spans::ack(StreamName::Directory.as_str(), subjects::DIRECTORY, events),
+            spans::ack(StreamName::Outcome.as_str(), subjects::OUTCOME, outcomes),
+        ];
         for delivery in self.events {
             said(delivery.ack().await);
         }

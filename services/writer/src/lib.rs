@@ -55,7 +55,12 @@ const SEEN: (bus::Seen, store::Seen) = (
         publishing: spans::publish,
         failed: spans::failed,
     },
-    store::Seen { now: runtime::clock::monotonic, called: metrics::store_called },
+    store::Seen {
+        now: runtime::clock::monotonic,
+        called: metrics::store_called,
+        calling: spans::database,
+        failed: spans::failed,
+    },
 );
 
 /// Runs until the end begins, then finishes what is in flight.

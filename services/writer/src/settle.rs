@@ -3,16 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Outlet, outgoing};
-use contract::DeadLetterNotice;
+use bus::{Outlet, StreamName, outgoing};
+use contract::{DeadLetterNotice, subjects};
 use effect::Finished;
 use model::{CommandId, Outcome};
+use runtime::spans;
 use store::{
     Envelope, OutboxMessage, Store, StoreError,
     effect::{AttemptEnd, NewLetter, RecordedOutcomes},
     plan::OpenCommand,
 };
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::{
     bury::{self, Deeds},
@@ -64,7 +66,7 @@ impl Settler {
             let done = std::mem::take(&mut batch);
             let settled = self.record(&done).await;
             for one in &done {
-                self.release(one.open.command.id, settled).await;
+                self.release(one.open.command.id, settled).instrument(one.span.clone()).await;
             }
         }
     }
@@ -122,7 +124,10 @@ impl Settler {
 
     /// Lets a command go; its deliveries are acknowledged when it is settled, and come again when it is not.
     async fn release(&self, command: CommandId, settled: bool) {
-        for delivery in self.hands.let_go(command) {
+        let deliveries = self.hands.let_go(command);
+        let _acknowledging =
+            settled.then(|| spans::ack(StreamName::Command.as_str(), subjects::COMMAND, deliveries.len()));
+        for delivery in deliveries {
             if settled && let Err(error) = delivery.ack().await {
                 tracing::debug!(%error, "a delivery that is settled comes again");
             }

@@ -199,6 +199,40 @@ pub fn publish(
     Some((span, carried))
 }
 
+/// Telling the server that messages of a stream are done, below the work that they led to. `None` where nobody would see
+/// it.
+pub fn ack(stream: &str, template: &str, messages: usize) -> Option<Span> {
+    if messages == 0 || !within_work() {
+        return None;
+    }
+    let span =
+        tracing::info_span!("ack", otel.name = format!("ack {stream}"), error.type = Empty, otel.status_code = Empty);
+    messaging(&span, "ack", stream, template);
+    count(&span, name::COUNT, u64::try_from(messages).unwrap_or(u64::MAX));
+    Some(span)
+}
+
+/// A call to the database, below the work that it is made for. `None` where nobody would see it, or it is made for none:
+/// a look whether there is any.
+pub fn database(function: &'static str) -> Option<Span> {
+    within_work().then(|| {
+        tracing::info_span!(
+            "database",
+            otel.name = format!("{function} rollcall"),
+            otel.kind = "client",
+            db.system.name = "postgresql",
+            db.operation.name = function,
+            error.type = Empty,
+            otel.status_code = Empty,
+        )
+    })
+}
+
+/// Whether the current span lies in a piece of work that a collector is told of.
+fn within_work() -> bool {
+    collected() && Span::current().context().get::<Whose>().is_some()
+}
+
 /// A call to an API. `id` is what names the request there; `resend` how often it was sent before.
 pub fn call(method: &str, template: &str, server: &str, id: &str, resend: u32) -> Span {
     tracing::info_span!(
@@ -256,7 +290,11 @@ pub fn served(span: &Span, status: u16) {
 }
 
 fn messaging(span: &Span, operation: &'static str, stream: &str, template: &str) {
-    let kind = if operation == "publish" { "send" } else { operation };
+    let kind = match operation {
+        "publish" => "send",
+        "ack" => "settle",
+        other => other,
+    };
     span.set_attribute(name::SYSTEM, NATS);
     span.set_attribute(name::OPERATION, operation);
     span.set_attribute(name::OPERATION_TYPE, kind);

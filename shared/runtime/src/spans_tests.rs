@@ -139,3 +139,37 @@ fn what_waited_and_what_gathers_start_anew_with_links() {
         );
     }
 }
+
+#[test]
+fn what_the_database_and_the_bus_do_for_a_piece_of_work_lies_below_it_and_what_is_done_for_none_is_not_told() {
+    let spans = recorded(|| {
+        assert!(database("claim").is_none() && ack("ROLLCALL_COMMAND", COMMANDS, 1).is_none(), "nothing is being done");
+        let (messages, whose) = a_command();
+        process(&messages, whose, Cause::Flows(&[UPSTREAM])).in_scope(|| {
+            let call = database("begin_attempts").unwrap();
+            failed(&call, "unreachable");
+            assert!(ack("ROLLCALL_COMMAND", COMMANDS, 0).is_none());
+            drop(ack("ROLLCALL_COMMAND", COMMANDS, 2));
+        });
+    });
+    let work = &spans["process rollcall.v1.command.{tenant}.{target}.{lane}"];
+    let call = &spans["begin_attempts rollcall"];
+    assert_eq!((&call.span_kind, call.parent_span_id), (&SpanKind::Client, work.span_context.span_id()));
+    assert_eq!(said(call, "db.system.name"), ["postgresql"]);
+    assert_eq!(
+        (said(call, "db.operation.name"), said(call, "error.type")),
+        (vec!["begin_attempts".to_owned()], vec!["unreachable".to_owned()])
+    );
+    let acked = &spans["ack ROLLCALL_COMMAND"];
+    assert_eq!(acked.parent_span_id, work.span_context.span_id());
+    assert_eq!(
+        (said(acked, "messaging.operation.type"), said(acked, "messaging.batch.message_count")),
+        (vec!["settle".to_owned()], vec!["2".to_owned()])
+    );
+    for span in [call, acked] {
+        assert_eq!(
+            (said(span, "rollcall.org"), said(span, "rollcall.change.id")),
+            (vec!["acme".to_owned()], vec!["c1".to_owned()])
+        );
+    }
+}

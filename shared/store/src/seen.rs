@@ -15,6 +15,10 @@ pub struct Seen {
     pub now: fn() -> Instant,
     /// A function of this crate took so long, the wait for a connection included. The error is a class, or empty.
     pub called: fn(function: &'static str, error: &'static str, took: Duration),
+    /// A function of this crate begins. Gives its span, which ends with the call; `None`: nobody looks.
+    pub calling: fn(function: &'static str) -> Option<tracing::Span>,
+    /// What a span tells of went wrong; the error is a class.
+    pub failed: fn(span: &tracing::Span, error: &str),
 }
 
 /// One call of a function of this crate; it is told about when it ends.
@@ -22,12 +26,14 @@ pub struct Seen {
 pub(crate) struct Call {
     function: &'static str,
     seen: Option<(Seen, Instant)>,
+    span: Option<tracing::Span>,
     failed: OnceLock<&'static str>,
 }
 
 impl Call {
     pub(crate) fn begin(function: &'static str, seen: Option<Seen>) -> Self {
-        Self { function, seen: seen.map(|seen| (seen, (seen.now)())), failed: OnceLock::new() }
+        let span = seen.and_then(|seen| (seen.calling)(function));
+        Self { function, seen: seen.map(|seen| (seen, (seen.now)())), span, failed: OnceLock::new() }
     }
 
     /// It went wrong; the first reason counts.
@@ -48,7 +54,11 @@ impl Drop for Call {
     fn drop(&mut self) {
         if let Some((seen, began)) = self.seen {
             let took = (seen.now)().saturating_duration_since(began);
-            (seen.called)(self.function, self.failed.get().copied().unwrap_or_default(), took);
+            let error = self.failed.get().copied().unwrap_or_default();
+            (seen.called)(self.function, error, took);
+            if let Some(span) = self.span.as_ref().filter(|_| !error.is_empty()) {
+                (seen.failed)(span, error);
+            }
         }
     }
 }

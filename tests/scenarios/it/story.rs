@@ -169,6 +169,22 @@ fn check(spans: &Spans, write: &str) {
         assert!(missing.is_empty(), "{span:?} does not say {missing:?}");
         at = &span.parent;
     }
+    // What the database and the bus do lies below what it is done for. A writer commits what many commands wait for.
+    let below = |service: &str, name: &str| {
+        let of = spans.values().filter(|span| span.service == service && span.name == name);
+        let works: BTreeSet<&str> =
+            of.filter_map(|span| spans.get(&span.parent)).map(|work| work.name.as_str()).collect();
+        works
+    };
+    let [_, (_, command, _), _, (_, event, _), _, (_, read, _)] = STATIONS;
+    for (service, name, work) in [
+        ("rollcall-watcher", "commit_readings rollcall", read),
+        ("rollcall-reconciler", "commit_turn rollcall", event),
+        ("rollcall-reconciler", "ack ROLLCALL_DIRECTORY", event),
+        ("rollcall-writer", "ack ROLLCALL_COMMAND", command),
+    ] {
+        assert!(below(service, name).contains(work), "{name} of {service} lies below {:?}", below(service, name));
+    }
     for span in spans.values() {
         assert!(span.attributes.contains_key("rollcall.org"), "{span:?} does not say whose it is");
     }
