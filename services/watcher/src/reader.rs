@@ -213,24 +213,20 @@ impl Reader {
         }
     }
 
-    /// Asks the vendor for one thing of each kind that a sweep reads, and says what could be read: with credentials that
-    /// pass this, a sweep is not refused. Cheap, and always a call.
+    /// Asks the vendor for one thing of each kind that a sweep reads, and at sites and instances for the right without which
+    /// nothing can be changed. With credentials that pass this, a sweep is not refused. Cheap, and always a call.
     ///
     /// # Errors
-    /// When the vendor refuses or does not answer; names the scope that is missing where the vendor has scopes.
+    /// When the vendor refuses or does not answer; names the scope or the right that is missing.
     pub async fn probe(&self) -> Result<&'static str, ReadError> {
         match self {
             Self::Google(reader) => reader.probe().await,
             Self::Org(reader) => reader.probe().await,
             Self::Scim(reader) => reader.probe().await,
-            // Whose the credentials are is always asked there, and rights are the account's.
-            Self::Jira(_) | Self::Confluence(_) | Self::DataCenter(_) | Self::Customers(_) => {
-                self.who_am_i().await.map_err(ReadError::about_us_if_refused)?;
-                if let Self::DataCenter(reader) = self {
-                    reader.check_user_directory().await?;
-                }
-                Ok("the account can be read")
-            }
+            Self::Jira(reader) => reader.probe().await,
+            Self::Confluence(reader) => reader.probe().await,
+            Self::DataCenter(reader) => reader.probe().await,
+            Self::Customers(reader) => reader.probe().await,
         }
     }
 

@@ -129,19 +129,20 @@ pub fn open(directory: &Directory, base: &Path, clock: &Clock, options: &Options
             let credential = Credential::Basic { user: email.as_written().to_owned(), secret };
             Some(Target::Jira(JiraWriter::new(client(endpoint(site), credential)?)))
         }
-        Settings::DataCenter { url, token, .. } => {
+        Settings::DataCenter { url, token, user_directory } => {
             let product = match directory.kind {
                 DirectoryKind::ConfluenceDc => DcProduct::Confluence,
                 DirectoryKind::BitbucketDc => DcProduct::Bitbucket,
                 _ => DcProduct::Jira,
             };
             let credential = Credential::Bearer(secret("token", token)?);
-            Some(data_center(directory, url, (product, credential), clock, options)?)
+            let writer = data_center(directory, url, (product, credential), clock, options)?;
+            Some(Target::DataCenter(writer.making_users_in(user_directory.clone())))
         }
         Settings::Crowd { url, application, password } => {
             let secret = secret("password", password)?;
             let credential = Credential::Basic { user: application.clone(), secret };
-            Some(data_center(directory, url, (DcProduct::Crowd, credential), clock, options)?)
+            Some(Target::DataCenter(data_center(directory, url, (DcProduct::Crowd, credential), clock, options)?))
         }
         Settings::Confluence { site, email, api_token } => {
             let secret = secret("api_token", api_token)?;
@@ -169,10 +170,10 @@ fn data_center(
     (product, credential): (DcProduct, Credential),
     clock: &Clock,
     options: &Options,
-) -> Result<Target, Fault> {
+) -> Result<DcWriter, Fault> {
     let base_url = policy::below_endpoint(directory.endpoint.as_deref(), url);
     let client = client_with(directory, &base_url, credential, (clock, options), outbound::data_center_sense)?;
-    Ok(Target::DataCenter(DcWriter::new(client, product, runtime::ids::token)))
+    Ok(DcWriter::new(client, product, runtime::ids::token))
 }
 
 fn client(

@@ -118,6 +118,20 @@ async fn customers_that_the_site_does_not_list_are_known_from_the_list() {
     assert_eq!(desk.verify(&fact(&only.unwrap().id)).await.unwrap(), Answer::Gone);
 }
 
+#[tokio::test]
+async fn p3_01_what_a_list_of_customers_needs_is_asked_for() {
+    let stage = Stage::with_customers().await;
+    assert_eq!(stage.customers(desk()).probe().await.unwrap(), "the list of customers can be read");
+    let missing = stage.customers(CustomerList::Desk("NONE".to_owned())).probe().await.unwrap_err();
+    assert!(missing.is_about_us() && missing.message.contains("no service desk"), "{missing}");
+    let made = stage.customers(CustomerList::Organization("Nobody".to_owned())).probe().await.unwrap();
+    assert!(made.ends_with("is yet to be made"), "{made}");
+    let refused = Fault::new("atlassian.servicedesk", "servicedesk.customer.list", FaultKind::Forbidden);
+    stage.running.twin.engine.faults.inject(refused);
+    let refused = stage.customers(desk()).probe().await.unwrap_err();
+    assert!(refused.is_about_us() && refused.message.contains("administer the service desk"), "{refused}");
+}
+
 /// To the groups of the same site a portal-only customer is nobody: they can be in none.
 #[tokio::test]
 async fn customers_are_no_accounts_of_the_sites_groups() {

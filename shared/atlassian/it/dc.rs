@@ -347,6 +347,29 @@ async fn credentials_that_are_refused_halt_and_say_nothing_is_gone() {
     assert_eq!(refused.disposition, Disposition::Halt, "{refused}");
 }
 
+/// Credentials that may only read are told at set-up, and not by the first change.
+#[tokio::test]
+async fn p3_01_credentials_that_may_change_nothing_are_told() {
+    let stage = Stage::new().await;
+    for (kind, instance) in KINDS {
+        let well = stage.reader(kind, instance).probe().await;
+        assert_eq!(well.unwrap(), "users and groups can be read and changed", "{instance}");
+        if kind == DirectoryKind::Crowd {
+            continue;
+        }
+        let token = format!("ordinary-{instance}-token");
+        let secret = json!({ "kind": "dc-token", "realm": instance, "principal": person(0), "secret": token });
+        stage.running.twin.engine.credentials().secrets.push(serde_json::from_value(secret).unwrap());
+        let reader = stage.reader_with(kind, instance, Credential::Bearer(token.into()));
+        assert_eq!(reader.who_am_i().await.unwrap().len(), 1, "{instance}");
+        let refused = reader.probe().await.unwrap_err();
+        assert!(
+            refused.is_about_us() && refused.message.contains("may not change groups here: give it the "),
+            "{refused}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_bucket_that_is_told_is_kept_to() {
     let stage = Stage::new().await;

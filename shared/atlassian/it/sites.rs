@@ -68,6 +68,22 @@ async fn a_confluence_site_is_read_with_the_least_calls() {
     assert!(reader.find_person(&Email::new(person(2)).unwrap()).await.unwrap().is_none(), "addresses are not searched");
 }
 
+/// The same account reads all the same, and the first change would be refused.
+#[tokio::test]
+async fn p3_01_a_token_that_may_change_nothing_is_told() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.jira().probe().await.unwrap(), "users and groups can be read and changed");
+    assert_eq!(stage.wiki().probe().await.unwrap(), "users and groups can be read and changed");
+    stage.running.twin.world().atlassian.switches.site_administrators = false;
+    for (refused, right) in
+        [(stage.jira().probe().await, "Administer Jira"), (stage.wiki().probe().await, "administer Confluence")]
+    {
+        let refused = refused.unwrap_err();
+        assert!(refused.is_about_us() && refused.message.contains(right), "{refused}");
+    }
+    assert!(stage.wiki_with("expired").probe().await.unwrap_err().is_about_us());
+}
+
 #[tokio::test]
 async fn a_targeted_read_of_confluence_sees_what_changed_and_what_is_gone() {
     let stage = Stage::new().await;

@@ -13,7 +13,7 @@ use outbound::{Budget, Client, ClientConfig, Credential, Progress, ReadDirectory
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{if_permitted, is_good, read_error, shape};
+use crate::error::{if_permitted, is_good, lacks, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
 use crate::jira::{JiraConfig, administrates};
 use crate::names::says_default_access;
@@ -84,6 +84,22 @@ impl ConfluenceReader {
             code: "configuration".to_owned(),
         })?;
         Ok(Self { client, parallel: config.parallel.max(1) })
+    }
+
+    /// Asks who we are, and whether we may change groups. Says what was found.
+    ///
+    /// # Errors
+    /// When the token is refused, or its owner does not administer the site: names the right.
+    pub async fn probe(&self) -> Result<&'static str, ReadError> {
+        let me = self.read::<Value>(&Request::get(CURRENT, &[]).query("expand", "operations")).await;
+        let me = me.map_err(ReadError::about_us_if_refused)?;
+        let mine = me.get("operations").and_then(Value::as_array);
+        let mine = mine.ok_or_else(|| shape(CURRENT, "the answer does not say what we may do"))?;
+        let is = |row: &Value, name: &str, wanted: &str| row.get(name).and_then(Value::as_str) == Some(wanted);
+        if mine.iter().any(|row| is(row, "operation", "administer") && is(row, "targetType", "application")) {
+            return Ok("users and groups can be read and changed");
+        }
+        Err(lacks(CURRENT, "the right to administer Confluence"))
     }
 
     /// What the calls spend from.

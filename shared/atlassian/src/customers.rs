@@ -14,7 +14,7 @@ use outbound::{Client, Progress, ReadDirectory, ReadError, Request, Scope, Stage
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{is_good, read_error, shape};
+use crate::error::{is_good, lacks_if_refused, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
 use crate::jira::{JiraConfig, JiraReader};
 
@@ -97,6 +97,21 @@ impl CustomersReader {
         Ok(Self { jira: JiraReader::connect(config)?.with_customers(), list })
     }
 
+    /// Looks for the list and a page of its people: only who may change them is shown them. Says what was found.
+    ///
+    /// # Errors
+    /// When the token is refused, or the desk is not there.
+    pub async fn probe(&self) -> Result<&'static str, ReadError> {
+        self.jira.who_am_i().await.map_err(ReadError::about_us_if_refused)?;
+        let Some(list) = self.list(Lane::Normal).await.map_err(ReadError::about_us_if_refused)? else {
+            return Ok("the account can be read; the organization of customers is yet to be made");
+        };
+        let request = self.people_of(&list.id, Lane::Normal).query("limit", "1");
+        let read = self.jira.read::<Page>(&request).await;
+        lacks_if_refused(read, request.template(), "the right to administer the service desk")?;
+        Ok("the list of customers can be read")
+    }
+
     /// What the calls spend from.
     pub fn budget(&self) -> &std::sync::Arc<outbound::Budget> {
         self.jira.budget()
@@ -133,12 +148,15 @@ impl CustomersReader {
 
     /// The people of the list with this id, with what is shown of them.
     async fn people(&self, list: &GroupId, lane: Lane) -> Walk<User> {
+        self.pages(&self.people_of(list, lane), customer).await
+    }
+
+    fn people_of(&self, list: &GroupId, lane: Lane) -> Request {
         let template = match self.list {
             CustomerList::Desk(_) => DESK_CUSTOMERS,
             CustomerList::Organization(_) => ORGANIZATION_USERS,
         };
-        let request = Request::get(template, &[list.as_str()]).header(OPT_IN.0, OPT_IN.1).lane(lane);
-        self.pages(&request, customer).await
+        Request::get(template, &[list.as_str()]).header(OPT_IN.0, OPT_IN.1).lane(lane)
     }
 
     /// The list itself; `None`: there is no organization of the name. A desk that is not there is a wrong setting.

@@ -91,6 +91,25 @@ pub(crate) fn if_permitted<T: Default>(read: Result<T, ReadError>) -> Result<T, 
     }
 }
 
+/// Our own account lacks a right without which nothing can be changed there.
+pub(crate) fn lacks(call: &str, right: &str) -> ReadError {
+    ReadError {
+        disposition: Disposition::Halt,
+        message: format!("{call}: our own account may not change groups here: give it {right}"),
+        code: "rights".to_owned(),
+    }
+}
+
+/// The same where a read that only such an account may make is refused to credentials that were just accepted: with 403, or,
+/// as Bitbucket does, with 401. Other refusals of it say nothing about rights.
+pub(crate) fn lacks_if_refused<T>(read: Result<T, ReadError>, call: &str, right: &str) -> Result<(), ReadError> {
+    match read {
+        Err(error) if error.is_refusal() => Err(lacks(call, right)),
+        Err(error) if error.may_pass() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The first 200 characters, without the words that hold an address.
 fn tidy(text: &str) -> String {
     let words = text.split_whitespace().map(|word| if word.contains('@') { "…" } else { word });

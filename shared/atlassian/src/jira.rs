@@ -15,7 +15,7 @@ use outbound::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{if_permitted, is_good, read_error, shape};
+use crate::error::{if_permitted, is_good, lacks, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
 use crate::roles::Applications;
 
@@ -27,6 +27,7 @@ const GROUPS_OF: &str = "/rest/api/3/user/groups";
 const FIND: &str = "/rest/api/3/user/search";
 const MYSELF: &str = "/rest/api/3/myself";
 const ROLES: &str = "/rest/api/3/applicationrole";
+const PERMISSIONS: &str = "/rest/api/3/mypermissions";
 
 /// The kinds of access that make administrators: of the site, and of a product.
 const ADMINISTRATE: [&str; 2] = ["site-admin", "admin"];
@@ -123,6 +124,20 @@ impl JiraReader {
             code: "configuration".to_owned(),
         })?;
         Ok(Self { client, site: config.site, parallel: config.parallel.max(1), with_customers: false })
+    }
+
+    /// Asks who we are, and whether we may change groups. Says what was found.
+    ///
+    /// # Errors
+    /// When the token is refused, or its owner does not administer the site: names the right.
+    pub async fn probe(&self) -> Result<&'static str, ReadError> {
+        self.myself().await.map_err(ReadError::about_us_if_refused)?;
+        let mine: Value = self.read(&Request::get(PERMISSIONS, &[]).query("permissions", "ADMINISTER")).await?;
+        match mine.pointer("/permissions/ADMINISTER/havePermission").and_then(Value::as_bool) {
+            Some(true) => Ok("users and groups can be read and changed"),
+            Some(false) => Err(lacks(PERMISSIONS, "the global permission \"Administer Jira\"")),
+            None => Err(shape(PERMISSIONS, "the answer does not say whether we administer the site")),
+        }
     }
 
     /// The same, which knows portal-only customers of a service desk, too. To groups they are nobody: they can be in none

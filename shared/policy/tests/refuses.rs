@@ -158,6 +158,7 @@ refused! {
     outsiders_of_a_tenant_without_domains: "[people]\ndomains = [\"acme.com\"]" => "[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nexternal = \"skip\"\n";
     accounts_at_a_site_of_its_own: "org = \"cloud\"\n" => "[[people.provision]]\nfrom = \"workspace\"\nto = \"jira\"\n";
     accounts_for_customers: "" => "\n[directory.desk]\nkind = \"jsm-customers\"\nsite = \"https://acme.atlassian.net\"\nemail = \"a@acme.com\"\napi_token = \"env:T\"\ndesk = \"HELP\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"desk\"\n";
+    accounts_in_a_user_directory_that_no_call_chooses: "" => "\n[directory.wiki]\nkind = \"confluence-dc\"\nurl = \"https://wiki.acme.com\"\ntoken = \"env:T\"\nuser_directory = \"Staff\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"wiki\"\n";
     leads_at_crowd: "" => "\n[directory.crowd]\nkind = \"crowd\"\nurl = \"https://crowd.acme.com/crowd\"\napplication = \"x\"\npassword = \"env:P\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"crowd\"\nlead_fallback = { project = \"jdoe\" }\n";
     attributes_that_an_instance_has_not: "" => "\n[directory.wiki]\nkind = \"confluence-dc\"\nurl = \"https://wiki.acme.com\"\ntoken = \"env:T\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"wiki\"\nattributes = { department = \"organizations[primary].department\" }\n";
     attributes_that_an_organization_has_not: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nattributes = { title = \"organizations[primary].title\", costCenter = \"organizations[primary].costCenter\" }\n";

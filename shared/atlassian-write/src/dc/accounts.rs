@@ -115,6 +115,9 @@ fn creation(product: Product, attributes: &Attributes, password: &str) -> Write 
 }
 
 async fn create(writer: &DcWriter, turn: &Turn, attributes: &Attributes) -> Answered {
+    if let Some(refused) = writer.elsewhere(turn.lane()).await {
+        return refused;
+    }
     let name = of(attributes, "userName");
     let write = creation(writer.product, attributes, &(writer.password)());
     let (mut answered, made) = writer.send(turn, write).await;

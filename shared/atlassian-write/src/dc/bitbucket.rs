@@ -10,6 +10,7 @@ use crate::{Answered, classify::dc};
 
 const GROUPS: &str = "/rest/api/latest/admin/groups";
 const USERS: &str = "/rest/api/latest/admin/users";
+pub(super) const DIRECTORIES: &str = "/rest/api/latest/admin/user-directories";
 const GROUP_PERMISSIONS: &str = "/rest/api/latest/admin/permissions/groups";
 const OWN_PERMISSIONS: &str = "/rest/api/latest/admin/permissions/users";
 

@@ -14,7 +14,10 @@ mod leads;
 use std::{
     collections::BTreeMap,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use atlassian::dc::user_name;
@@ -48,8 +51,17 @@ pub struct DcWriter {
     product: Product,
     /// Draws a password.
     password: fn() -> String,
+    /// The user directory in which users are to be made, of a product that lists its directories.
+    user_directory: Option<Arc<UserDirectory>>,
     /// Groups of Confluence in which there was no group, and when that was seen.
     flat: Arc<Mutex<BTreeMap<GroupId, Time>>>,
+}
+
+/// A user directory that was named, and whether the instance was seen to take it for new users.
+#[derive(Debug)]
+struct UserDirectory {
+    named: String,
+    seen: AtomicBool,
 }
 
 /// How long a group is believed to hold no groups: a removal costs one read in so long, not one each.
@@ -66,7 +78,15 @@ struct Write {
 impl DcWriter {
     /// A writer through this client, whose base is the instance. `password` draws a password that nobody is to know.
     pub fn new(client: Client, product: Product, password: fn() -> String) -> Self {
-        Self { client, product, password, flat: Arc::default() }
+        Self { client, product, password, user_directory: None, flat: Arc::default() }
+    }
+
+    /// The same, which makes nobody unless the instance takes this user directory for new users. Only Bitbucket tells.
+    #[must_use]
+    pub fn making_users_in(self, named: Option<String>) -> Self {
+        let named = named.filter(|_| self.product == Product::Bitbucket);
+        let user_directory = named.map(|named| Arc::new(UserDirectory { named, seen: AtomicBool::new(false) }));
+        Self { user_directory, ..self }
     }
 
     /// The client behind it.
@@ -243,6 +263,19 @@ impl DcWriter {
         ours: bool,
     ) -> Result<Option<Answered>, Answered> {
         accounts::find(self, lane, account, change, ours).await
+    }
+
+    /// Why nobody may be made here: the user directory that was named is not the one in which they would be. Looked up
+    /// before the first, and not again for as long as we run.
+    async fn elsewhere(&self, lane: Lane) -> Option<Answered> {
+        let chosen = self.user_directory.as_ref().filter(|chosen| !chosen.seen.load(Ordering::Relaxed))?;
+        let all = match look(&self.client, &Request::get(bitbucket::DIRECTORIES, &[]).lane(lane)).await {
+            Ok(all) => all.unwrap_or_default(),
+            Err(failed) => return Some(failed),
+        };
+        let wrong = atlassian::dc::not_chosen(list(&all, ""), &chosen.named);
+        chosen.seen.store(wrong.is_none(), Ordering::Relaxed);
+        wrong.map(|wrong| not_here(&wrong).with(Disposition::Reject(Rejection::Validation)))
     }
 
     /// Sends one change, and gives what became of it and the body of a success.

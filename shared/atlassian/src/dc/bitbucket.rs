@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::pages::{List, Paging};
 use super::source::DcSource;
 use super::{Instance, canary, person, user_name};
-use crate::error::{if_permitted, shape};
+use crate::error::{if_permitted, lacks_if_refused, shape};
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
 
@@ -148,9 +148,9 @@ fn group(name: &str, deletable: bool, known: &Known) -> Option<Group> {
     })
 }
 
-/// Why users are not made in the directory of this name, of the instance's list: writes go to the first active one that
-/// is its own.
-fn not_chosen(all: &[Value], named: &str) -> Option<String> {
+/// Why users are not made in the user directory of this name, of the instance's list (`admin/user-directories`): writes go
+/// to the first active one that is its own. `None`: they are.
+pub fn not_chosen(all: &[Value], named: &str) -> Option<String> {
     let text = |row: &Value, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let active = || all.iter().filter(|row| row.get("active").and_then(Value::as_bool) != Some(false));
     if !active().any(|row| text(row, "name") == named) {
@@ -267,6 +267,11 @@ impl DcSource for Bitbucket {
             Some(error) => Err(error),
             None => Ok(Some(walk.rows)),
         }
+    }
+
+    async fn may_change(&self) -> Result<(), ReadError> {
+        let read = self.0.read::<Value>(&Request::get(LICENSE, &[])).await;
+        lacks_if_refused(read, LICENSE, "the global permission \"Admin\"")
     }
 
     /// No resource says who we are; every authenticated answer names us in a header.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::pages::{List, Paging};
 use super::source::DcSource;
 use super::{Instance, canary, key, person, user_name};
-use crate::error::{if_permitted, shape};
+use crate::error::{if_permitted, lacks_if_refused, shape};
 use crate::gather::{Listed, Source, Walk};
 use crate::names::{says_administrators, says_default_access};
 
@@ -206,6 +206,11 @@ impl DcSource for Confluence {
             Some(error) => Err(error),
             None => Ok(Some(walk.rows)),
         }
+    }
+
+    async fn may_change(&self) -> Result<(), ReadError> {
+        let read = self.0.read::<Value>(&Request::get(ACTIVE, &[]).query("limit", "1")).await;
+        lacks_if_refused(read, ACTIVE, "the right to administer Confluence")
     }
 
     async fn myself(&self) -> Result<Vec<AccountId>, ReadError> {

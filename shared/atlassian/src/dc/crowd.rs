@@ -251,6 +251,11 @@ impl DcSource for Crowd {
         }
     }
 
+    /// What an application may change, nobody tells: that it may read, [`Self::myself`] asks.
+    async fn may_change(&self) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     /// An application is nobody.
     async fn myself(&self) -> Result<Vec<AccountId>, ReadError> {
         // The credentials are tried all the same.

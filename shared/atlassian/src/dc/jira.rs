@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::pages::{List, Paging};
 use super::source::DcSource;
 use super::{Instance, canary, person, user_name};
-use crate::error::{if_permitted, shape};
+use crate::error::{if_permitted, lacks_if_refused, shape};
 use crate::gather::{Listed, Source, Walk};
 use crate::names::says_administrators;
 use crate::roles::Applications;
@@ -285,6 +285,11 @@ impl DcSource for Jira {
         let items = items.ok_or_else(|| shape(USER, "the user's groups are missing"))?;
         let names = items.iter().filter_map(|item| item.get("name")?.as_str());
         Ok(Some(names.filter_map(|name| GroupId::new(name).ok()).collect()))
+    }
+
+    async fn may_change(&self) -> Result<(), ReadError> {
+        let read = self.0.read::<Value>(&Request::get(ROLES, &[])).await;
+        lacks_if_refused(read, ROLES, "the global permission \"Administer Jira\"")
     }
 
     async fn myself(&self) -> Result<Vec<AccountId>, ReadError> {

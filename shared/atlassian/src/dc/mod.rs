@@ -24,6 +24,7 @@ use std::time::Duration;
 use model::{AccountId, DirectoryKind, Disposition, Email, User};
 use outbound::{Answer, Budget, Client, ClientConfig, Clock, Credential, ReadError};
 
+pub use bitbucket::not_chosen;
 pub use jira::{Leads, components_led, projects_led};
 pub use source::DcReader;
 

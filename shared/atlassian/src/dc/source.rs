@@ -28,6 +28,8 @@ pub(super) trait DcSource: Source {
     ) -> impl Future<Output = Result<Option<Vec<GroupId>>, ReadError>> + Send;
     /// Whose credentials they are.
     fn myself(&self) -> impl Future<Output = Result<Vec<AccountId>, ReadError>> + Send;
+    /// Makes a read that only an account may make which may change groups, too.
+    fn may_change(&self) -> impl Future<Output = Result<(), ReadError>> + Send;
     /// One pass.
     fn pass(&self, scope: &Scope, progress: &dyn Progress) -> impl Future<Output = Result<Reading, ReadError>> + Send
     where
@@ -99,6 +101,17 @@ impl DcReader {
     /// What the calls spend from.
     pub fn budget(&self) -> &Arc<Budget> {
         each!(self, source => source.client().budget())
+    }
+
+    /// Asks who we are, whether we may change groups, and whether users are made where they should be. Says what was found.
+    ///
+    /// # Errors
+    /// When the credentials are refused, or lack a right: names it.
+    pub async fn probe(&self) -> Result<&'static str, ReadError> {
+        each!(self, source => source.myself().await).map_err(ReadError::about_us_if_refused)?;
+        each!(self, source => source.may_change().await)?;
+        self.check_user_directory().await?;
+        Ok("users and groups can be read and changed")
     }
 
     /// Whether users are made in the user directory that the policy names, where it names one and the product lists them.

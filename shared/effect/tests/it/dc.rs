@@ -176,7 +176,7 @@ async fn who_is_in_a_group_through_another_is_held_and_not_removed_for_ever() {
     }
 }
 
-fn attributes(name: &str) -> BTreeMap<String, String> {
+pub(crate) fn attributes(name: &str) -> BTreeMap<String, String> {
     let email = format!("{name}@example.com");
     [
         ("userName", name),

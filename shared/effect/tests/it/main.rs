@@ -12,4 +12,5 @@ mod lifecycle;
 mod matrix;
 mod org;
 mod provisioning;
+mod user_directory;
 mod world;

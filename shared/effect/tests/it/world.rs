@@ -168,6 +168,15 @@ impl World {
         self.runner(Target::DataCenter(DcWriter::new(client, product, || "drawn".to_owned())))
     }
 
+    /// Bitbucket, where users are to be made in this user directory.
+    pub(crate) fn bitbucket_with(&self, user_directory: &str) -> Runner<Memory> {
+        let base = format!("{}/dc/bitbucket", self.twin.atlassian_url());
+        let credential = Credential::Bearer("twin-bitbucket-token".into());
+        let client = Self::client_with(&base, credential, outbound::data_center_sense);
+        let writer = DcWriter::new(client, DcProduct::Bitbucket, || "drawn".to_owned());
+        self.runner(Target::DataCenter(writer.making_users_in(Some(user_directory.to_owned()))))
+    }
+
     /// Does something at a Data Center instance by hand.
     pub(crate) fn edit_dc(&self, edit: serde_json::Value) {
         let edit = serde_json::from_value(edit).unwrap();

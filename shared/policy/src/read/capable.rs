@@ -39,6 +39,28 @@ pub(super) fn entry(ctx: &mut Context<'_>, entry: &WrittenProvision, to: &Direct
     attributes(ctx, entry, kind);
 }
 
+/// An entry makes accounts where no call can choose the user directory that is named: they would come to be in another one.
+pub(super) fn user_directory(
+    ctx: &mut Context<'_>,
+    entry: &WrittenProvision,
+    to: &DirectoryId,
+    (kind, named): (DirectoryKind, &str),
+) {
+    // Bitbucket lists its directories: there it is looked up before anybody is made.
+    if !entry.create || kind == DirectoryKind::BitbucketDc {
+        return;
+    }
+    let span = entry.to.as_ref().map_or(&entry.span, |to| &to.span);
+    let message = format!(
+        "accounts cannot be made in the `user_directory` \"{}\" of \"{to}\": no call of a {} chooses among them",
+        super::section::shown(named),
+        kind.as_str()
+    );
+    let help = "name the Crowd that the directory comes from as a directory of its own, kind = \"crowd\"; or leave \
+                `user_directory` out, and they are made in the first one that may be written";
+    ctx.report(Code::NoEffect, span, message, help);
+}
+
 /// Whether accounts are made and kept there. A site of an organization was resolved to the organization already.
 const fn keeps_accounts(kind: DirectoryKind) -> bool {
     !matches!(kind, DirectoryKind::JiraCloud | DirectoryKind::ConfluenceCloud | DirectoryKind::JsmCustomers)

@@ -24,6 +24,8 @@ pub(crate) struct Known<'d> {
     views: &'d BTreeMap<DirectoryId, DirectoryId>,
     /// Names of the directories that are one list of people.
     lists: BTreeMap<&'d DirectoryId, &'d Customers>,
+    /// Those for which the file names a user directory.
+    user_directories: BTreeMap<&'d DirectoryId, &'d str>,
 }
 
 /// A rule with the places that later checks point at. `rule` is `None` when something in it is wrong.
@@ -56,8 +58,16 @@ impl<'d> Known<'d> {
             Settings::Jsm { customers, .. } => Some((&declared.id, customers)),
             _ => None,
         };
-        let lists = directories.iter().filter_map(list).collect();
-        Self { kinds: directories.iter().map(|declared| (&declared.id, declared.kind)).collect(), views, lists }
+        let chosen = |declared: &'d Declared| match &declared.written.as_ref()?.directory.settings {
+            Settings::DataCenter { user_directory: Some(named), .. } => Some((&declared.id, named.as_str())),
+            _ => None,
+        };
+        Self {
+            kinds: directories.iter().map(|declared| (&declared.id, declared.kind)).collect(),
+            views,
+            lists: directories.iter().filter_map(list).collect(),
+            user_directories: directories.iter().filter_map(chosen).collect(),
+        }
     }
 
     /// The directory, or the organization that it is a view of.
@@ -182,6 +192,9 @@ pub(crate) fn provisions(
         }
         if let Some((to, kind)) = to.as_ref().and_then(|to| Some((to, known.kind(to)?))) {
             capable::entry(ctx, &written, to, kind);
+            if let Some(named) = known.user_directories.get(to) {
+                capable::user_directory(ctx, &written, to, (kind, named));
+            }
         }
         let line = ctx.line_of(written.span.start);
         for name in written.default_groups.new.iter().chain(&written.default_groups.all) {

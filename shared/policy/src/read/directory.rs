@@ -119,8 +119,9 @@ fn settings(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -
 }
 
 /// Writes go to the first directory of an instance that may be written, and no call chooses another
-/// (reference/atlassian-dc.md §1.3): whoever names one is told so. Only Bitbucket lists its directories, so that `doctor`
-/// can say whether it is the one that is named.
+/// (reference/atlassian-dc.md §1.3): whoever names one is told so, and whoever makes accounts there is refused
+/// ([`super::capable`]). Only Bitbucket lists its directories, so that it can be looked up whether it is the one that is
+/// named: `doctor` does, and so does whoever makes the first account.
 fn user_directory(ctx: &mut Context<'_>, section: &Section<'_>, kind: DirectoryKind) -> Option<String> {
     let named = section.text(ctx, "user_directory")?.value;
     if kind != DirectoryKind::BitbucketDc {

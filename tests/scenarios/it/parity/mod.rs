@@ -9,6 +9,7 @@ mod instances;
 mod jira;
 mod provisioning;
 mod script;
+mod set_up;
 mod sign_in;
 mod trust;
 
