@@ -4,7 +4,8 @@ use model::{GroupId, Lane};
 use outbound::{Progress, ReadError, Request};
 use serde_json::{Value, json};
 
-use super::{OrgReader, PAGE, SEARCH_GROUPS, group};
+use super::wire::group;
+use super::{OrgReader, PAGE, SEARCH_GROUPS};
 use crate::error::{if_permitted, is_good, read_error, shape};
 use crate::gather::Walk;
 use crate::roles::{ADMINISTRATE, GIVE_PRODUCTS, Products, Roles, product};
