@@ -18,6 +18,7 @@ const JIRA: &str = "/rest/api/2/user";
 const CONFLUENCE: &str = "/rest/api/admin/user";
 const BITBUCKET: &str = "/rest/api/latest/admin/users";
 const CROWD: &str = "/rest/usermanagement/1/user";
+const ATTRIBUTES: &str = "/rest/usermanagement/1/user/attribute";
 
 type Attributes = BTreeMap<String, String>;
 
@@ -150,12 +151,28 @@ fn fields(product: Product, attributes: &Attributes) -> Map<String, Value> {
     all.filter_map(|(field, path)| Some((field.to_owned(), json!(attributes.get(path)?)))).collect()
 }
 
-/// The attributes that Crowd keeps beside an account's own fields, as it takes them.
-fn further(attributes: &Attributes) -> Value {
+/// The attributes that Crowd keeps beside an account's own fields.
+fn beside(attributes: &Attributes) -> impl Iterator<Item = (&str, &str)> {
     const FIELDS: [&str; 5] = ["userName", "emails[primary].value", "displayName", "name.givenName", "name.familyName"];
-    let rows = attributes.iter().filter(|(path, _)| !FIELDS.contains(&path.as_str()));
+    let all = attributes.iter().map(|(path, value)| (path.as_str(), value.as_str()));
+    all.filter(|(path, _)| !FIELDS.contains(path))
+}
+
+/// The same with a value, as it takes them.
+fn further(attributes: &Attributes) -> Value {
+    let rows = beside(attributes).filter(|(_, value)| !value.is_empty());
     let rows: Vec<Value> = rows.map(|(path, value)| json!({ "name": path, "values": [value] })).collect();
     json!({ "attributes": rows })
+}
+
+/// The calls that change what Crowd keeps beside an account's own fields: one for all that have a value, and one for each
+/// that has none any more, for an empty value would be one.
+fn beside_calls(named: &str, attributes: &Attributes) -> Vec<Request> {
+    let set = further(attributes);
+    let set = (!list(&set, "/attributes").is_empty()).then(|| Request::post(ATTRIBUTES, &[]).json(set));
+    let cleared = beside(attributes).filter(|(_, value)| value.is_empty());
+    let cleared = cleared.map(|(path, _)| Request::new(Method::DELETE, ATTRIBUTES, &[]).query("attributename", path));
+    set.into_iter().chain(cleared).map(|request| request.query("username", named)).collect()
 }
 
 async fn update(writer: &DcWriter, turn: &Turn, account: &AccountId, attributes: &Attributes) -> Answered {
@@ -175,14 +192,17 @@ async fn update(writer: &DcWriter, turn: &Turn, account: &AccountId, attributes:
         }
     }
     let mut fields = fields(writer.product, attributes);
-    let further = further(attributes);
-    if writer.product == Product::Crowd && !list(&further, "/attributes").is_empty() {
-        let request = Request::post("/rest/usermanagement/1/user/attribute", &[]).query("username", named);
-        let names = vec![named.to_owned()];
-        let set = writer.send(turn, Write { request: request.json(further), judge: dc::user, names }).await.0;
-        if !set.holds() || fields.is_empty() {
-            return Answered { account: account_id(key(account), named).filter(|_| set.holds()), ..set };
+    let beside = if writer.product == Product::Crowd { beside_calls(named, attributes) } else { Vec::new() };
+    let mut last = None;
+    for request in beside {
+        let set = writer.send(turn, Write { request, judge: dc::user, names: vec![named.to_owned()] }).await.0;
+        if !set.holds() {
+            return set;
         }
+        last = Some(set);
+    }
+    if let Some(set) = last.filter(|_| fields.is_empty()) {
+        return Answered { account: account_id(key(account), named), ..set };
     }
     if fields.is_empty() {
         let nothing = unknown("").with(if after.is_some() { Disposition::Done } else { Disposition::AlreadySo });

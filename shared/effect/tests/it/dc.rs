@@ -350,6 +350,13 @@ async fn crowd_keeps_further_attributes_beside_an_accounts_own() {
     let set = change(&world, &runner, Some(&id), AccountChange::Update { attributes: both.into() }).await.outcome;
     assert!(set.result.holds());
     assert_eq!(department(), (Some(vec!["Sales".to_owned()]), "Daniel D".to_owned(), true));
+    // One that the source has no more is taken away: an empty value would be one.
+    let none = AccountChange::Update { attributes: [with("")].into() };
+    for _ in 0..2 {
+        let cleared = change(&world, &runner, Some(&id), none.clone()).await.outcome;
+        assert_eq!((cleared.result, cleared.account.as_ref()), (StepResult::Done, Some(&id)));
+        assert_eq!(department().0, None);
+    }
     world.every_effect_was_admitted();
 }
 

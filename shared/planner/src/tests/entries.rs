@@ -124,3 +124,27 @@ fn of_entries_that_overlap_the_first_takes_the_person() {
     swept(&mut world);
     assert!(account_changes(&mut world).is_empty(), "and nobody changes it back");
 }
+
+const CROWD: &str =
+    "kind = \"crowd\"\nurl = \"https://crowd.acme.com\"\napplication = \"rollcall\"\npassword = \"file:p\"";
+
+#[test]
+fn p2_10_what_crowd_keeps_beside_an_account_is_set_changed_and_cleared() {
+    let mapped = "attributes = { department = \"custom.team\", userName = \"custom.name\" }";
+    let mut world = World::of(policy_for(CROWD, "", &entry("cloud", mapped)));
+    person(&mut world, "ann", "/Eng");
+    world.target.user("a-ann").attributes.insert("userName".to_owned(), "ann".to_owned());
+    swept(&mut world);
+    let come_to = |world: &mut World, value: Option<&str>| {
+        world.source.user("ann").attributes.remove("custom.team");
+        world.source.user("ann").attributes.extend(value.map(|value| ("custom.team".to_owned(), value.to_owned())));
+        world.converge();
+        assert!(account_changes(world).is_empty(), "{value:?}");
+        world.target.user("a-ann").attributes.get("department").cloned()
+    };
+    assert_eq!(come_to(&mut world, Some("Tools")).as_deref(), Some("Tools"));
+    assert_eq!(come_to(&mut world, Some("Ops")).as_deref(), Some("Ops"));
+    assert_eq!(come_to(&mut world, None), None);
+    // An account's own fields are none of those that could be taken away.
+    assert_eq!(world.target.user("a-ann").attributes.get("userName").map(String::as_str), Some("ann"));
+}

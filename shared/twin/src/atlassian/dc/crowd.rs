@@ -22,6 +22,7 @@ pub(super) const ROUTES: &[Route] = &[
     ("POST", &["user", "rename"], "user.rename", APPLICATION),
     ("GET", &["user", "attribute"], "user.attribute.get", APPLICATION),
     ("POST", &["user", "attribute"], "user.attribute.set", APPLICATION),
+    ("DELETE", &["user", "attribute"], "user.attribute.delete", APPLICATION),
     ("GET", &["user", "group", "direct"], "user.group.direct", APPLICATION),
     ("GET", &["user", "group", "nested"], "user.group.nested", APPLICATION),
     ("POST", &["user", "group", "direct"], "user.group.add", APPLICATION),
@@ -105,7 +106,9 @@ fn memberships(request: &Request<'_>, instance: &Instance) -> Answer {
 }
 
 fn user(request: &Request<'_>, person: &Person) -> Value {
-    let (first, last) = person.display_name.split_once(' ').unwrap_or((&person.display_name, ""));
+    // Of who came by another way only the name to show is known.
+    let split = || person.display_name.split_once(' ').unwrap_or((&person.display_name, ""));
+    let (first, last) = person.names.as_ref().map_or_else(split, |(first, last)| (first.as_str(), last.as_str()));
     let mut body = json!({
         "expand": "attributes",
         "link": { "rel": "self", "href": link(request, "user?username", &person.name) },
@@ -221,6 +224,7 @@ fn write_user(request: &Request<'_>, instance: &mut Instance, act: &mut Act<'_>)
         let given = format!("{} {}", text(&body, "first-name"), text(&body, "last-name"));
         let shown = Some(text(&body, "display-name")).filter(|it| !it.is_empty()).unwrap_or(given.trim());
         let mut person = instance.person(&name, shown, text(&body, "email"));
+        person.names = Some(names(&body));
         person.active = truth(&body, "active").unwrap_or(true);
         person.attributes = read_attributes(&body);
         let made = user(request, &person);
@@ -241,6 +245,7 @@ fn write_user(request: &Request<'_>, instance: &mut Instance, act: &mut Act<'_>)
                 let given = format!("{} {}", text(&body, "first-name"), text(&body, "last-name"));
                 let shown = Some(text(&body, "display-name")).filter(|it| !it.is_empty()).unwrap_or(given.trim());
                 shown.clone_into(&mut it.display_name);
+                it.names = Some(names(&body));
                 text(&body, "email").clone_into(&mut it.email);
                 it.active = truth(&body, "active").unwrap_or(it.active);
             };
@@ -260,9 +265,23 @@ fn write_user(request: &Request<'_>, instance: &mut Instance, act: &mut Act<'_>)
             let change = |it: &mut Person| it.attributes.extend(more);
             instance.change_user(&name, change, act).map_err(|it| refusal(instance, it, &name, ""))?;
         }
+        // One that is not there is taken away as well.
+        "user.attribute.delete" => {
+            let gone = request.parameter("attributename").unwrap_or_default().to_owned();
+            if gone.is_empty() {
+                return Err(message(400, "ILLEGAL_ARGUMENT", "The name of the attribute is missing"));
+            }
+            let change = |it: &mut Person| drop(it.attributes.remove(&gone));
+            instance.change_user(&name, change, act).map_err(|it| refusal(instance, it, &name, ""))?;
+        }
         _ => instance.delete_user(&name, act).map_err(|it| refusal(instance, it, &name, ""))?,
     }
     Ok(Answer::empty(204))
+}
+
+/// Given name and family name of an entity.
+fn names(body: &Value) -> (String, String) {
+    (text(body, "first-name").to_owned(), text(body, "last-name").to_owned())
 }
 
 /// `{attributes: {attributes: [{name, values}]}}`.

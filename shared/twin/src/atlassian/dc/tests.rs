@@ -274,6 +274,8 @@ fn crowd_rows() -> Vec<Row> {
             400,
         ),
         ("read-only directory", "POST", "group/user/direct?groupname=synced", json!({ "name": "ann" }), 403, 403),
+        ("clear attribute", "DELETE", "user/attribute?username=ann&attributename=team", Value::Null, 204, 204),
+        ("clear attribute of nobody", "DELETE", "user/attribute?username=no&attributename=team", Value::Null, 404, 404),
         ("names that differ", "PUT", "user?username=ann", json!({ "name": "bob" }), 400, 400),
     ]
 }
@@ -440,6 +442,26 @@ async fn paths_of_other_clients_that_no_document_knows_are_refused() {
     bench.0.engine.faults.inject(Fault::new("atlassian.dc.*", "user.list", FaultKind::Truncate));
     let cut = bench.ask("jira", "GET", "user/list?maxResults=1", Value::Null).await.body;
     assert_eq!((&cut["isLast"], &cut["nextCursor"]), (&json!(true), &Value::Null));
+}
+
+/// Given and family name are kept apart; the name to show tells neither.
+#[tokio::test]
+async fn crowd_keeps_given_and_family_names_apart() {
+    let bench = Bench::new();
+    let shown = async || {
+        let body = bench.ask("crowd", "GET", "user?username=mal", Value::Null).await.body;
+        ["first-name", "last-name", "display-name"].map(|name| body[name].as_str().unwrap_or_default().to_owned())
+    };
+    let mary =
+        json!({ "name": "mal", "first-name": "Mary Ann", "last-name": "Lee", "email": "mal@acme.com", "active": true });
+    assert_eq!(bench.ask("crowd", "POST", "user", mary).await.status, 201);
+    assert_eq!(shown().await, ["Mary Ann", "Lee", "Mary Ann Lee"]);
+    let before = bench.0.world().log.sequence();
+    let other = json!({ "name": "mal", "first-name": "Mary", "last-name": "Ann Lee", "display-name": "Mary Ann Lee",
+        "email": "mal@acme.com", "active": true });
+    assert_eq!(bench.ask("crowd", "PUT", "user?username=mal", other).await.status, 204);
+    assert_eq!(shown().await, ["Mary", "Ann Lee", "Mary Ann Lee"]);
+    assert!(bench.0.world().log.sequence() > before, "that is a change");
 }
 
 #[tokio::test]

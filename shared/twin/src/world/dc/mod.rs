@@ -64,6 +64,8 @@ pub struct Person {
     pub name: String,
     /// The name to show.
     pub display_name: String,
+    /// Given name and family name, where they were given apart (Crowd); the name to show tells neither.
+    pub names: Option<(String, String)>,
     /// The address.
     pub email: String,
     /// Whether they may sign in.
@@ -301,7 +303,7 @@ impl Instance {
             }
         };
         let (name, display_name, email) = (name.to_owned(), display_name.to_owned(), email.to_owned());
-        Person { key, name, display_name, email, active: true, sessions: 0, attributes: BTreeMap::new() }
+        Person { key, name, display_name, names: None, email, active: true, sessions: 0, attributes: BTreeMap::new() }
     }
 
     /// The node that answers the next request, from 1.
