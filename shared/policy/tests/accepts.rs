@@ -85,6 +85,15 @@ fn what_has_no_effect_is_noted_with_its_place_and_refuses_nothing() {
     let place = format!("--> company.toml:{}:1", policy.notes[2].line);
     assert!(shown.starts_with("note[E0230]: `user_directory`") && shown.contains(&place), "{shown}");
     assert!(small("groups = [\"a-*\"]", "").notes.is_empty());
+    let client = "oauth = { client_id = \"x\", client_secret = \"env:S\", refresh_token = \"env:T\" }";
+    let left_over = SOURCE.replace("service_account = \"env:KEY\"", client);
+    let rest = "[[sync]]\nfrom = \"google\"\nto = \"cloud\"\ngroups = [\"a-*\"]";
+    let policy = parse(&format!("tenant = \"t\"\n{left_over}{TARGET}{rest}"));
+    assert!(
+        policy.notes.iter().any(|note| note.line == 5 && note.message.starts_with("`subject`")),
+        "{:?}",
+        policy.notes
+    );
 }
 
 /// The contract itself, where it is at hand: what DESIGN shows to users can be right.

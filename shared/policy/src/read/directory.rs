@@ -167,8 +167,11 @@ fn google_auth(ctx: &mut Context<'_>, section: &Section<'_>) -> Option<GoogleAut
             section.get("subject");
             return None;
         }
-        // Whoever granted the refresh token is who reads; a subject may be left over from a service account.
-        section.email(ctx, "subject");
+        // A subject may be left over from a service account.
+        if section.email(ctx, "subject").is_some() {
+            let message = "`subject` has no effect beside `oauth`: whoever granted the refresh token is who reads";
+            ctx.note(&section.key_span("subject"), message, "remove it");
+        }
         let table = section.table(ctx, "oauth")?;
         let client_id = table.need_text(ctx, "client_id", "add the id of the OAuth web client");
         let client_secret = table.secret(ctx, "client_secret");
