@@ -3,7 +3,9 @@
 import json
 import re
 
+import crowd_document
 import openapi
+import uncovered
 from documents_check import Documents
 from openapi import OpenApi
 
@@ -13,6 +15,8 @@ DOCUMENTS = {
     "dc-confluence": (f"{FULL}/confluence-dc-10.2.14.openapi.json", ""),
     "dc-bitbucket": (f"{FULL}/bitbucket-dc-10.4.openapi.json", "/rest"),
 }
+# Written by a third party, for a part of the API.
+CROWD = "atlassian-dc/crowd-usermanagement-3.5.community.swagger2.yaml"
 # Lists that the documents describe by the schema of one element.
 LISTS = (
     "/api/2/project",
@@ -40,6 +44,12 @@ openapi.UNDOCUMENTED |= {
     },
     "dc-confluence": {"type": "object", "required": ["statusCode", "message"]},
     "dc-bitbucket": {"type": "object", "required": ["errors"]},
+    "dc-crowd": {
+        "type": "object",
+        "required": ["reason", "message"],
+        "additionalProperties": False,
+        "properties": {"reason": TEXT, "message": TEXT},
+    },
 }
 
 
@@ -70,13 +80,19 @@ class DataCenterDocuments(Documents):
         for family, (path, root) in DOCUMENTS.items() if folder is not None else ():
             self.roots.append((family.removeprefix("dc-"), root))
             self.judges.append(OpenApi(mended((folder / path).read_text()), family))
+        if folder is not None:
+            self.judges.append(OpenApi(crowd_document.openapi((folder / CROWD).read_text()), "dc-crowd"))
+        self.met = uncovered.Met()
 
     def check(self, exchange):
         """Takes the instance and the root of its document off the path."""
         found = re.match(r"^/dc/(\w+)(/.*)$", exchange.path)
-        if not found or "/usermanagement/" in exchange.path or self.folder is None:
+        if not found or self.folder is None:
             return
         instance, path = found.groups()
+        if "/usermanagement/" in path:
+            # Of Crowd itself and of Jira as user server, by any version's name.
+            instance, path = "crowd", path.replace("/usermanagement/latest/", "/usermanagement/1/")
         root = dict(self.roots).get(instance, "")
         # The older names of the same resources.
         path = path.removeprefix(root).replace("/api/1.0/", "/api/latest/")
@@ -85,6 +101,9 @@ class DataCenterDocuments(Documents):
         exchange.path = path
         judge = next(it for it in self.judges if it.family == f"dc-{instance}")
         operation = judge.find(exchange.method, exchange.path)
+        self.met.note(f"dc-{instance}:{exchange.method} {path}" if operation is None else operation.id, exchange, operation)
+        if operation is None and instance == "crowd":
+            return
         if operation is None:
             if exchange.status not in (404, 405):
                 what = f"{exchange.status}, and no document knows this"
@@ -103,7 +122,7 @@ class DataCenterDocuments(Documents):
     def summary(self):
         """Operations that occurred, by product, with the statuses seen."""
         lines = []
-        for family in DOCUMENTS:
+        for family in (*DOCUMENTS, "dc-crowd"):
             seen = {it: found for it, found in self.statuses.items() if it.startswith(f"{family}:") and found}
             statuses = sorted({status for found in seen.values() for status in found})
             answers = sum(sum(found.values()) for found in seen.values())

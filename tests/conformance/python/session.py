@@ -71,8 +71,10 @@ class Session:
         self.url = self.recorder.url
         self.documents = Documents(pathlib.Path(arguments.specs) if arguments.specs else None)
         self.allowed = Allowed.read(arguments.allowed)
+        self.uncovered = arguments.allowed.with_name("UNCOVERED.md")
         self.facts = 0
         self.broken = []
+        self.last = []
 
     def holds(self, fact, truth, seen=None):
         """States a fact about what a client saw."""
@@ -103,6 +105,10 @@ class Session:
             self.broken.append(f"{work.__name__} did not get to its end:\n{traceback.format_exc(limit=-4)}")
             return None
 
+    def at_the_end(self, work):
+        """Something to be done when the recording was checked."""
+        self.last.append(work)
+
     def deviation(self, operation, what):
         """Something an outside judge found: fails unless it is permitted."""
         self.documents.findings.add(operation, what)
@@ -114,6 +120,8 @@ class Session:
             self.documents.check(exchange)
         if accounted:
             self.documents.account()
+        for work in self.last:
+            work()
         bad = self.allowed.judge(self.program, self.documents.findings, self.documents.folder is not None)
         print(f"{self.program}: {self.facts} facts, {len(exchanges)} exchanges recorded")
         print(self.documents.summary())

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use harness::eventually;
 use scenarios::{Beginning, Options, Outside, World};
 use serde_json::{Value, json};
+use twin::world::atlassian::BaseKey;
 
 use crate::WITHIN;
 
@@ -188,6 +189,41 @@ async fn p3_05_one_run_without_a_server_opens_the_portal() -> Result<()> {
     let plan = outside.rollcall(&["plan", "--detailed-exitcode"]).await?;
     assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
     assert_eq!(addresses(&outside, "/customer_organizations/Partners/members"), set(&[PIA]));
+    Ok(())
+}
+
+/// A site with a desk and with groups of its own, which are filled too: a portal-only customer is no account that could be
+/// put into those, and nothing waits for it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_05_a_portal_only_customer_is_nobody_to_the_groups_of_the_same_site() -> Result<()> {
+    let site = "[directory.site]\nkind = \"jira-cloud\"\nsite = \"https://acme.atlassian.net\"\nemail = \"sync@acme.example\"\n\
+        api_token = \"file:secrets/api-token\"\nendpoint = \"{atlassian}\"\nlag = \"0s\"\n\n[people]";
+    let rule = "\n[[sync]]\nname = \"groups\"\nfrom = \"workspace\"\n\
+        groups = [\"customers@acme.example\", \"partners@acme.example\"]\nto = \"site\"\nexternal = \"match\"\n\
+        rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]\n";
+    let policy = format!("{}{rule}", POLICY.replace("[people]", site)).replace("acme.atlassian", "emea.atlassian");
+    let policy = policy.replace("secrets/api-token", "secrets/emea-token");
+    let people = [STAFF, "bob@acme.example", "sync@acme.example"];
+    let accounts = people.map(|email| json!({ "email": email, "site": "emea" }));
+    let desk = |key: &str| json!({ "site": "emea", "key": key, "name": key });
+    let emea = json!({ "op": "load", "sites": [{ "name": "emea", "cloud_id": "cloud-emea" }], "accounts": accounts,
+        "desks": [desk("HELP"), desk("OTHER")] });
+    let beginning =
+        Beginning { accounts: "none", edits: vec![emea], sites: vec!["emea".to_owned()], ..Beginning::default() };
+    let outside = Outside::begin(&snapshot(), &policy, &beginning).await?;
+    // The second run reads the account that the first one made.
+    for run in ["first", "second"] {
+        let applied = outside.rollcall(&["apply", "--yes"]).await?;
+        assert_eq!(applied.code, 0, "{run}: {}{}", applied.out, applied.err);
+    }
+    assert_eq!(portal_only(&outside, PIA), [true]);
+    assert!(addresses(&outside, "/desks/HELP/customers").contains(PIA));
+    let groups = outside.twin.twin.world().atlassian.memberships(&BaseKey::Site("emea".to_owned()));
+    let of = |name: &str| groups.get(name).map(|emails| emails.iter().cloned().collect::<BTreeSet<_>>());
+    assert_eq!(of("customers"), Some(set(&[STAFF, "bob@acme.example"])));
+    assert_eq!(of("partners").unwrap_or_default(), set(&[]));
+    let plan = outside.rollcall(&["plan", "--detailed-exitcode"]).await?;
+    assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
     Ok(())
 }
 

@@ -302,8 +302,8 @@ fn write_group(request: &Request<'_>, instance: &mut Instance, act: &mut Act<'_>
             return Err(message(400, "INVALID_GROUP", "A group needs a name and the type GROUP"));
         }
         instance.create_group(name, text(&body, "description"), act).map_err(|it| refusal(instance, it, "", name))?;
-        let made = instance.group(name).map(|(_, it)| group(request, it));
-        return Ok(Answer::json(201, made.unwrap_or_else(nothing)));
+        // The document shows no body here, other than for users.
+        return Ok(Answer::empty(201));
     }
     let name = group_named(request, instance)?.name.clone();
     let child = match request.operation {
