@@ -6,7 +6,7 @@ use model::{
     AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, GroupId,
     Lane, ReadScope, Step, Time,
 };
-use planner::{Decision, Verdict, WindowEntry, WindowKind};
+use planner::{Decision, Verdict, WindowKind};
 use store::audit::AuditEntry;
 use store::plan::{AccountOpenRow, CaseState, EdgeKey as EdgeRow, HeldRow, OpeningRow, ReleasedRow, Turn, WindowRow};
 
@@ -152,8 +152,8 @@ impl Gate<'_> {
         let Some(command) = self.command(body, ids) else { return };
         let key = (self.target.clone(), source.clone(), person.clone());
         self.state.memory.accounts_open.insert(key.clone());
-        let approved = self.state.memory.approvals.get(&self.case.digest) == Some(&Verdict::Approved);
-        let counted = !approved && matches!(self.case.kind, CaseKind::Leaver { .. });
+        let counts = self.state.memory.counts(self.target, self.case, self.now);
+        let counted = counts.is_some_and(|entry| entry.kind == WindowKind::Deactivations);
         self.state.accounts.insert(key, AccountOpen { command, counted, done: None });
         let target = self.target.clone();
         self.turn.accounts_open.push(AccountOpenRow { target, source, person: person.clone(), command });
@@ -218,13 +218,13 @@ fn note(state: &mut State, target: &DirectoryId, case: &Case, now: Time, turn: &
         }
         return;
     }
-    let Some(entry) = WindowEntry::of(target, case, None, now) else { return };
+    let Some(entry) = state.memory.count(target, case, now) else { return };
     let kind = match entry.kind {
         WindowKind::Removals => store::plan::WindowKind::Removals,
         WindowKind::Deactivations => store::plan::WindowKind::Deactivations,
     };
-    turn.windows.push(WindowRow { target: target.clone(), at: now, kind, count: entry.count });
-    state.memory.window.push(entry);
+    let person = planner::leaver_of(target, case).map(|(_, source, person)| (source, person));
+    turn.windows.push(WindowRow { target: target.clone(), at: now, kind, count: entry.count, person });
 }
 
 fn entry(at: Time, verb: &str, target: &DirectoryId, digest: &Digest, cause: &str) -> AuditEntry {

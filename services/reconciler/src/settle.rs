@@ -6,8 +6,8 @@ use model::{
     AccountChange, AccountId, CommandBody, CommandId, DirectoryId, EdgeOp, Link, LinkHow, Outcome, Span, StepResult,
     Time,
 };
-use planner::{Confirmed, Pin, WindowKind};
-use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, PersonLinkRow, PinRow, ReleasedRow, Turn};
+use planner::{Confirmed, Pin, WindowEntry, WindowKind};
+use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, LeavingRow, PersonLinkRow, PinRow, ReleasedRow, Turn};
 
 use crate::state::{AccountKey, Done, EdgeKey, Open, Released, State};
 
@@ -158,7 +158,7 @@ fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
     if !outcome.result.holds() {
         let counted = state.accounts.get(&key).is_some_and(|open| open.counted);
         if counted && outcome.result == StepResult::NotTried {
-            give_back(state, target, turn);
+            give_back(state, &key, turn);
         }
         return close(state, &key, turn);
     }
@@ -183,6 +183,10 @@ fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
             });
         }
     }
+    if matches!(change, AccountChange::Remove) {
+        state.memory.removing.insert(key.clone(), outcome.at);
+        turn.leaving = Some(leavers(state));
+    }
     let lag = state.planner.policy().directories.get(target).map(|directory| directory.lag).unwrap_or_default();
     if let Some(at) = state.accounts.get_mut(&key) {
         at.done = Some(Done { account, after: outcome.at.plus(lag) });
@@ -190,12 +194,15 @@ fn account(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
 }
 
 /// A deactivation that was not tried counts no longer: it is decided afresh, and counts then.
-fn give_back(state: &mut State, target: &DirectoryId, turn: &mut Turn) {
+fn give_back(state: &mut State, key: &AccountKey, turn: &mut Turn) {
+    let Some(at) = state.memory.counted.remove(key) else { return };
     let window = &mut state.memory.window;
-    let last = window.iter().rposition(|entry| &entry.target == target && entry.kind == WindowKind::Deactivations);
-    if let Some(entry) = last.map(|place| window.remove(place)) {
-        turn.windows_back.push((entry.target, store::plan::WindowKind::Deactivations));
+    let is_theirs =
+        |entry: &WindowEntry| entry.target == key.0 && entry.kind == WindowKind::Deactivations && entry.at == at;
+    if let Some(place) = window.iter().rposition(is_theirs) {
+        window.remove(place);
     }
+    turn.windows_back.push(key.clone());
 }
 
 /// An account is free to be decided about again.
@@ -254,14 +261,18 @@ pub(crate) fn learn(state: &mut State, decision: &planner::Decision, now: Time, 
         turn.plan_holds = Some(state.memory.plan_holds.iter().map(row).collect());
     }
     if leaving != state.memory.leaving {
-        let rows = state.memory.leaving.iter().map(|((target, source, person), since)| store::plan::LeavingRow {
-            target: target.clone(),
-            source: source.clone(),
-            person: person.clone(),
-            since: *since,
-        });
-        turn.leaving = Some(rows.collect());
+        turn.leaving = Some(leavers(state));
     }
+}
+
+/// Who is leaving, as rows.
+fn leavers(state: &State) -> Vec<LeavingRow> {
+    let row = |(key, since): (&AccountKey, &Time)| {
+        let removed_at = state.memory.removing.get(key).copied();
+        let (target, source, person) = key.clone();
+        LeavingRow { target, source, person, since: *since, removed_at }
+    };
+    state.memory.leaving.iter().map(row).collect()
 }
 
 #[cfg(test)]

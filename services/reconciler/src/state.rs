@@ -14,7 +14,7 @@ use policy::Policy;
 use store::directory::DirectoryKey;
 use store::plan::{AccountOpenRow, CaseState, MemoryRows, ReleasedRow, Verdicts, WaitingCase};
 
-use crate::{applied::Applied, dispatch::Pace};
+use crate::{applied::Applied, dispatch::Pace, fresh::Freshness};
 
 /// One membership at a target, as the planner's memory keys it.
 pub(crate) type EdgeKey = (DirectoryId, GroupId, AccountId);
@@ -108,6 +108,8 @@ pub(crate) struct State {
     /// What a person let go where the schedule alone would not.
     pub(crate) applied: Applied,
     pub(crate) sync_said: BTreeMap<DirectoryId, String>,
+    /// How old reads are, and which of them were told of.
+    pub(crate) fresh: Freshness,
     /// A complete read came in since the last decision.
     pub(crate) swept: bool,
     /// Groups that came in and were not held against their watcher's digest yet, and whether they came after loading.
@@ -144,6 +146,7 @@ impl State {
             deleted: BTreeMap::new(),
             applied: Applied::default(),
             sync_said: BTreeMap::new(),
+            fresh: Freshness::default(),
             swept: true,
             unproven: BTreeMap::new(),
         };

@@ -26,8 +26,6 @@ use crate::{
 
 /// A policy that would stop managing more than this share of the groups waits for a person.
 const SHRINK_PERCENT: u64 = 10;
-/// Windows reach back a week.
-const WINDOW: Span = Span::from_secs(8 * 24 * 3600);
 
 /// The policy file of a tenant, and what was last judged of it.
 #[derive(Debug)]
@@ -168,7 +166,7 @@ pub(crate) async fn report(
     metrics: &Metrics,
     now: Time,
 ) -> Result<(), StoreError> {
-    state.memory.window.retain(|entry| entry.at.plus(WINDOW) > now);
+    state.memory.forget_windows(now);
     let org = state.tenant.to_string();
     let mut said = Turn { at: now, ..Turn::default() };
     for (directory, stand) in stands(state, decision, agreed) {
@@ -193,6 +191,7 @@ pub(crate) async fn report(
         metrics.seats_limit(&org, site.as_str(), product, *limit);
     }
     letters(state, metrics, &org, now);
+    state.fresh.tell(&org, &state.planner, metrics, now);
     if turn::says_something(&said) {
         turn::commit(store, lease, state, &said).await?;
     }

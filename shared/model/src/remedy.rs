@@ -18,4 +18,10 @@ impl RefusalWhy {
             Self::Skipped => "write another on_conflict to take the group",
         }
     }
+
+    /// Whether a rule asks for what it does not get until somebody changes the rule or the target. Everything else is
+    /// left alone on purpose: it is protected, or the policy says so.
+    pub const fn asks_for_a_change(self) -> bool {
+        matches!(self, Self::NotOurs | Self::DefaultAccessGroup | Self::MayNotCreate)
+    }
 }

@@ -63,7 +63,9 @@ use policy::Policy;
 
 pub use decision::{Decision, Occasion};
 pub use guard::protect::untouchable;
-pub use memory::{Confirmed, ConflictDecision, EdgeKey, Memory, Pin, PlanHold, Verdict, WindowEntry, WindowKind};
+pub use memory::{
+    Confirmed, ConflictDecision, EdgeKey, LeaverKey, Memory, Pin, PlanHold, Verdict, WindowEntry, WindowKind, leaver_of,
+};
 pub use mirror::Mirror;
 pub use still::StillWanted;
 pub use tracked::Tracked;
@@ -186,8 +188,7 @@ impl Planner {
             drift::yields(*confirmed, read.and_then(|group| group.read.complete_began_at), lag)
         };
         memory.confirmed.retain(|key, confirmed| !superseded(key, confirmed));
-        let oldest = now.minus(Span::from_secs(8 * 24 * 60 * 60));
-        memory.window.retain(|entry| entry.at > oldest);
+        memory.forget_windows(now);
         memory.forget_newcomers(now);
     }
 

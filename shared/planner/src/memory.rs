@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Tracked};
 
+/// Somebody who leaves: target, source, person.
+pub type LeaverKey = (DirectoryId, DirectoryId, AccountId);
+
 /// One membership at a target.
 pub type EdgeKey = (DirectoryId, GroupId, AccountId);
 
@@ -55,7 +58,14 @@ pub struct Memory {
     pub plan_holds: BTreeSet<PlanHold>,
     /// Since when a leaver's account waits for the end of its grace: (target, source, person).
     #[serde(with = "pairs")]
-    pub leaving: BTreeMap<(DirectoryId, DirectoryId, AccountId), Time>,
+    pub leaving: BTreeMap<LeaverKey, Time>,
+    /// When somebody was counted last among those who are taken out.
+    #[serde(with = "pairs")]
+    pub counted: BTreeMap<LeaverKey, Time>,
+    /// When a target said that it takes the membership of a leaver's account away. Some do so from a queue, and show the
+    /// member for a while longer.
+    #[serde(with = "pairs")]
+    pub removing: BTreeMap<LeaverKey, Time>,
 }
 
 /// A group at a target that a name stands for.
@@ -154,21 +164,50 @@ impl PlanHold {
     }
 }
 
-impl WindowEntry {
-    /// What releasing this case counts in the windows. What a person approved counts nothing.
-    pub fn of(target: &DirectoryId, case: &Case, verdict: Option<Verdict>, at: Time) -> Option<Self> {
-        let (kind, count) = match case.kind {
-            CaseKind::Leaver { .. } => (WindowKind::Deactivations, 1),
-            _ => (WindowKind::Removals, case.count(EdgeOp::Remove) as u64),
-        };
-        (verdict != Some(Verdict::Approved) && count > 0).then(|| Self { target: target.clone(), at, kind, count })
-    }
-}
-
 impl Memory {
     /// So long after their account was made people count as new: a held case, or a target that is down over a
     /// weekend, keeps nobody out of the groups for newcomers.
     pub const NEWCOMER_FOR: Span = Span::from_secs(7 * 24 * 60 * 60);
+
+    /// How long a target may take to do what it said it does, before it is asked again.
+    pub const QUEUED_FOR: Span = Span::from_secs(24 * 60 * 60);
+    /// What windows look back to.
+    pub const WINDOW: Span = Span::from_secs(8 * 24 * 60 * 60);
+
+    /// What releasing this case now counts in the windows: what a person approved counts nothing, and who was counted
+    /// already is not counted again, however many steps the way out has.
+    pub fn counts(&self, target: &DirectoryId, case: &Case, at: Time) -> Option<WindowEntry> {
+        let (kind, count) = match leaver_of(target, case) {
+            Some(key) => (WindowKind::Deactivations, u64::from(!self.is_counted(&key, at))),
+            None => (WindowKind::Removals, case.count(EdgeOp::Remove) as u64),
+        };
+        let approved = self.approvals.get(&case.digest) == Some(&Verdict::Approved);
+        (!approved && count > 0).then(|| WindowEntry { target: target.clone(), at, kind, count })
+    }
+
+    /// Counts a released case in its window. Gives what was counted, if anything was.
+    pub fn count(&mut self, target: &DirectoryId, case: &Case, at: Time) -> Option<WindowEntry> {
+        let entry = self.counts(target, case, at)?;
+        self.window.push(entry.clone());
+        if let Some(key) = leaver_of(target, case) {
+            self.counted.insert(key, at);
+        }
+        Some(entry)
+    }
+
+    /// Whether somebody was counted among those who are taken out: within a day, or since they began to leave.
+    pub(crate) fn is_counted(&self, key: &LeaverKey, now: Time) -> bool {
+        self.counted.get(key).is_some_and(|at| {
+            *at > now.minus(Span::from_secs(24 * 60 * 60)) || self.leaving.get(key).is_some_and(|since| at >= since)
+        })
+    }
+
+    /// Forgets what left every window.
+    pub fn forget_windows(&mut self, now: Time) {
+        let oldest = now.minus(Self::WINDOW);
+        self.window.retain(|entry| entry.at > oldest);
+        self.counted.retain(|_, at| *at > oldest);
+    }
 
     /// Takes in what a decision found out: links, pins, which groups are equal, what stays held, since when leavers'
     /// accounts wait. Learning the same decision twice changes nothing.
@@ -188,6 +227,9 @@ impl Memory {
         }
         self.plan_holds.clone_from(&decision.plan_holds);
         self.leaving.clone_from(&decision.leaving);
+        // Who came back is taken out again when they leave again.
+        let Self { leaving, removing, .. } = self;
+        removing.retain(|key, _| leaving.contains_key(key));
     }
 
     /// Notes that a name stands for a group. A group that is named as equal has been equal once.
@@ -273,6 +315,14 @@ impl Memory {
             _ => false,
         };
         self.dead_letters.iter().filter(|(at, _, fault)| at == target && is(fault)).map(|(_, id, _)| *id).min()
+    }
+}
+
+/// Whose way out a case is, if it is one.
+pub fn leaver_of(target: &DirectoryId, case: &Case) -> Option<LeaverKey> {
+    match &case.kind {
+        CaseKind::Leaver { source, person } => Some((target.clone(), source.clone(), person.clone())),
+        _ => None,
     }
 }
 

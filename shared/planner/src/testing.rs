@@ -13,7 +13,7 @@ use model::{
 };
 use policy::Policy;
 
-use crate::{Decision, Memory, Occasion, Planner, WindowEntry};
+use crate::{Decision, Memory, Occasion, Planner};
 
 /// One directory as it really is.
 #[derive(Debug, Clone)]
@@ -331,8 +331,7 @@ impl World {
     }
 
     fn carry_out_case(&mut self, case: &Case) {
-        let verdict = self.memory.approvals.get(&case.digest).copied();
-        self.memory.window.extend(WindowEntry::of(&self.target.id, case, verdict, self.now));
+        self.memory.count(&self.target.id, case, self.now);
         let mut made = None;
         for step in &case.steps {
             match step {

@@ -31,6 +31,13 @@ pub fn memory(rows: &MemoryRows, now: Time) -> Memory {
         },
         count: row.count,
     };
+    let counted = |row: &store::plan::WindowRow| {
+        let (source, person) = row.person.clone()?;
+        Some(((row.target.clone(), source, person), row.at))
+    };
+    let removing = |row: &store::plan::LeavingRow| {
+        Some(((row.target.clone(), row.source.clone(), row.person.clone()), row.removed_at?))
+    };
     Memory {
         people: rows.people.iter().map(|row| (person(row), row.account.clone())).collect(),
         pins: rows.pins.iter().map(|row| ((row.target.clone(), row.name.clone()), pin(row))).collect(),
@@ -55,6 +62,9 @@ pub fn memory(rows: &MemoryRows, now: Time) -> Memory {
             .iter()
             .map(|row| ((row.target.clone(), row.source.clone(), row.person.clone()), row.since))
             .collect(),
+        // In the order in which they were counted: the last one stays.
+        counted: rows.windows.iter().filter_map(counted).collect(),
+        removing: rows.leaving.iter().filter_map(removing).collect(),
         ..Memory::default()
     }
 }

@@ -18,6 +18,8 @@ pub const CHANGE_NOOP: &str = "rollcall.change.noop";
 pub const CHANGE_RETRIED: &str = "rollcall.change.retried";
 /// A dead letter was opened.
 pub const CHANGE_DEAD_LETTERED: &str = "rollcall.change.dead_lettered";
+/// The last complete read of a directory became older than two intervals. Once, until it is read again.
+pub const DIRECTORY_STALE: &str = "rollcall.directory.stale";
 /// A guard holds something that it did not hold before.
 pub const GUARD_HELD: &str = "rollcall.guard.held";
 /// A group that existed before we came waits for a decision.

@@ -133,7 +133,7 @@ async fn p5_06_a_default_access_group_is_refused_with_line_and_remedy_unless_the
     for word in ["default-access-group", "default_access_group = true", &format!("line {line}")] {
         assert!(said.out.contains(word), "{word:?} is not in {}{}", said.out, said.err);
     }
-    assert_eq!(outside.sequence(), before, "nothing is changed");
+    assert_eq!((said.code, outside.sequence()), (3, before), "nothing is changed, and somebody has to know");
     // `exact` would take the product from everybody who has it otherwise: such a file is refused.
     outside.write_policy(&policy(ON_PURPOSE, "").replace("members = \"managed\"", "members = \"exact\""))?;
     let exact = outside.rollcall(&["plan"]).await?;

@@ -5,6 +5,7 @@
 mod acting;
 mod cases;
 mod changes;
+mod fresh;
 mod people;
 mod survives;
 mod world;

@@ -202,6 +202,11 @@ impl World {
         Time(self.at)
     }
 
+    /// Lets so many microseconds pass for whatever is read from now on.
+    pub const fn pass(&mut self, micros: i64) {
+        self.at += micros;
+    }
+
     fn reading(&mut self, side: &Side, ids: &str) -> Reading {
         let at = self.moment();
         let mut reading = Reading::begun(at);

@@ -214,6 +214,7 @@ fn report(applied: &Applied, plan: &Plan, world: &World, output: Output) {
         let result = json!({
             "schema": "rollcall.applied/1", "plan": plan::document(plan, world), "holds": applied.holds,
             "open": applied.open, "rejected": rejected, "halted": applied.halted, "held": totals.held,
+            "refused": totals.to_change,
         });
         show::json(&result, output == Output::Json);
         return;
@@ -227,6 +228,9 @@ fn report(applied: &Applied, plan: &Plan, world: &World, output: Output) {
     }
     if totals.held > 0 {
         line.extend([format!("; {} held for a person", counted(totals.held, "case", "cases"))]);
+    }
+    if totals.to_change > 0 {
+        line.extend([format!("; {} refused", counted(totals.to_change, "change", "changes"))]);
     }
     show::data(&(line + ".\n"));
     for (target, class, what, words) in &applied.rejected {
@@ -247,9 +251,55 @@ fn exit_of(applied: &Applied, plan: &Plan, unread: Option<Exit>) -> Exit {
         Exit::Partly
     } else if applied.open > 0 || unread.is_some() {
         Exit::TryLater
-    } else if Totals::of(plan).held > 0 {
-        Exit::Held
     } else {
-        Exit::Done
+        held_or_refused(plan)
+    }
+}
+
+/// How a run ends that did whatever might go: 3 where a person has to release something, or to change the rule or the
+/// target. Whom and what the policy protects is left alone on purpose, and nothing is left to do about it.
+fn held_or_refused(plan: &Plan) -> Exit {
+    let totals = Totals::of(plan);
+    if totals.held > 0 || totals.to_change > 0 { Exit::Held } else { Exit::Done }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use model::{PlanBody, Reason, Refusal, RefusalWhy, Step, TargetPlan, TenantId};
+
+    use super::*;
+
+    #[test]
+    fn what_a_rule_asks_for_and_does_not_get_ends_with_3_and_what_is_protected_does_not() {
+        let code = |why: RefusalWhy| {
+            let reason = Reason::Policy { rule: model::RuleId::new("teams").unwrap() };
+            let step = Step::CreateGroup { name: "eng".to_owned(), description: String::new(), reason };
+            let target = TargetPlan {
+                target: DirectoryId::new("cloud").unwrap(),
+                cases: Vec::new(),
+                refusals: vec![Refusal { step, why }],
+                waits: Vec::new(),
+                links: Vec::new(),
+                seats: Vec::new(),
+            };
+            let (tenant, schema) = (TenantId::new("acme").unwrap(), "rollcall.plan/1".to_owned());
+            let body = PlanBody { schema, tenant, targets: vec![target], wider: Vec::new() };
+            let (calls, policy) = (BTreeMap::new(), Digest([0; 32]));
+            let plan = Plan { number: None, made_at: Time(0), policy, calls, body };
+            exit_of(&Applied::default(), &plan, None).code()
+        };
+        for why in [RefusalWhy::NotOurs, RefusalWhy::DefaultAccessGroup, RefusalWhy::MayNotCreate] {
+            assert_eq!(code(why), 3, "{why:?}");
+        }
+        for why in [
+            RefusalWhy::ProtectedGroup,
+            RefusalWhy::ProtectedPerson,
+            RefusalWhy::OurOwnAccount,
+            RefusalWhy::LastAdministrator,
+            RefusalWhy::Skipped,
+        ] {
+            assert_eq!(code(why), 0, "{why:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use model::{
     AccountId, Case, CaseKind, CommandId, DirectoryId, EdgeOp, EdgeOutcome, GroupId, LinkHow, Outcome, Step,
     StepResult, TenantId, Time,
 };
-use planner::{Confirmed, Memory, Pin, Verdict, WindowEntry, WindowKind};
+use planner::{Confirmed, Memory, Pin, WindowEntry, WindowKind};
 use serde::{Deserialize, Serialize};
 use store::effect::{AttemptEnd, UnendedAttempt};
 use uuid::Uuid;
@@ -54,6 +54,9 @@ pub struct Counted {
     pub kind: WindowKind,
     /// What it takes away, as the ledger says it.
     pub lines: BTreeSet<String>,
+    /// Of a way out: whose, by source.
+    #[serde(default)]
+    pub person: Option<(DirectoryId, AccountId)>,
 }
 
 /// The calls of one command, and how they ended as far as they did.
@@ -156,8 +159,7 @@ impl Begun {
                 });
                 begun.people.push((person.clone(), source.clone(), account));
             }
-            let verdict = memory.approvals.get(&case.digest).copied();
-            begun.counted.extend(counted(target, case, verdict));
+            begun.counted.extend(counted(memory, target, case, at));
         }
         begun
     }
@@ -215,6 +217,9 @@ impl Begun {
                 if change == "create" {
                     memory.made_account(&self.target, source, person, outcome.at);
                 }
+                if change == "remove" {
+                    memory.removing.insert((self.target.clone(), source.clone(), person.clone()), outcome.at);
+                }
             }
             Object::OldGroup(_) | Object::Edges => {}
         }
@@ -231,15 +236,20 @@ impl Begun {
         }
     }
 
-    /// What counts against the day and the week, of what happened or may have.
-    pub fn window(&self, happened: &BTreeSet<String>) -> Vec<WindowEntry> {
-        let entry = |counted: &Counted| {
+    /// Counts against the day and the week what happened or may have.
+    pub fn count(&self, memory: &mut Memory, happened: &BTreeSet<String>) {
+        for counted in &self.counted {
             let lines = counted.lines.intersection(happened).count();
             let count = if counted.kind == WindowKind::Deactivations { lines.min(1) } else { lines };
+            if count == 0 {
+                continue;
+            }
             let (target, at, kind) = (self.target.clone(), self.at, counted.kind);
-            (count > 0).then(|| WindowEntry { target, at, kind, count: u64::try_from(count).unwrap_or(u64::MAX) })
-        };
-        self.counted.iter().filter_map(entry).collect()
+            memory.window.push(WindowEntry { target, at, kind, count: u64::try_from(count).unwrap_or(u64::MAX) });
+            if let Some((source, person)) = counted.person.clone() {
+                memory.counted.insert((self.target.clone(), source, person), self.at);
+            }
+        }
     }
 }
 
@@ -254,8 +264,8 @@ pub fn happened(object: Object<'_>, outcome: &Outcome) -> Vec<String> {
     edges.chain(account).collect()
 }
 
-fn counted(target: &DirectoryId, case: &Case, verdict: Option<Verdict>) -> Option<Counted> {
-    let entry = WindowEntry::of(target, case, verdict, Time(0))?;
+fn counted(memory: &Memory, target: &DirectoryId, case: &Case, at: Time) -> Option<Counted> {
+    let entry = memory.counts(target, case, at)?;
     let line = |step: &Step| match step {
         Step::Edge { edge, .. } if edge.op == EdgeOp::Remove => {
             let (group, account) = (edge.group.as_ref()?, edge.account.as_ref()?);
@@ -264,5 +274,6 @@ fn counted(target: &DirectoryId, case: &Case, verdict: Option<Verdict>) -> Optio
         Step::Account { person: Some(person), change, .. } => Some(format!("{}/{person}", change.as_str())),
         _ => None,
     };
-    Some(Counted { kind: entry.kind, lines: case.steps.iter().filter_map(line).collect() })
+    let person = planner::leaver_of(target, case).map(|(_, source, person)| (source, person));
+    Some(Counted { kind: entry.kind, lines: case.steps.iter().filter_map(line).collect(), person })
 }

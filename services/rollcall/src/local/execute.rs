@@ -145,7 +145,7 @@ impl Run<'_> {
         let deletions = steps(|step| matches!(step, Step::DeleteGroup { .. }));
         self.run(deletions.iter().filter_map(|(lane, step)| self.delete(*lane, step)).collect()).await?;
         // What was released without a person's word counts against the day and the week, as far as it happened.
-        self.journal.memory.window.extend(self.begun.window(&self.happened));
+        self.begun.count(&mut self.journal.memory, &self.happened);
         self.journal.save()
     }
 

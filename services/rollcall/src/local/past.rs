@@ -145,7 +145,7 @@ impl Past {
             replayed.open.extend(open);
         }
         for (begun, counted) in self.begun.iter().zip(&counted) {
-            memory.window.extend(begun.window(counted));
+            begun.count(memory, counted);
         }
         replayed
     }
@@ -291,6 +291,7 @@ mod tests {
             counted: vec![Counted {
                 kind: WindowKind::Removals,
                 lines: ["remove/c1/a1", "remove/c1/a2"].map(str::to_owned).into(),
+                person: None,
             }],
         }
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{client::Client, plan, short};
 use crate::args::{ApplyArgs, Output};
 use crate::local::{apply as local, planfile};
-use crate::show::{self, counted, progress::Progress};
+use crate::show::{self, counted, plan::Totals, progress::Progress};
 
 /// So many cases are named in one request.
 const AT_ONCE: usize = 900;
@@ -26,6 +26,8 @@ struct Applied {
     gone: u64,
     open: u64,
     held: u64,
+    /// Refused until somebody changes the rule or the target.
+    refused: u64,
     dead_letters: u64,
 }
 
@@ -70,6 +72,7 @@ pub async fn apply(args: &ApplyArgs, quiet: bool) -> Result<Exit, Fault> {
         gone: go.len() as u64 - open,
         open,
         held: (held.len() + refused.len()) as u64,
+        refused: Totals::of(&fresh).to_change,
         dead_letters: letters(&client).await?.1.saturating_sub(before),
     };
     report(&result, args.output);
@@ -141,7 +144,7 @@ fn report(result: &Applied, output: Output) {
     if output != Output::Table {
         let document = json!({
             "schema": "rollcall.applied/1", "cases": result.gone, "open": result.open, "held": result.held,
-            "dead_letters": result.dead_letters,
+            "refused": result.refused, "dead_letters": result.dead_letters,
         });
         return show::json(&document, output == Output::Json);
     }
@@ -155,6 +158,9 @@ fn report(result: &Applied, output: Output) {
     if result.held > 0 {
         line.extend([format!("; {} held for a person, see `rollcall review`", counted(result.held, "case", "cases"))]);
     }
+    if result.refused > 0 {
+        line.extend([format!("; {} refused", counted(result.refused, "change", "changes"))]);
+    }
     show::data(&(line + ".\n"));
 }
 
@@ -163,7 +169,7 @@ const fn exit_of(result: &Applied) -> Exit {
         Exit::Partly
     } else if result.open > 0 {
         Exit::TryLater
-    } else if result.held > 0 {
+    } else if result.held > 0 || result.refused > 0 {
         Exit::Held
     } else {
         Exit::Done
@@ -194,8 +200,14 @@ mod tests {
 
     #[test]
     fn what_is_left_says_the_exit_code() {
-        let result = |open, held, dead_letters| Applied { gone: 1, open, held, dead_letters };
-        let codes = [(result(0, 0, 0), 0), (result(0, 2, 0), 3), (result(1, 2, 0), 75), (result(0, 2, 1), 4)];
+        let result = |open, held, refused, dead_letters| Applied { gone: 1, open, held, refused, dead_letters };
+        let codes = [
+            (result(0, 0, 0, 0), 0),
+            (result(0, 2, 0, 0), 3),
+            (result(0, 0, 1, 0), 3),
+            (result(1, 2, 1, 0), 75),
+            (result(0, 2, 1, 1), 4),
+        ];
         for (result, code) in codes {
             assert_eq!(exit_of(&result).code(), code, "{result:?}");
         }

@@ -50,6 +50,8 @@ pub struct Totals {
     pub unproven: u64,
     /// Refused steps.
     pub refused: u64,
+    /// Of those the ones that stay refused until somebody changes the rule or the target.
+    pub to_change: u64,
     /// Waits.
     pub waiting: u64,
 }
@@ -60,6 +62,7 @@ impl Totals {
         let mut totals = Self::default();
         for target in &plan.body.targets {
             totals.refused += count(target.refusals.len());
+            totals.to_change += count(target.refusals.iter().filter(|refusal| refusal.why.asks_for_a_change()).count());
             totals.waiting += count(target.waits.len());
         }
         for (_, case) in plan.cases() {

@@ -137,6 +137,17 @@ pub(super) fn deactivations(judge: &mut Judge<'_>) {
     let is_leaver = |draft: &Draft| u64::from(matches!(draft.kind, CaseKind::Leaver { .. }));
     for at in smallest_first(&judge.out.drafts, is_leaver) {
         let Some(limit) = judge.out.drafts.get(at).map(|draft| guard::leavers(judge, draft, people)) else { continue };
+        // The second half of somebody's way out is the same person's.
+        let is_counted = judge.out.drafts.get(at).is_some_and(|draft| match &draft.kind {
+            CaseKind::Leaver { source, person } => {
+                let key = (judge.target.id.clone(), source.clone(), person.clone());
+                judge.memory.is_counted(&key, judge.now)
+            }
+            _ => false,
+        });
+        if is_counted {
+            continue;
+        }
         let Some(draft) = judge.out.drafts.get_mut(at) else { continue };
         draft.measure(GuardName::PerDayDeactivations, used + 1, limit, &["people in a day"]);
         if used < limit {

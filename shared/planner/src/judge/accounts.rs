@@ -400,16 +400,10 @@ impl Judge<'_> {
                 AccountChange::Restore
             }
             Task::Create(attributes) => AccountChange::Create { attributes },
-            Task::Update(account, attributes) => {
-                let in_the_way = names.in_the_way.get(&account).filter(|_| attributes.contains_key(ADDRESS));
-                match in_the_way {
-                    Some(InTheWay::Holder) => return self.out.waits.push(wait(WaitWhy::AddressTaken)),
-                    Some(InTheWay::Circle { aside, .. }) => {
-                        AccountChange::Update { attributes: moved(attributes, aside) }
-                    }
-                    None => AccountChange::Update { attributes },
-                }
-            }
+            Task::Update(account, attributes) => match updated(attributes, names.in_the_way.get(&account)) {
+                Some(change) => change,
+                None => return self.out.waits.push(wait(WaitWhy::AddressTaken)),
+            },
         };
         if let Some(why) = account.and_then(|account| self.spared_why(account)) {
             return self.refuse(step(change, reason), why);
@@ -439,6 +433,15 @@ impl Judge<'_> {
         }
         let next = attributes.get(ADDRESS).and_then(|value| model::Email::new(value).ok());
         next.is_some_and(|next| self.moves_domain(account, &next))
+    }
+}
+
+/// The change that sets these attributes; `None`: another account has to give up the address first.
+fn updated(attributes: BTreeMap<String, String>, in_the_way: Option<&InTheWay>) -> Option<AccountChange> {
+    match in_the_way.filter(|_| attributes.contains_key(ADDRESS)) {
+        Some(InTheWay::Holder) => None,
+        Some(InTheWay::Circle { aside, .. }) => Some(AccountChange::Update { attributes: moved(attributes, aside) }),
+        None => Some(AccountChange::Update { attributes }),
     }
 }
 

@@ -1,16 +1,18 @@
 //! Accounts that are taken away: whose, how, and when.
 
-use model::{AccountChange, AccountId, DirectoryId, DirectoryKind, Fact, RefusalWhy, Step, Wait, WaitWhy};
+use model::{AccountChange, DirectoryKind, Fact, RefusalWhy, Step, Wait, WaitWhy};
 use policy::{LeaveAction, Provision};
 
 use super::{Judge, accounts::kind_of, cause::Cause};
-use crate::people::{Found, on_leave};
+use crate::{
+    LeaverKey, Memory,
+    people::{Found, on_leave},
+};
 
 /// Somebody whose sign-in is to be taken away.
 #[derive(Debug)]
 pub(crate) struct Farewell {
-    /// Target, source, person.
-    key: (DirectoryId, DirectoryId, AccountId),
+    key: LeaverKey,
     source: usize,
     person: u32,
     account: u32,
@@ -41,8 +43,19 @@ impl Judge<'_> {
             return self.refuse(step, RefusalWhy::ProtectedGroup);
         }
         let key = (self.target.id.clone(), provision.from.clone(), person_id);
+        if way == LeaveAction::Remove && self.is_being_removed(&key) {
+            let why = WaitWhy::CompleteRead { directory: self.target.id.clone(), group: None };
+            return self.out.waits.push(Wait { group: None, person: Some(key.2), why, edges: 0 });
+        }
         let grace = provision.on_leave.grace;
         self.out.farewells.push(Farewell { key, source, person, account, step, fact, grace });
+    }
+
+    /// Whether the target said a while ago that it takes the account's membership away, and has to be given time: it works
+    /// from a queue, and shows the member until then (reference/atlassian-cloud.md §1.2). Only what takes as long as a day
+    /// is asked for again.
+    fn is_being_removed(&self, key: &LeaverKey) -> bool {
+        self.memory.removing.get(key).is_some_and(|at| self.now < at.plus(Memory::QUEUED_FOR))
     }
 
     /// Takes the noted sign-ins away, after the grace, each together with everything else of the leaver's at this

@@ -139,6 +139,32 @@ fn i03_leavers_count_under_deactivations_and_nowhere_else() {
 }
 
 #[test]
+fn i03_a_grace_counts_nobody_twice() {
+    let entry = "[[people.provision]]\nname = \"people\"\nfrom = \"workspace\"\nto = \"cloud\"\n\
+                 on_leave = { suspended = \"suspend\", grace = \"12h\" }\n";
+    let mut world = large(60, entry);
+    let leave = |world: &mut World, at: usize| {
+        world.source.user(&format!("p{at:03}")).state = model::UserState::Suspended;
+        world.sweep_source();
+    };
+    (0..3).for_each(|at| leave(&mut world, at));
+    let decision = world.decide();
+    assert_eq!(cases(&decision).iter().filter(|case| case.is_released()).count(), 3, "the memberships go at once");
+    world.carry_out(&decision);
+    world.tick(12 * 3600);
+    world.sweep_source();
+    world.sweep_target();
+    let decision = world.decide();
+    assert_eq!(cases(&decision).len(), 3);
+    assert!(cases(&decision).iter().all(|case| case.is_released() && case.guards.is_empty()), "the accounts follow");
+    world.carry_out(&decision);
+    world.sweep_target();
+    assert_eq!(world.memory.released_since(&dir("cloud"), WindowKind::Deactivations, model::Time::NEVER), 3);
+    leave(&mut world, 3);
+    assert_eq!(guards(only(&world.decide())), [GuardName::PerDayDeactivations], "a fourth in a day is one too many");
+}
+
+#[test]
 fn i03_a_source_that_shrank_holds_every_removal() {
     let mut world = World::new("", "");
     for at in 0..40 {

@@ -7,14 +7,14 @@ use model::{AccountChange, Email, LET_IN, Reason, RefusalWhy, Step, UserState, W
 use crate::testing::{Side, World, acc, account_changes, cases, dir, edges, only, policy_for};
 
 const ENTRY: &str = "[[people.provision]]\nname = \"people\"\nfrom = \"workspace\"\nto = \"cloud\"\n";
-const JIRA: &str = "kind = \"jira-dc\"\nurl = \"https://jira.acme.com\"\ntoken = \"file:token\"";
+pub(super) const JIRA: &str = "kind = \"jira-dc\"\nurl = \"https://jira.acme.com\"\ntoken = \"file:token\"";
 const GIT: &str = "kind = \"bitbucket-dc\"\nurl = \"https://git.acme.com\"\ntoken = \"file:token\"";
-const SCIM: &str = "kind = \"atlassian-scim\"\ndirectory_id = \"d\"\ntoken = \"file:token\"";
-const ORG: &str = "kind = \"atlassian-org\"\norg = \"o\"\ndirectory = \"d\"\napi_key = \"file:key\"";
+pub(super) const SCIM: &str = "kind = \"atlassian-scim\"\ndirectory_id = \"d\"\ntoken = \"file:token\"";
+pub(super) const ORG: &str = "kind = \"atlassian-org\"\norg = \"o\"\ndirectory = \"d\"\napi_key = \"file:key\"";
 const NAMES: &str = "username = [{ pattern = '(.*)@.*', replace = '$1' }]\n";
 
 /// A target of this kind with ann, bob and cho, who have accounts, and this entry.
-fn world(kind: &str, entry: &str) -> World {
+pub(super) fn world(kind: &str, entry: &str) -> World {
     let names = if kind == JIRA { NAMES } else { "" };
     let mut world = World::of(policy_for(kind, "", &format!("{names}{ENTRY}{entry}")));
     for name in ["ann", "bob", "cho"] {
@@ -26,7 +26,7 @@ fn world(kind: &str, entry: &str) -> World {
 }
 
 /// Somebody of the source without an account.
-fn newcomer(world: &mut World, name: &str, email: &str) {
+pub(super) fn newcomer(world: &mut World, name: &str, email: &str) {
     world.source.users.insert(acc(name), model::User::new(acc(name), Email::new(email).ok()));
 }
 
@@ -38,18 +38,18 @@ fn created(world: &mut World) -> Vec<(String, String)> {
     account_changes(world).into_iter().map(|(person, change)| (person, name(change))).collect()
 }
 
-fn doubts(world: &mut World) -> Vec<String> {
+pub(super) fn doubts(world: &mut World) -> Vec<String> {
     let decision = world.decide();
     let waits = decision.plan.body.targets.iter().flat_map(|target| &target.waits);
     waits.filter(|wait| wait.why == WaitWhy::Doubt).filter_map(|wait| Some(wait.person.as_ref()?.to_string())).collect()
 }
 
-fn is_in_sync(world: &mut World) -> bool {
+pub(super) fn is_in_sync(world: &mut World) -> bool {
     let decision = world.decide();
     world.planner.sync_state(&world.memory, &decision).get(&dir("cloud")).is_some_and(|state| state.in_sync)
 }
 
-fn swept(world: &mut World) {
+pub(super) fn swept(world: &mut World) {
     world.sweep_source();
     world.sweep_target();
 }
@@ -440,88 +440,4 @@ fn p2_11_where_nobody_is_deactivated_who_leaves_is_locked_out_and_only_once() {
     let mut protected = git();
     protected.target.add("vip-admins-1", model::MemberKind::User(acc("a-ann")));
     assert_eq!(farewell(&mut protected), (vec![], vec![RefusalWhy::ProtectedGroup]));
-}
-
-#[test]
-fn who_is_in_doubt_and_in_no_group_is_told_of_and_nothing_is_in_sync() {
-    for kind in [SCIM, JIRA, ORG] {
-        let mut world = world(kind, "");
-        let mut other = model::User::new(acc("a-ann-admin"), Email::new("ann@acme.com").ok());
-        other.attributes.insert("userName".to_owned(), "ann-admin".to_owned());
-        world.target.users.insert(acc("a-ann-admin"), other);
-        swept(&mut world);
-        assert_eq!((doubts(&mut world), is_in_sync(&mut world)), (vec!["ann".to_owned()], false), "{kind}");
-        // Who leaves: one of the two accounts lets her in, and nobody knows which.
-        world.source.user("ann").state = UserState::Suspended;
-        world.sweep_source();
-        assert_eq!((doubts(&mut world), is_in_sync(&mut world)), (vec!["ann".to_owned()], false), "{kind}");
-        assert!(account_changes(&mut world).is_empty());
-        // Once neither works, there is nothing to tell.
-        for account in ["a-ann", "a-ann-admin"] {
-            world.target.user(account).state = UserState::Deactivated;
-        }
-        world.sweep_target();
-        assert_eq!((doubts(&mut world), is_in_sync(&mut world)), (vec![], true), "{kind}");
-    }
-}
-
-#[test]
-fn who_is_hired_again_under_an_address_that_a_leaver_s_account_has_is_told_of() {
-    let mut world = world(SCIM, "");
-    world.converge();
-    world.source.user("ann").state = UserState::Suspended;
-    world.converge();
-    world.source.users.remove(&acc("ann"));
-    newcomer(&mut world, "ann-2", "ann@acme.com");
-    swept(&mut world);
-    assert_eq!((doubts(&mut world), is_in_sync(&mut world)), (vec!["ann-2".to_owned()], false));
-    // Who leaves again has nothing that could be theirs: the account is for certain somebody else's.
-    world.source.user("ann-2").state = UserState::Suspended;
-    swept(&mut world);
-    assert_eq!((doubts(&mut world), is_in_sync(&mut world)), (vec![], true));
-}
-
-#[test]
-fn a_doubt_is_told_once_and_only_of_whom_an_entry_takes() {
-    let twice = |entry: &str| {
-        let mut world = world(SCIM, entry);
-        world.target.users.insert(acc("a-2"), model::User::new(acc("a-2"), Email::new("ann@acme.com").ok()));
-        world
-    };
-    let mut member = twice("");
-    member.fill("eng", &["ann"]);
-    swept(&mut member);
-    assert_eq!(doubts(&mut member), ["ann"], "the group that waits for her says so");
-    let mut outside = twice("people = [\"b*\"]\non_leave = { deleted = \"keep\", suspended = \"keep\" }\n");
-    swept(&mut outside);
-    assert!(doubts(&mut outside).is_empty());
-    let mut members = twice("who = \"members\"\n");
-    swept(&mut members);
-    assert!(doubts(&mut members).is_empty(), "she is to be a member of nothing");
-}
-
-#[test]
-fn who_was_suspended_first_and_is_deleted_later_takes_the_path_of_that_state_too() {
-    let ways = |entry: &str, managed: bool| {
-        let mut world = world(ORG, &format!("on_leave = {{ {entry} }}\n"));
-        let claim = if managed { "managed" } else { "unmanaged" };
-        world.target.user("a-ann").attributes.insert("claimStatus".to_owned(), claim.to_owned());
-        world.fill("eng", &["ann", "bob", "cho"]);
-        world.converge();
-        let mut steps = Vec::new();
-        for state in [UserState::Suspended, UserState::Deleted] {
-            world.source.user("ann").state = state;
-            swept(&mut world);
-            steps.extend(account_changes(&mut world).into_iter().map(|(_, change)| change.as_str()));
-            world.converge();
-            assert!(account_changes(&mut world).is_empty(), "{entry}: what was done is done");
-        }
-        steps
-    };
-    assert_eq!(ways("suspended = \"suspend\", deleted = \"remove\"", true), ["suspend", "remove"]);
-    assert_eq!(ways("suspended = \"suspend\", deleted = \"deactivate\"", true), ["suspend", "deactivate"]);
-    assert_eq!(ways("suspended = \"deactivate\", deleted = \"remove\"", true), ["deactivate", "remove"]);
-    // Nobody may deactivate an account of a domain that is not claimed: it stays suspended.
-    assert_eq!(ways("suspended = \"suspend\", deleted = \"deactivate\"", false), ["suspend"]);
-    assert_eq!(ways("suspended = \"remove\", deleted = \"suspend\"", true), ["remove"], "and never back");
 }

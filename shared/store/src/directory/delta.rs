@@ -12,8 +12,9 @@ use super::{DirectoryKey, diff::answer_of};
 use crate::sql::Columns as _;
 use crate::{Store, StoreError, seen::Client, sql};
 
-/// How long what has ended is part of a mirror that is read from the beginning: long enough to tell what the source once
-/// had from what it never had.
+/// How long what has ended is part of a mirror that is read from the beginning, whoever it is about: long enough to tell
+/// what the source once had from what it never had. What is not dealt with by then has waited for a person, a letter or
+/// the end of a grace, and is remembered for longer (see [`USERS_FROM_START`] and those after it).
 const REMEMBER: Span = Span::from_secs(30 * 24 * 3600);
 
 /// A directory with its newest version.
@@ -40,15 +41,21 @@ impl Store {
         versions(&self.client("directory_versions").await?, tenant).await
     }
 
-    /// Everything of a directory that is newer than `version`, as of one instant. From version 0 what ended is left out
-    /// when it ended more than 30 days before `now`.
+    /// Everything of a directory that is newer than `version`, as of one instant. From version 0 what ended more than 30
+    /// days before `now` is left out, unless a link, a pin or a membership that still stands refers to it: without it
+    /// nobody could tell somebody who left from somebody who was never listed.
     ///
     /// # Errors
     /// When the database does not answer, or holds a row that no version of this program writes.
     pub async fn delta_since(&self, directory: &DirectoryKey, version: u64, now: Time) -> Result<Delta, StoreError> {
         let client = self.client("delta_since").await?;
         // Prepared first: what follows is sent together, in this order, for one round trip where few rows are new.
-        for statement in [NEWEST, USERS, GROUPS, MEMBERS, READS, ANSWERS] {
+        let statements = if version == 0 {
+            Statements { users: USERS_FROM_START, groups: GROUPS_FROM_START, members: MEMBERS_FROM_START }
+        } else {
+            Statements { users: USERS, groups: GROUPS, members: MEMBERS }
+        };
+        for statement in [NEWEST, statements.users, statements.groups, statements.members, READS, ANSWERS] {
             client.prepare_cached(statement).await?;
         }
         let since = sql::big(version);
@@ -66,7 +73,7 @@ impl Store {
         let ((), newest, (), ()) = futures_util::try_join!(
             async { Ok(client.batch_execute("begin isolation level repeatable read, read only").await?) },
             sql::query_on(&client, NEWEST, key),
-            fill(&client, directory, since, cutoff, &mut delta),
+            fill(&client, directory, &statements, (since, cutoff), &mut delta),
             async { Ok(client.batch_execute("commit").await?) },
         )?;
         delta.version = newest.first().map_or(Ok(0), |row| row.number(0))?;
@@ -114,30 +121,40 @@ pub(crate) async fn versions(client: &Client, tenant: &TenantId) -> Result<Vec<D
         .collect()
 }
 
+/// What is asked for the rows of a directory.
+struct Statements {
+    users: &'static str,
+    groups: &'static str,
+    members: &'static str,
+}
+
 async fn fill(
     client: &Client,
     directory: &DirectoryKey,
-    since: i64,
-    cutoff: i64,
+    statements: &Statements,
+    (since, cutoff): (i64, i64),
     delta: &mut Delta,
 ) -> Result<(), StoreError> {
     let key = directory.key;
     let two: [&(dyn ToSql + Sync); 2] = [&key, &since];
     let three: [&(dyn ToSql + Sync); 3] = [&key, &since, &cutoff];
+    let (tenant, name) = (directory.tenant.as_str(), directory.directory.as_str());
+    let five: [&(dyn ToSql + Sync); 5] = [&key, &since, &cutoff, &tenant, &name];
+    let params: &[&(dyn ToSql + Sync)] = if since == 0 { &five } else { &three };
     let Delta { users, groups, members, reads, corroborations, .. } = delta;
     // Sent together, answered one after the other: one round trip for a few rows.
     futures_util::try_join!(
-        each(client, USERS, &three, |row| {
+        each(client, statements.users, params, |row| {
             let user: User = row.json("directory.user_row", 0)?;
             users.push(UserRow { user, gone_at: time(row, 1)? });
             Ok(())
         }),
-        each(client, GROUPS, &three, |row| {
+        each(client, statements.groups, params, |row| {
             let group: Group = row.json("directory.group_row", 0)?;
             groups.push(GroupRow { group, gone_at: time(row, 1)? });
             Ok(())
         }),
-        each(client, MEMBERS, &three, |row| {
+        each(client, statements.members, params, |row| {
             members.push(MemberRow {
                 group: row.group("directory.membership", 0)?,
                 member: member_kind(row.try_get(1)?, row.try_get(2)?)?,
@@ -169,8 +186,23 @@ pub(crate) const VERSIONS: &str = "select d.directory, d.version, d.blind_since,
 const NEWEST: &str = "select version from directory.directory where key = $1";
 const USERS: &str = "select body, gone_at from directory.user_row
     where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id";
+/// Who is linked is remembered: by the row of somebody who is gone it is known that they left, or that the account did.
+const USERS_FROM_START: &str = "select body, gone_at from directory.user_row u
+    where dir = $1 and version > $2
+      and (gone_at is null or gone_at > $3
+           or exists (select from plan.person_link l where l.tenant = $4 and l.source = $5 and l.person = u.id)
+           or exists (select from plan.person_link l where l.tenant = $4 and l.target = $5 and l.account = u.id))
+    order by id";
 const GROUPS: &str = "select body, gone_at from directory.group_row
     where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id";
+/// A pinned group that is gone is no group that was just made; and one that filled a pinned group ended.
+const GROUPS_FROM_START: &str = "select body, gone_at from directory.group_row g
+    where dir = $1 and version > $2
+      and (gone_at is null or gone_at > $3
+           or exists (select from plan.pin p
+                       where p.tenant = $4 and ((p.target = $5 and p.group_id = g.id)
+                                                or (p.source = $5 and p.source_group = g.id))))
+    order by id";
 /// What ended and holds again is told by the row that holds.
 const MEMBERS: &str = "select group_id, kind, member, role, until_at from directory.membership m
     where dir = $1 and version > $2
@@ -179,6 +211,34 @@ const MEMBERS: &str = "select group_id, kind, member, role, until_at from direct
                   select from directory.membership o
                    where o.dir = m.dir and o.group_id = m.group_id and o.kind = m.kind
                      and o.member = m.member and o.until_at is null)))
+    order by group_id, kind, member, until_at";
+/// The same with those who left a source group, or one below it, and are still in the group that it fills: they wait to be
+/// taken out, and why they are is known by this row. Which groups were below which is remembered for ever; there are few.
+const MEMBERS_FROM_START: &str = "with recursive below (root, id) as (
+        select p.source_group, p.source_group from plan.pin p
+         where p.tenant = $4 and p.source = $5 and p.source_group is not null
+        union
+        select b.root, n.member from below b
+          join directory.membership n on n.dir = $1 and n.group_id = b.id and n.kind = 1)
+    select group_id, kind, member, role, until_at from directory.membership m
+    where dir = $1 and version > $2
+      and (until_at is null
+           or (not exists (
+                  select from directory.membership o
+                   where o.dir = m.dir and o.group_id = m.group_id and o.kind = m.kind
+                     and o.member = m.member and o.until_at is null)
+               and (until_at > $3 or kind = 1
+                    or (kind = 0 and exists (
+                       select from plan.person_link l
+                         join directory.directory t on t.tenant = l.tenant and t.directory = l.target
+                         join directory.membership o
+                           on o.dir = t.key and o.member = l.account and o.kind = 0 and o.until_at is null
+                         join plan.pin p
+                           on p.tenant = l.tenant and p.target = l.target and p.group_id = o.group_id
+                        where l.tenant = $4 and l.source = $5 and l.person = m.member
+                          and (p.source is null
+                               or (p.source = $5 and exists (
+                                     select from below b where b.root = p.source_group and b.id = m.group_id))))))))
     order by group_id, kind, member, until_at";
 const READS: &str = "select kind, group_id, complete_began_at, ended_at, complete, rows_now, rows_before, digest
     from directory.scope_read where dir = $1 and version > $2 order by kind, group_id";

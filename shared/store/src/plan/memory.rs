@@ -189,7 +189,7 @@ async fn holds(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows)
             guard: GuardName::parse(guard).ok_or_else(|| StoreError::corrupt(HOLD, format!("guard \"{guard}\"")))?,
         });
     }
-    let select = "select target, source, person, since_at from plan.leaving where tenant = $1
+    let select = "select target, source, person, since_at, removed_at from plan.leaving where tenant = $1
                    order by target, source, person";
     for row in sql::query(tx, select, &[&tenant.as_str()]).await? {
         memory.leaving.push(LeavingRow {
@@ -197,6 +197,7 @@ async fn holds(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows)
             source: row.directory(LEAVING, 1)?,
             person: row.account(LEAVING, 2)?,
             since: row.time(3)?,
+            removed_at: row.try_get::<_, Option<i64>>(4)?.map(Time),
         });
     }
     Ok(())
@@ -204,7 +205,8 @@ async fn holds(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows)
 
 async fn rest(tx: &Transaction<'_>, tenant: &TenantId, now: Time, memory: &mut MemoryRows) -> Result<(), StoreError> {
     const WINDOW: &str = "plan.window_entry";
-    let select = "select target, at, kind, count from plan.window_entry where tenant = $1 and at > $2 order by id";
+    let select = "select target, at, kind, count, source, person from plan.window_entry
+                   where tenant = $1 and at > $2 order by id";
     for row in sql::query(tx, select, &[&tenant.as_str(), &now.minus(WINDOWS).0]).await? {
         let kind: &str = row.try_get(2)?;
         memory.windows.push(WindowRow {
@@ -212,6 +214,10 @@ async fn rest(tx: &Transaction<'_>, tenant: &TenantId, now: Time, memory: &mut M
             at: row.time(1)?,
             kind: WindowKind::parse(kind).ok_or_else(|| StoreError::corrupt(WINDOW, format!("kind \"{kind}\"")))?,
             count: row.number(3)?,
+            person: match row.try_get::<_, Option<&str>>(5)? {
+                Some(_) => Some((row.directory(WINDOW, 4)?, row.account(WINDOW, 5)?)),
+                None => None,
+            },
         });
     }
     let select = "select directory, version from plan.progress where tenant = $1 order by directory";

@@ -144,6 +144,8 @@ pub struct WindowRow {
     pub kind: WindowKind,
     /// How many.
     pub count: u64,
+    /// Of deactivations: who it was, by source.
+    pub person: Option<(DirectoryId, AccountId)>,
 }
 
 /// A plan to store.
@@ -252,6 +254,8 @@ pub struct LeavingRow {
     pub person: AccountId,
     /// Since when.
     pub since: Time,
+    /// When the target said that it takes the account's membership away.
+    pub removed_at: Option<Time>,
 }
 
 /// A command to store, with the message that wakes its writer.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use model::{Canonical as _, DirectoryId, TenantId};
 
-use super::rows::{EdgeKey, PinRow};
+use super::rows::{EdgeKey, PinRow, WindowRow};
 use super::turn::Turn;
 use crate::sql::{self, Batch, values};
 
@@ -27,6 +27,7 @@ pub(super) fn of<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn
     objects(batch, tenant, turn);
     accounts(batch, tenant, turn);
     needs(batch, tenant, turn);
+    windows(batch, tenant, turn);
     marks(batch, tenant, turn);
 }
 
@@ -196,12 +197,13 @@ fn holds<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
         let sources: Vec<&str> = leaving.iter().map(|row| row.source.as_str()).collect();
         let people: Vec<&str> = leaving.iter().map(|row| row.person.as_str()).collect();
         let since: Vec<i64> = leaving.iter().map(|row| row.since.0).collect();
+        let removed: Vec<Option<i64>> = leaving.iter().map(|row| row.removed_at.map(|at| at.0)).collect();
         batch.add("delete from plan.leaving where tenant = $1", values![tenant.as_str()]);
         batch.add(
-            "insert into plan.leaving (tenant, target, source, person, since_at)
-             select $1, r.* from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as r
+            "insert into plan.leaving (tenant, target, source, person, since_at, removed_at)
+             select $1, r.* from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) as r
              on conflict do nothing",
-            values![tenant.as_str(), targets, sources, people, since],
+            values![tenant.as_str(), targets, sources, people, since, removed],
         );
     }
 }
@@ -409,19 +411,18 @@ fn needs<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     }
 }
 
-fn marks<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
+fn windows<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     if !turn.windows_back.is_empty() {
-        let targets: Vec<&str> = turn.windows_back.iter().map(|(target, _)| target.as_str()).collect();
-        let kinds: Vec<&str> = turn.windows_back.iter().map(|(_, kind)| kind.as_str()).collect();
+        let targets: Vec<&str> = turn.windows_back.iter().map(|(target, ..)| target.as_str()).collect();
+        let sources: Vec<&str> = turn.windows_back.iter().map(|(_, source, _)| source.as_str()).collect();
+        let people: Vec<&str> = turn.windows_back.iter().map(|(.., person)| person.as_str()).collect();
         batch.add(
             "delete from plan.window_entry where id in (
-               select e.id
-                 from (select id, target, kind, row_number() over (partition by target, kind order by id desc) as place
-                         from plan.window_entry where tenant = $1) e
-                 join (select target, kind, count(*) as count
-                         from unnest($2::text[], $3::text[]) as r (target, kind) group by target, kind) b
-                   on b.target = e.target and b.kind = e.kind and e.place <= b.count)",
-            values![tenant.as_str(), targets, kinds],
+               select (select max(e.id) from plan.window_entry e
+                        where e.tenant = $1 and e.target = r.target and e.kind = 'deactivations'
+                          and e.source = r.source and e.person = r.person)
+                 from unnest($2::text[], $3::text[], $4::text[]) as r (target, source, person))",
+            values![tenant.as_str(), targets, sources, people],
         );
     }
     if !turn.windows.is_empty() {
@@ -429,12 +430,20 @@ fn marks<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
         let at: Vec<i64> = turn.windows.iter().map(|window| window.at.0).collect();
         let kinds: Vec<&str> = turn.windows.iter().map(|window| window.kind.as_str()).collect();
         let counts: Vec<i64> = turn.windows.iter().map(|window| sql::big(window.count)).collect();
+        let who = |window: &'a WindowRow| window.person.as_ref();
+        let sources: Vec<Option<&str>> =
+            turn.windows.iter().map(|window| who(window).map(|(source, _)| source.as_str())).collect();
+        let people: Vec<Option<&str>> =
+            turn.windows.iter().map(|window| who(window).map(|(_, person)| person.as_str())).collect();
         batch.add(
-            "insert into plan.window_entry (tenant, target, at, kind, count)
-             select $1, r.* from unnest($2::text[], $3::bigint[], $4::text[], $5::bigint[]) as r",
-            values![tenant.as_str(), targets, at, kinds, counts],
+            "insert into plan.window_entry (tenant, target, at, kind, count, source, person)
+             select $1, r.* from unnest($2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[]) as r",
+            values![tenant.as_str(), targets, at, kinds, counts, sources, people],
         );
     }
+}
+
+fn marks<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     if !turn.progress.is_empty() {
         let progress: BTreeMap<&DirectoryId, u64> =
             turn.progress.iter().map(|(directory, version)| (directory, *version)).collect();

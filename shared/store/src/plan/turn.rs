@@ -1,10 +1,10 @@
 //! One turn of the reconciler, committed whole.
 
-use model::{CommandId, DirectoryId, Fact, Generation, TenantId, Time};
+use model::{AccountId, CommandId, DirectoryId, Fact, Generation, TenantId, Time};
 
 use super::rows::{
     AccountOpenRow, ConfirmedRow, EdgeKey, HeldRow, LeavingRow, NewCommand, OpeningRow, PersonLinkRow, PinRow,
-    PlanHoldRow, PlanRow, ReleasedRow, WindowKind, WindowRow,
+    PlanHoldRow, PlanRow, ReleasedRow, WindowRow,
 };
 use super::statements;
 use crate::audit::{self, AuditEntry};
@@ -63,8 +63,8 @@ pub struct Turn {
     pub generations: Vec<(DirectoryId, String, Generation)>,
     /// What was released without approval.
     pub windows: Vec<WindowRow>,
-    /// Entries that count no longer: the newest of the target and kind.
-    pub windows_back: Vec<(DirectoryId, WindowKind)>,
+    /// Deactivations that count no longer: the newest of this target, source and person.
+    pub windows_back: Vec<(DirectoryId, DirectoryId, AccountId)>,
     /// Facts to be read by themselves from now on.
     pub needs: Vec<Fact>,
     /// Facts that need not be read any more.

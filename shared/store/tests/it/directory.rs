@@ -1,9 +1,12 @@
 use std::collections::BTreeSet;
 
-use model::{Answer, Corroboration, Fact, MemberKind, ReadScope, Span, Standing, Time};
+use model::{
+    Answer, Corroboration, Fact, Group, LinkHow, Member, MemberKind, ReadScope, Role as MemberRole, Span, Standing,
+    Time,
+};
 use store::Schema;
 use store::directory::{Pass, Wish};
-use store::plan::Turn;
+use store::plan::{PersonLinkRow, PinRow, Turn};
 
 use crate::world::{World, account, group, id, member, no_messages, reading, sweep, tenant, user, walk};
 
@@ -37,7 +40,7 @@ async fn i02_a_partial_read_never_removes_and_a_complete_one_does() {
     let broken = commit(Pass::Sweep, broken).await;
     assert_eq!((broken.users_gone, broken.groups_gone), (0, 0));
     assert_eq!(now_in(&world, "g").await, set(&["ann", "bob", "cid"]));
-    let delta = world.watcher.delta_since(&directory, 0, Time(40)).await.unwrap();
+    let delta = world.reconciler.delta_since(&directory, 0, Time(40)).await.unwrap();
     let list = delta.reads.iter().find(|read| read.scope == ReadScope::Users).unwrap();
     assert!(!list.complete && list.complete_began_at == Some(Time(10)), "the list is marked as not completely read");
     let walked = delta.reads.iter().find(|read| read.scope == ReadScope::Members(group("g"))).unwrap();
@@ -66,7 +69,7 @@ async fn i02_an_older_read_changes_nothing_about_what_a_newer_one_saw() {
     let late = commit(Pass::Sweep, sweep(20, &["ann", "bob"], &[("g", &["ann"])])).await;
     assert_eq!(late.outdated, 1);
     assert_eq!(now_in(&world, "g").await, set(&["bob"]));
-    let delta = world.watcher.delta_since(&directory, 0, Time(60)).await.unwrap();
+    let delta = world.reconciler.delta_since(&directory, 0, Time(60)).await.unwrap();
     let ann = delta.users.iter().find(|row| row.user.id == account("ann")).unwrap();
     assert_eq!(ann.gone_at, Some(Time(51)), "proven gone at 50, listed at 20: gone");
 }
@@ -95,8 +98,8 @@ async fn copy_and_arrays_come_to_the_same_rows() {
     for part in singles.chunks(7) {
         world.watcher.commit_readings(None, &other, Pass::Targeted, part, no_messages).await.unwrap();
     }
-    let one = world.watcher.delta_since(&directory, 0, Time(99)).await.unwrap();
-    let two = world.watcher.delta_since(&other, 0, Time(99)).await.unwrap();
+    let one = world.reconciler.delta_since(&directory, 0, Time(99)).await.unwrap();
+    let two = world.reconciler.delta_since(&other, 0, Time(99)).await.unwrap();
     assert_eq!(one.members, two.members);
     let digests = |delta: &model::Delta| -> Vec<_> {
         delta
@@ -116,7 +119,7 @@ async fn copy_and_arrays_come_to_the_same_rows() {
     assert_eq!((committed.members_added, committed.members_removed), (299, 299));
     assert_eq!((committed.users_gone, committed.groups_gone), (100, 1));
     // What a group's digest says in the mirror is what its rows say.
-    let delta = world.watcher.delta_since(&directory, 0, Time(200)).await.unwrap();
+    let delta = world.reconciler.delta_since(&directory, 0, Time(200)).await.unwrap();
     let first = delta.reads.iter().find(|r| r.scope == ReadScope::Members(group("g000"))).unwrap();
     let rows: Vec<&str> = delta
         .members
@@ -126,6 +129,71 @@ async fn copy_and_arrays_come_to_the_same_rows() {
         .collect();
     assert_eq!(first.digest, Some(model::members_digest(rows)));
     assert_eq!((first.rows, first.rows_before), (20, 20));
+}
+
+/// What is not dealt with waits, for a person, a letter or the end of a grace, and a start must not forget it.
+#[tokio::test]
+async fn what_ended_long_ago_is_remembered_where_something_refers_to_it() {
+    let world = World::start().await;
+    let directory = world.directory().await;
+    let cloud = world.watcher.directory(&tenant(), &id("cloud")).await.unwrap();
+    let commit = async |key, reading| {
+        world.watcher.commit_reading(None, key, Pass::Sweep, &reading, no_messages).await.unwrap();
+    };
+    let lease = world.lease(&world.reconciler, "reconciler/acme").await;
+    let link = |person: &str, name: &str| PersonLinkRow {
+        source: id("workspace"),
+        person: account(person),
+        target: id("cloud"),
+        account: account(name),
+        behind: None,
+        how: LinkHow::Email,
+        linked_at: Time(5),
+    };
+    let pin = |name: &str, source: Option<&str>| PinRow {
+        target: id("cloud"),
+        name: name.to_owned(),
+        group: group(&format!("c-{name}")),
+        how: LinkHow::Adopted,
+        equal_once: true,
+        source: source.map(|source| (id("workspace"), group(source))),
+        pinned_at: Time(5),
+    };
+    let turn = Turn {
+        links: vec![link("ann", "a-ann"), link("bob", "a-bob"), link("dan", "a-dan")],
+        pins: vec![pin("eng", Some("eng")), pin("all", Some("top")), pin("was", Some("was"))],
+        ..Turn::default()
+    };
+    world.reconciler.commit_turn(&lease, &tenant(), &turn).await.unwrap();
+    let all = ["ann", "bob", "cid", "dan"];
+    let mut first = sweep(10, &all, &[("eng", &all), ("ops", &all), ("below", &["dan"]), ("was", &[]), ("old", &[])]);
+    let mut top = walk(10, "top", &[], true);
+    top.members[0].seen.push(Member { kind: MemberKind::Group(group("below")), role: MemberRole::Member });
+    first.groups.seen.push(Group::new(group("top"), "top"));
+    first.members.extend(top.members);
+    commit(&directory, first).await;
+    // At the target two are still in what they were taken out of at the source.
+    commit(&cloud, sweep(10, &["a-ann", "a-bob", "a-dan"], &[("c-eng", &["a-ann"]), ("c-all", &["a-dan"])])).await;
+    // Ann, bob and cid are gone, dan left a group below; two groups are gone, of which one filled another.
+    commit(&directory, sweep(20, &["dan"], &[("eng", &["dan"]), ("ops", &["dan"]), ("below", &[]), ("top", &[])]))
+        .await;
+    let days = |days: u64| Time(20).plus(Span::from_secs(days * 24 * 3600));
+    let delta = world.reconciler.delta_since(&directory, 0, days(40)).await.unwrap();
+    let people: Vec<&str> =
+        delta.users.iter().filter(|row| row.gone_at.is_some()).map(|row| row.user.id.as_str()).collect();
+    assert_eq!(people, ["ann", "bob"], "nobody asks for cid any more");
+    let groups: Vec<&str> =
+        delta.groups.iter().filter(|row| row.gone_at.is_some()).map(|row| row.group.id.as_str()).collect();
+    assert_eq!(groups, ["was"]);
+    let gone = delta.members.iter().filter(|row| row.gone_at.is_some());
+    let members: Vec<String> = gone.map(|row| format!("{}/{}", row.group, row.member.id())).collect();
+    assert_eq!(members, ["below/dan", "eng/ann", "top/below"], "of those who are still in what these groups fill");
+    // What is newer than a version comes whole, as ever; and the target remembers the accounts.
+    let later = world.reconciler.delta_since(&directory, 1, days(40)).await.unwrap();
+    assert!(later.users.iter().any(|row| row.user.id == account("cid")));
+    commit(&cloud, sweep(30, &["a-ann"], &[("c-all", &[])])).await;
+    let there = world.reconciler.delta_since(&cloud, 0, days(40)).await.unwrap();
+    assert_eq!((there.users.len(), there.groups.len()), (3, 2), "two accounts and a pinned group that are gone");
 }
 
 /// What the source lost is counted from what the last decision knew, however often it was read since.
@@ -141,7 +209,7 @@ async fn i03_a_loss_that_nobody_decided_upon_stays_a_loss() {
         world.watcher.commit_reading(None, &directory, Pass::Sweep, &reading, no_messages).await.unwrap().version
     };
     let rows = async |at: i64| {
-        let delta = world.watcher.delta_since(&directory, 0, Time(at)).await.unwrap();
+        let delta = world.reconciler.delta_since(&directory, 0, Time(at)).await.unwrap();
         let of =
             |scope: ReadScope| delta.reads.iter().find(|r| r.scope == scope).map(|r| (r.rows, r.rows_before)).unwrap();
         (of(ReadScope::Users), of(ReadScope::Members(group("g"))))
@@ -170,7 +238,7 @@ async fn a_sweep_without_news_moves_marks_and_no_rows() {
     again.users.seen.push(user("ann"));
     let v2 = world.watcher.commit_reading(None, &directory, Pass::Targeted, &again, no_messages).await.unwrap();
     assert!(!v2.is_news() && v2.version > v1);
-    let delta = world.watcher.delta_since(&directory, v1, Time(30)).await.unwrap();
+    let delta = world.reconciler.delta_since(&directory, v1, Time(30)).await.unwrap();
     assert!(delta.users.is_empty() && delta.members.is_empty() && delta.groups.is_empty());
     assert_eq!(delta.reads.len(), 1, "the fresher mark reaches the mirror");
     assert_eq!(delta.reads[0].complete_began_at, Some(Time(20)));
@@ -225,7 +293,7 @@ async fn a_person_who_comes_back_is_told_as_present() {
         let walk = walk(at, "g", members, true);
         world.watcher.commit_reading(None, &directory, Pass::Targeted, &walk, no_messages).await.unwrap();
     }
-    let delta = world.watcher.delta_since(&directory, 1, Time(40)).await.unwrap();
+    let delta = world.reconciler.delta_since(&directory, 1, Time(40)).await.unwrap();
     let ann: Vec<_> = delta.members.iter().filter(|m| m.member.id() == "ann").collect();
     assert_eq!(ann.len(), 1);
     assert_eq!(ann[0].gone_at, None);
@@ -313,7 +381,7 @@ async fn what_no_text_can_hold_does_not_stop_a_commit() {
     named.display_name = Some("nul \0 and \u{FFFF}".to_owned());
     odd.users.seen.push(named.clone());
     world.watcher.commit_reading(None, &directory, Pass::Targeted, &odd, no_messages).await.unwrap();
-    let delta = world.watcher.delta_since(&directory, 0, Time(20)).await.unwrap();
+    let delta = world.reconciler.delta_since(&directory, 0, Time(20)).await.unwrap();
     assert_eq!(delta.users[0].user, named);
     assert_eq!(delta.members.len(), 2);
     assert_eq!(member("ann").kind.id(), "ann");

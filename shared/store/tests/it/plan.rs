@@ -71,6 +71,7 @@ fn full_turn() -> Turn {
             source: id("workspace"),
             person: account("p"),
             since: Time(2),
+            removed_at: Some(Time(3)),
         }]),
         plan: Some(PlanRow {
             number: 1,
@@ -92,7 +93,16 @@ fn full_turn() -> Turn {
         openings: vec![OpeningRow { target: id("cloud"), name: "new".to_owned(), command: command.id }],
         commands: vec![new_command(&command, 3)],
         generations: vec![(id("cloud"), "group/g".to_owned(), 3)],
-        windows: vec![WindowRow { target: id("cloud"), at: Time(5), kind: WindowKind::Removals, count: 2 }],
+        windows: vec![
+            WindowRow { target: id("cloud"), at: Time(5), kind: WindowKind::Removals, count: 2, person: None },
+            WindowRow {
+                target: id("cloud"),
+                at: Time(5),
+                kind: WindowKind::Deactivations,
+                count: 1,
+                person: Some((id("workspace"), account("p"))),
+            },
+        ],
         progress: vec![(id("workspace"), 7)],
         ..Turn::default()
     }
@@ -151,6 +161,7 @@ async fn a_turn_is_remembered_whole_and_its_end_too() {
         managed: vec![edge("g", "a")],
         held: Some(vec![]),
         leaving: Some(vec![]),
+        windows_back: vec![(id("cloud"), id("workspace"), account("p"))],
         generations: vec![(id("cloud"), "group/g".to_owned(), 2)],
         progress: vec![(id("workspace"), 6)],
         ..Turn::default()
@@ -160,6 +171,7 @@ async fn a_turn_is_remembered_whole_and_its_end_too() {
     assert!(memory.released.is_empty() && memory.openings.is_empty() && memory.commands.is_empty());
     assert!(memory.confirmed.is_empty() && memory.held.is_empty());
     assert!(memory.leaving.is_empty() && memory.plan_holds.len() == 1);
+    assert_eq!(memory.windows, turn.windows[..1]);
     assert_eq!(memory.managed, [edge("g", "a")]);
     assert_eq!(memory.generations[0].2, 3, "i07: a generation never goes back");
     assert_eq!(memory.progress[0].1, 7);

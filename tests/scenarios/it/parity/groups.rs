@@ -62,6 +62,9 @@ async fn p2_19_p3_04_groups_come_by_name_and_are_made_when_missing() -> Result<(
     let told = [format!("line {line}"), "create = true".to_owned(), "may-not-create".to_owned()];
     assert!(told.iter().all(|word| said.out.contains(word)), "{}", said.out);
     assert!(steps(&planned(&outside).await?).is_empty());
+    let applied = outside.rollcall(&["apply", "--yes"]).await?;
+    assert_eq!(applied.code, 3, "what is refused is not done: {}{}", applied.out, applied.err);
+    assert!(applied.out.contains("1 change refused"), "{}", applied.out);
     Ok(())
 }
 
