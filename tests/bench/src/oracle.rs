@@ -18,7 +18,7 @@ use model::{
     Case, Corroboration, Delta, Digest, DirectoryId, Group, GroupId, MembersRead, Reading, Snapshot, Span, Step, Time,
 };
 use outbound::{Allowance, Limit, ReadDirectory as _, Scope, Silent};
-use planner::{Decision, Memory, Occasion, Planner, Verdict, WindowEntry};
+use planner::{Decision, Memory, Occasion, Planner, Verdict};
 use policy::Policy;
 use runtime::Clock;
 use watcher::{Reader, ReaderOptions};
@@ -162,8 +162,7 @@ impl Oracle {
                 other => anyhow::bail!("nothing in the history asks for {other:?}"),
             }
         }
-        let verdict = self.memory.approvals.get(&case.digest).copied();
-        self.memory.window.extend(WindowEntry::of(target, case, verdict, at));
+        self.memory.count(target, case, at);
         Ok(())
     }
 }

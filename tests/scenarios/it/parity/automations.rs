@@ -94,6 +94,38 @@ async fn p4_03_a_leaver_is_suspended_or_removed_from_the_organization_as_the_pol
     Ok(())
 }
 
+/// An organization takes members out from a queue and shows them until it is their turn: it is asked once. And somebody
+/// who is suspended first and deleted later takes the path of both states.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_03_who_was_suspended_is_removed_later_and_a_queue_is_asked_once() -> Result<()> {
+    let company = Company::of(6).group("staff", 0..4);
+    let ways = "suspended = \"suspend\", deleted = \"remove\"";
+    let entry = format!("[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\non_leave = {{ {ways} }}\n");
+    let policy = company.clone().with_sections(&format!("{WIDE}\n{entry}")).policy();
+    let outside = Outside::start(&company.snapshot(), &policy).await?;
+    outside.twin.twin.world().atlassian.switches.user_removal_delay_ms = 0;
+    settle(&outside).await?;
+    let standing = |n: usize| {
+        let dump = outside.twin.twin.world().atlassian.dump();
+        dump["organizations"]["org-1"]["people"][Company::email(n)].as_str().map(str::to_owned)
+    };
+    outside.at_google(json!([{ "op": "user_suspended", "id": Company::id(1), "suspended": true }]))?;
+    settle(&outside).await?;
+    assert_eq!(standing(1).as_deref(), Some("suspended"));
+    outside.at_google(json!([{ "op": "user_deleted", "id": Company::id(1) }]))?;
+    settle(&outside).await?;
+    assert_eq!(standing(1).as_deref(), Some("no_membership"));
+    outside.twin.twin.world().atlassian.switches.user_removal_delay_ms = 3_600_000;
+    outside.at_google(json!([{ "op": "user_deleted", "id": Company::id(3) }]))?;
+    settle(&outside).await?;
+    for _ in 0..2 {
+        let again = outside.rollcall(&["apply", "--yes"]).await?;
+        assert!(again.code == 0 && again.out.contains("Applied 0 changes"), "{}{}", again.out, again.err);
+        assert_eq!(standing(3).as_deref(), Some("active"), "it is not its turn");
+    }
+    Ok(())
+}
+
 /// An account of a claimed domain that is taken out of the organization stays listed there, without a membership. Who is
 /// hired again is invited, as is anybody whose account was never a member; nobody is "restored" to what is not there.
 #[tokio::test(flavor = "multi_thread")]
