@@ -248,7 +248,7 @@ impl Reader {
 fn customer_list(customers: &Customers) -> CustomerList {
     match customers {
         Customers::Desk(key) => CustomerList::Desk(key.clone()),
-        Customers::Organization { name, .. } => CustomerList::Organization(name.clone()),
+        Customers::Organization { name, desk } => CustomerList::Organization { name: name.clone(), desk: desk.clone() },
     }
 }
 

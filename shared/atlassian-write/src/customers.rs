@@ -2,12 +2,12 @@
 //! (reference/atlassian-cloud.md §6). Many people in one call; repeats change nothing and are no refusal.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection};
+use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection, Span, Time};
 use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
@@ -18,6 +18,10 @@ use crate::{
 
 /// People per call: no cap is documented, a page has so many.
 pub(crate) const CUSTOMERS_PER_CALL: usize = 50;
+
+/// How long an organization is believed to be attached: who detaches it by hand is put right by the next addition after
+/// that, at the price of one call in so long.
+const ATTACHED_FOR: Span = Span::from_secs(600);
 
 /// Pages of a list that are walked at most: a million people.
 const PAGES_MAX: usize = 20_000;
@@ -47,8 +51,8 @@ pub struct CustomersWriter {
     kind: ListKind,
     /// The desk that an organization is to be attached to, by its project key.
     desk: Option<String>,
-    /// The organizations that were attached to it since we began.
-    attached: Arc<Mutex<BTreeSet<GroupId>>>,
+    /// The organizations that were attached to it, and when.
+    attached: Arc<Mutex<BTreeMap<GroupId, Time>>>,
 }
 
 impl CustomersWriter {
@@ -95,12 +99,13 @@ impl CustomersWriter {
         self.whose(turn.lane(), group, answered).await
     }
 
-    /// Attaches an organization to its desk, once for as long as we run: attaching twice is attaching (§6). `None`: it
-    /// is attached, or nobody wants that.
+    /// Attaches an organization to its desk, once in a while: attaching twice is attaching (§6). `None`: it is attached,
+    /// or nobody wants that.
     async fn attach(&self, turn: &Turn, group: &GroupId) -> Option<Answered> {
         let desk = self.desk.as_deref()?;
         let known = || self.attached.lock().unwrap_or_else(PoisonError::into_inner);
-        if known().contains(group) {
+        let now = self.client.now();
+        if known().get(group).is_some_and(|at| now < at.plus(ATTACHED_FOR)) {
             return None;
         }
         // The document has a number here.
@@ -108,7 +113,7 @@ impl CustomersWriter {
         let request = Request::post(DESK_ORGANIZATIONS, &[desk]).json(json!({ "organizationId": id }));
         let answered = self.send(request.turn(turn), classify::customers_attach).await;
         if answered.holds() {
-            known().insert(group.clone());
+            known().insert(group.clone(), now);
             return None;
         }
         let text = format!("the organization of customers could not be attached to the desk {desk}: {}", answered.text);

@@ -47,8 +47,12 @@ fn desk() -> CustomerList {
     CustomerList::Desk("HELP".to_owned())
 }
 
+fn organization_of(name: &str) -> CustomerList {
+    CustomerList::Organization { name: name.to_owned(), desk: None }
+}
+
 fn partners() -> CustomerList {
-    CustomerList::Organization("partners".to_owned())
+    organization_of("partners")
 }
 
 #[tokio::test]
@@ -79,10 +83,10 @@ async fn an_organization_is_found_by_name_and_one_that_is_missing_is_no_error() 
     let reading = stage.customers(partners()).sweep(&Scope::All, &Silent).await.unwrap();
     assert_eq!(reading.groups.seen[0].name, "Partners");
     assert_eq!(reading.members[0].seen.len(), 3);
-    let synced = CustomerList::Organization("Synced".to_owned());
+    let synced = organization_of("Synced");
     let reading = stage.customers(synced).sweep(&Scope::All, &Silent).await.unwrap();
     assert_eq!(reading.groups.seen[0].ownership, Ownership::IdentityProvider);
-    let missing = CustomerList::Organization("Nobody".to_owned());
+    let missing = organization_of("Nobody");
     let reading = stage.customers(missing).sweep(&Scope::All, &Silent).await.unwrap();
     assert!(reading.groups.complete && reading.groups.seen.is_empty());
 }
@@ -124,12 +128,35 @@ async fn p3_01_what_a_list_of_customers_needs_is_asked_for() {
     assert_eq!(stage.customers(desk()).probe().await.unwrap(), "the list of customers can be read");
     let missing = stage.customers(CustomerList::Desk("NONE".to_owned())).probe().await.unwrap_err();
     assert!(missing.is_about_us() && missing.message.contains("no service desk"), "{missing}");
-    let made = stage.customers(CustomerList::Organization("Nobody".to_owned())).probe().await.unwrap();
+    let made = stage.customers(organization_of("Nobody")).probe().await.unwrap();
     assert!(made.ends_with("is yet to be made"), "{made}");
     let refused = Fault::new("atlassian.servicedesk", "servicedesk.customer.list", FaultKind::Forbidden);
     stage.running.twin.engine.faults.inject(refused);
     let refused = stage.customers(desk()).probe().await.unwrap_err();
     assert!(refused.is_about_us() && refused.message.contains("administer the service desk"), "{refused}");
+}
+
+/// Nobody in an organization that is not attached sees the portal, however equal the lists are: that is told.
+#[tokio::test]
+async fn p3_05_an_organization_that_is_not_attached_to_its_desk_is_told() {
+    let stage = Stage::with_customers().await;
+    let list = || CustomerList::Organization { name: "Partners".to_owned(), desk: Some("HELP".to_owned()) };
+    let told = async || {
+        let noted = super::Noted::default();
+        let reading = stage.customers(list()).sweep(&Scope::All, &noted).await.unwrap();
+        assert!(reading.is_whole(), "the list itself is read all the same");
+        noted.0.into_inner().unwrap()
+    };
+    let said = told().await;
+    assert!(said.len() == 1 && said[0].contains("is not attached to the desk \"HELP\""), "{said:?}");
+    assert!(stage.customers(list()).probe().await.unwrap().contains("before it is attached"));
+    {
+        let mut world = stage.running.twin.world();
+        let id = world.atlassian.dump()["customer_organizations"]["Partners"]["id"].as_str().unwrap().to_owned();
+        world.atlassian.set_desk_organization("acme", "HELP", &id, true).unwrap();
+    }
+    assert_eq!(told().await, Vec::<String>::new());
+    assert_eq!(stage.customers(list()).probe().await.unwrap(), "the list of customers can be read");
 }
 
 /// To the groups of the same site a portal-only customer is nobody: they can be in none.

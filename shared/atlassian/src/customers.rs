@@ -20,6 +20,7 @@ use crate::jira::{JiraConfig, JiraReader};
 
 const DESK: &str = "/rest/servicedeskapi/servicedesk/{serviceDeskId}";
 const DESK_CUSTOMERS: &str = "/rest/servicedeskapi/servicedesk/{serviceDeskId}/customer";
+const DESK_ORGANIZATIONS: &str = "/rest/servicedeskapi/servicedesk/{serviceDeskId}/organization";
 const ORGANIZATIONS: &str = "/rest/servicedeskapi/organization";
 const ORGANIZATION_USERS: &str = "/rest/servicedeskapi/organization/{organizationId}/user";
 
@@ -36,8 +37,13 @@ pub const OPT_IN: (&str, &str) = ("X-ExperimentalApi", "opt-in");
 pub enum CustomerList {
     /// Those of the desk of the project with this key.
     Desk(String),
-    /// Those of the organization of customers with this name.
-    Organization(String),
+    /// Those of an organization of customers.
+    Organization {
+        /// Its name.
+        name: String,
+        /// The project key of the desk that it is to be attached to.
+        desk: Option<String>,
+    },
 }
 
 /// Reads one list of customers and the people of its site.
@@ -109,7 +115,12 @@ impl CustomersReader {
         let request = self.people_of(&list.id, Lane::Normal).query("limit", "1");
         let read = self.jira.read::<Page>(&request).await;
         lacks_if_refused(read, request.template(), "the right to administer the service desk")?;
-        Ok("the list of customers can be read")
+        match self.not_attached(&list.id, Lane::Normal).await? {
+            Some(_) => {
+                Ok("the list of customers can be read; no portal is open to it before it is attached to its desk")
+            }
+            None => Ok("the list of customers can be read"),
+        }
     }
 
     /// What the calls spend from.
@@ -154,9 +165,22 @@ impl CustomersReader {
     fn people_of(&self, list: &GroupId, lane: Lane) -> Request {
         let template = match self.list {
             CustomerList::Desk(_) => DESK_CUSTOMERS,
-            CustomerList::Organization(_) => ORGANIZATION_USERS,
+            CustomerList::Organization { .. } => ORGANIZATION_USERS,
         };
         Request::get(template, &[list.as_str()]).header(OPT_IN.0, OPT_IN.1).lane(lane)
+    }
+
+    /// The desk that the organization is to be attached to and is not; `None`: it is, or nobody wants that.
+    async fn not_attached(&self, list: &GroupId, lane: Lane) -> Result<Option<&str>, ReadError> {
+        let CustomerList::Organization { desk: Some(desk), .. } = &self.list else { return Ok(None) };
+        let request = Request::get(DESK_ORGANIZATIONS, &[desk]).header(OPT_IN.0, OPT_IN.1).lane(lane);
+        let walk = self.pages(&request, organization).await;
+        let attached = walk.rows.iter().any(|group| group.id == *list);
+        match walk.error {
+            _ if attached => Ok(None),
+            Some(error) => Err(error),
+            None => Ok(Some(desk)),
+        }
     }
 
     /// The list itself; `None`: there is no organization of the name. A desk that is not there is a wrong setting.
@@ -174,7 +198,7 @@ impl CustomersReader {
                 let desk: WireDesk = answer.json().map_err(|text| shape(DESK, &text))?;
                 return Ok(Some(Group { description: desk.project_name, ..Group::new(desk.id, desk.project_key) }));
             }
-            CustomerList::Organization(name) => name,
+            CustomerList::Organization { name, .. } => name,
         };
         let walk = self.pages(&Request::get(ORGANIZATIONS, &[]).lane(lane), organization).await;
         let found = walk.rows.into_iter().find(|group| group.name.eq_ignore_ascii_case(name));
@@ -265,7 +289,14 @@ impl ReadDirectory for CustomersReader {
     async fn sweep(&self, scope: &Scope, progress: &dyn Progress) -> Result<Reading, ReadError> {
         let list = match self.list(Lane::Bulk).await? {
             Some(group) => {
-                let people = self.people(&group.id, Lane::Bulk).await;
+                let (people, not_attached) =
+                    tokio::join!(self.people(&group.id, Lane::Bulk), self.not_attached(&group.id, Lane::Bulk));
+                // Whoever is in it sees no portal, however equal the lists are.
+                match not_attached {
+                    Ok(Some(desk)) => progress.trouble(&unattached(desk)),
+                    Ok(None) => {}
+                    Err(error) => progress.trouble(&error),
+                }
                 Some((group, people))
             }
             None => None,
@@ -292,7 +323,7 @@ impl ReadDirectory for CustomersReader {
             return Ok(Some(found));
         }
         let Some(list) = self.list(Lane::Normal).await? else { return Ok(None) };
-        if matches!(self.list, CustomerList::Organization(_)) {
+        if matches!(self.list, CustomerList::Organization { .. }) {
             return only(self.people(&list.id, Lane::Normal).await, email);
         }
         let request = Request::get(DESK_CUSTOMERS, &[list.id.as_str()]).header(OPT_IN.0, OPT_IN.1);
@@ -358,6 +389,17 @@ fn organization(row: Value) -> Option<Group> {
     let row: WireOrganization = serde_json::from_value(row).ok()?;
     let ownership = if row.scim_managed { Ownership::IdentityProvider } else { Ownership::Local };
     Some(Group { ownership, ..Group::new(row.id, row.name) })
+}
+
+fn unattached(desk: &str) -> ReadError {
+    ReadError {
+        disposition: Disposition::Reject(model::Rejection::Validation),
+        message: format!(
+            "GET {DESK_ORGANIZATIONS}: the organization of customers is not attached to the desk \"{desk}\", so that nobody \
+             in it sees its portal: the next addition attaches it, or attach it in the desk's settings"
+        ),
+        code: "not-attached".to_owned(),
+    }
 }
 
 fn no_desk(key: &str) -> ReadError {

@@ -106,9 +106,17 @@ impl World {
     }
 
     fn client_with(base: &str, credential: Credential, sense: fn(&outbound::Answer) -> outbound::Sense) -> Client {
-        let clock = Clock::real();
+        Self::client_by(Clock::real(), base, credential, sense)
+    }
+
+    fn client_by(
+        clock: Clock,
+        base: &str,
+        credential: Credential,
+        sense: fn(&outbound::Answer) -> outbound::Sense,
+    ) -> Client {
         let limits = vec![outbound::Allowance { calls: 1_000_000, per: Span::from_secs(1) }];
-        let budget = Budget::declared("test", limits, 100, 16, clock.clone());
+        let budget = Budget::declared("test", limits, 100, 16, Clock::real());
         let mut config = ClientConfig::new("test", base, credential, budget, clock);
         config.timeout = Duration::from_secs(5);
         config.sense = sense;
@@ -143,8 +151,13 @@ impl World {
 
     /// A client of the site, with this token.
     fn site(&self, token: &str) -> Client {
+        self.site_by(Clock::real(), token)
+    }
+
+    fn site_by(&self, clock: Clock, token: &str) -> Client {
         let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: token.into() };
-        Self::client(&format!("{}/sites/{SITE}", self.twin.atlassian_url()), token)
+        let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
+        Self::client_by(clock, &base, token, outbound::default_sense)
     }
 
     pub(crate) fn jira(&self) -> Runner<Memory> {
@@ -211,7 +224,11 @@ impl World {
 
     /// Organizations of customers, attached to the desk with this key.
     pub(crate) fn attached_to(&self, desk: &str) -> Runner<Memory> {
-        let writer = CustomersWriter::new(self.site(TOKEN), ListKind::Organization);
+        self.attached_to_by(desk, Clock::real())
+    }
+
+    pub(crate) fn attached_to_by(&self, desk: &str, clock: Clock) -> Runner<Memory> {
+        let writer = CustomersWriter::new(self.site_by(clock, TOKEN), ListKind::Organization);
         self.runner(Target::Customers(writer.attaching_to(Some(desk.to_owned()))))
     }
 
