@@ -16,6 +16,7 @@ mod import;
 mod letters;
 mod oneshot;
 mod parity;
+mod protected;
 mod readme;
 mod reads;
 mod refusals;
