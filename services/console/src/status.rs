@@ -25,6 +25,9 @@ const UNKNOWN: &str = "unknown";
 /// What a writer said of an API budget is shown for so long: it says it every quarter of a minute.
 const BUDGET_FRESH: Span = Span::from_secs(60);
 
+/// What was read is part of a decision after a moment; where it is not after so long, nobody decides.
+const DECIDED_WITHIN: Span = Span::from_secs(30);
+
 /// What the reconciler stores about a directory, as far as it is shown. Its reading of a newer reconciler must not fail.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -247,25 +250,11 @@ impl Facts {
         let sources = policy.rules.iter().filter(|rule| rule.to.contains(target)).map(|rule| &rule.from);
         let provisions = policy.provisions.iter().filter(|each| &each.to == target).map(|each| &each.from);
         let both: BTreeSet<&DirectoryId> = sources.chain(provisions).chain([target]).collect();
-        let read_since = |at: Option<Time>, policy: &policy::Directory| {
-            at.is_some_and(|at| at >= self.now.minus(policy.stale_after()))
-        };
-        for directory in &both {
-            if self.versions.get(*directory).is_some_and(|row| row.blind_since.is_some()) {
-                unknown.push(format!("{directory} cannot be read now"));
-            }
-            if self.holder(&format!("watcher/{tenant}/{directory}")).is_none() {
-                unknown.push(format!("no watcher looks at {directory}"));
-            }
-            let lists = self.reads.get(*directory).and_then(|reads| reads.lists_began_at);
-            if policy.directories.get(*directory).is_some_and(|known| !read_since(lists, known)) {
-                unknown.push(format!("{directory} was not read for two intervals"));
-            }
-        }
+        unknown.extend(both.iter().flat_map(|directory| self.unseen(tenant, policy, directory)));
         // What the digests rest on is as old as the oldest read of any group: it may be the slowest directory's.
         let slowest = both.iter().filter_map(|id| policy.directories.get(*id)).max_by_key(|known| known.stale_after());
         let as_of = stored.and_then(|stored| moment(&stored.as_of));
-        if as_of.is_some() && slowest.is_some_and(|slowest| !read_since(as_of, slowest)) {
+        if as_of.is_some() && slowest.is_some_and(|slowest| !self.is_fresh(as_of, slowest)) {
             unknown.push("some group was not read for two intervals".to_owned());
         }
         let open: u64 = self.lanes.iter().filter(|lane| &lane.target == target).map(|lane| lane.open).sum();
@@ -283,6 +272,33 @@ impl Facts {
             return (UNKNOWN, unknown);
         }
         if equal { (IN_SYNC, Vec::new()) } else { (DRIFTED, differs) }
+    }
+
+    /// Why nobody can know how this directory is now, or what it means: it is not looked at, or what was seen there is
+    /// part of no decision. A reconciler that has the tenant may still be loading it, or fail at that again and again.
+    fn unseen(&self, tenant: &TenantId, policy: &Policy, directory: &DirectoryId) -> Vec<String> {
+        let mut unseen = Vec::new();
+        let version = self.versions.get(directory);
+        if version.is_some_and(|row| row.blind_since.is_some()) {
+            unseen.push(format!("{directory} cannot be read now"));
+        }
+        if self.holder(&format!("watcher/{tenant}/{directory}")).is_none() {
+            unseen.push(format!("no watcher looks at {directory}"));
+        }
+        let lists = self.reads.get(directory).and_then(|reads| reads.lists_began_at);
+        if policy.directories.get(directory).is_some_and(|known| !self.is_fresh(lists, known)) {
+            unseen.push(format!("{directory} was not read for two intervals"));
+        }
+        let undecided = version.and_then(|row| row.undecided_since);
+        if let Some(since) = undecided.filter(|since| *since < self.now.minus(DECIDED_WITHIN)) {
+            unseen.push(format!("what was read of {directory} since {since} is not decided yet"));
+        }
+        unseen
+    }
+
+    /// Whether a read that began then is not older than two intervals of this directory.
+    fn is_fresh(&self, at: Option<Time>, directory: &Directory) -> bool {
+        at.is_some_and(|at| at >= self.now.minus(directory.stale_after()))
     }
 }
 

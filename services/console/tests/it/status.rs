@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contract::ops;
 use futures_util::StreamExt as _;
-use model::Time;
+use model::{DirectoryId, Time};
 use reqwest::StatusCode;
 use serde_json::json;
 use store::plan::Turn;
@@ -14,6 +14,10 @@ use crate::world::{NOW, World, case, cloud};
 async fn status(world: &World) -> ops::Status {
     let (_, answer) = world.get("viewer", "/status").await;
     serde_json::from_value::<ops::StatusList>(answer).unwrap().tenants.remove(0)
+}
+
+fn workspace_id() -> DirectoryId {
+    DirectoryId::new("workspace").unwrap()
 }
 
 fn says(in_sync: bool, as_of: Option<i64>) -> Turn {
@@ -95,6 +99,42 @@ async fn in_sync_is_said_only_when_it_is_known() {
     assert_eq!(waiting.outboxes[1].unpublished, 1);
     world.owner.batch_execute("update common.lease set expires_at = '-infinity'").await.unwrap();
     assert_eq!(status(&world).await.sync, "unknown", "nobody is there who would notice");
+}
+
+/// A reconciler that has the tenant and has not loaded it yet, or cannot, has not seen what watchers committed since the
+/// row that says in sync. Everything else is as it should be.
+#[tokio::test]
+async fn in_sync_is_not_said_from_a_row_that_is_older_than_what_was_read() {
+    let world = World::start().await;
+    watched(&world, Time(NOW)).await;
+    let decided = |workspace| Turn { progress: vec![(workspace_id(), workspace)], ..says(true, Some(NOW)) };
+    world.commit(&decided(6)).await;
+    assert_eq!(status(&world).await.sync, "in-sync");
+    let committed = async |version: u64, seconds_ago: i64| {
+        let at = NOW - seconds_ago * 1_000_000;
+        let rows = format!(
+            "update directory.directory set version = {version} where directory = 'workspace';
+             insert into directory.commit (dir, version, at)
+                 select key, {version}, {at} from directory.directory where directory = 'workspace'"
+        );
+        world.owner.batch_execute(&rows).await.unwrap();
+        status(&world).await
+    };
+    // The reconciler may be about to decide on what was read just now.
+    assert_eq!(committed(7, 5).await.sync, "in-sync");
+    world.commit(&decided(7)).await;
+    let behind = committed(8, 60).await;
+    assert_eq!((behind.sync.as_str(), behind.in_sync, behind.targets[0].in_sync), ("unknown", false, false));
+    let why = "cloud: what was read of workspace since 2026-11-21T11:59:00Z is not decided yet";
+    assert_eq!(behind.why_not, [why]);
+    world.commit(&decided(8)).await;
+    assert_eq!(status(&world).await.sync, "in-sync", "it was decided, and nothing differs");
+    // The target's own side counts as much.
+    world.owner.batch_execute("update directory.directory set version = 3 where directory = 'cloud';
+        insert into directory.commit (dir, version, at) select key, 3, 0 from directory.directory where directory = 'cloud'")
+        .await
+        .unwrap();
+    assert_eq!(status(&world).await.sync, "unknown");
 }
 
 #[tokio::test]
