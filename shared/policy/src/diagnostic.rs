@@ -131,15 +131,16 @@ impl Diagnostics {
         self.list.is_empty()
     }
 
-    /// The problems as text for people, with `file` as the file's name.
+    /// The problems as text for people, with `file` as the file's name. Whoever shows them says that the file is refused.
     pub fn render<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
         fmt::from_fn(move |f| {
-            for diagnostic in &self.list {
+            for (number, diagnostic) in self.list.iter().enumerate() {
+                if number > 0 {
+                    f.write_str("\n")?;
+                }
                 diagnostic.write(f, file)?;
-                f.write_str("\n")?;
             }
-            let plural = if self.list.len() == 1 { "" } else { "s" };
-            write!(f, "error: {file} cannot be right: {} problem{plural}, nothing was changed", self.list.len())
+            Ok(())
         })
     }
 }

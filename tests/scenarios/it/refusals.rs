@@ -15,24 +15,51 @@ async fn outside() -> Result<Outside> {
     Outside::start(&company().snapshot(), &company().policy()).await
 }
 
-/// `plan` and `apply` both end with this code, name what is wrong and write nothing.
-async fn refused(outside: &Outside, code: i32, words: &[&str]) -> Result<()> {
-    let before = outside.sequence();
+/// `plan` and `apply` both end with this code and this one error, name what is wrong and write nothing, neither outside
+/// nor in what they remember.
+async fn refused(outside: &Outside, code: i32, error: &str, words: &[&str]) -> Result<()> {
+    let before = (outside.sequence(), remembered(outside)?);
     for arguments in [&["plan"][..], &["apply", "--yes"][..]] {
         let said = outside.rollcall(arguments).await?;
-        check(&said, code, words);
+        check(&said, code, error, words);
     }
-    assert_eq!(outside.sequence(), before);
+    assert_eq!((outside.sequence(), remembered(outside)?), before);
     Ok(())
 }
 
-fn check(said: &Said, code: i32, words: &[&str]) {
-    assert_eq!(said.code, code, "{}{}", said.out, said.err);
-    for word in words {
-        assert!(said.err.contains(word), "{word:?} is not in: {}", said.err);
+/// What one-shot runs remember of what they did. What they have read may be kept: it is the vendor's.
+fn remembered(outside: &Outside) -> Result<Vec<(String, u64)>> {
+    let mut files = Vec::new();
+    for name in ["ledger.ndjson", "audit.ndjson"] {
+        match std::fs::metadata(outside.journal().join(name)) {
+            Ok(file) => files.push((name.to_owned(), file.len())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(files)
+}
+
+fn check(said: &Said, code: i32, error: &str, words: &[&str]) {
+    assert_eq!(said.code, code, "{}{}", said.out, said.err);
+    one_message(&said.err, error, words);
     for secret in ["twin-org-key", "PRIVATE KEY"] {
         assert!(!said.err.contains(secret) && !said.out.contains(secret));
+    }
+}
+
+/// Exactly one error is told: under this code, with these words, and with what to do. What is wrong in a policy file
+/// stands beside the one sentence that says that the file is refused.
+fn one_message(said: &str, error: &str, words: &[&str]) {
+    let told = said.lines().filter(|line| line.starts_with("error"));
+    let (refused, told): (Vec<&str>, Vec<&str>) = told.partition(|line| line.starts_with("error[E0114]: "));
+    let begins = format!("error[{error}]: ");
+    assert!(matches!(told.as_slice(), [one] if one.starts_with(&begins)), "not one error {error}: {said}");
+    assert_eq!(refused.len(), usize::from(error.starts_with("E02")), "{said}");
+    let help = said.lines().find_map(|line| line.trim_start().strip_prefix("help: "));
+    assert!(help.is_some_and(|help| help.len() > 10), "it does not say what to do: {said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in: {said}");
     }
 }
 
@@ -44,12 +71,28 @@ async fn a_wrong_key_is_shown_with_its_place_and_the_nearest_one() -> Result<()>
     outside.write_policy(&wrong.policy())?;
     let line = wrong.policy().lines().position(|line| line.starts_with("membrs")).unwrap_or_default() + 1;
     let place = format!("{line}:1");
-    refused(&outside, 64, &["membrs", "members", &place]).await?;
-    check(&outside.rollcall(&["policy", "check"]).await?, 64, &["membrs", "members", &place]);
+    let words = ["membrs", "did you mean `members`?", &place];
+    refused(&outside, 64, "E0201", &words).await?;
+    check(&outside.rollcall(&["policy", "check"]).await?, 64, "E0201", &words);
     // The place bears the name of the file that was given, so that an editor finds it.
     std::fs::rename(outside.policy(), outside.folder.path().join("company.toml"))?;
     let said = outside.rollcall(&["policy", "check", "--config", "company.toml"]).await?;
-    check(&said, 64, &["membrs", &format!("--> company.toml:{place}")]);
+    check(&said, 64, "E0201", &["membrs", &format!("--> company.toml:{place}")]);
+    Ok(())
+}
+
+/// What to do about credentials that are refused.
+const DOCTOR: &str = "`rollcall doctor` names the directory and the scopes that are missing";
+
+/// `doctor` ends with 1, and says of this directory alone what is wrong.
+async fn doctor_names(outside: &Outside, directory: &str, words: &[&str]) -> Result<()> {
+    let said = outside.rollcall(&["doctor"]).await?;
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    let failed: Vec<&str> = said.out.lines().filter(|line| line.contains("FAILED")).collect();
+    assert!(matches!(failed.as_slice(), [one] if one.contains(directory) && one.contains("E0118")), "{}", said.out);
+    for word in words {
+        assert!(said.out.contains(word), "{word:?} is not in: {}", said.out);
+    }
     Ok(())
 }
 
@@ -58,23 +101,33 @@ async fn credentials_that_are_missing_revoked_expired_or_too_narrow_end_with_1()
     let outside = outside().await?;
     let key = outside.folder.path().join("secrets/org-key");
     std::fs::remove_file(&key)?;
-    refused(&outside, 1, &["org-key"]).await?;
+    refused(&outside, 1, "E0104", &["org-key", "put the secret where the policy file says"]).await?;
     std::fs::write(&key, "another-key")?;
-    refused(&outside, 1, &["cloud"]).await?;
+    refused(&outside, 1, "E0118", &["cloud", DOCTOR]).await?;
+    doctor_names(&outside, "cloud", &[]).await?;
     std::fs::write(&key, "twin-org-key")?;
     for secret in &mut outside.twin.twin.engine.credentials().secrets {
         secret.expires_at = Some(1);
     }
-    refused(&outside, 1, &["cloud"]).await?;
+    refused(&outside, 1, "E0118", &["cloud", DOCTOR]).await?;
     for secret in &mut outside.twin.twin.engine.credentials().secrets {
         secret.expires_at = None;
+        // A key with scopes that lacks one of those that a read takes.
+        secret.scopes = ["read:directories:admin", "read:accounts:admin"].map(str::to_owned).into();
     }
+    refused(&outside, 1, "E0118", &["cloud", DOCTOR]).await?;
+    doctor_names(&outside, "cloud", &["read:groups:admin"]).await?;
+    for secret in &mut outside.twin.twin.engine.credentials().secrets {
+        secret.scopes.clear();
+    }
+    assert_eq!(outside.rollcall(&["doctor"]).await?.code, 0, "all is well with the right key");
     // Google: a service account that may read users and nothing else; then one that is gone.
     let narrow = ["https://www.googleapis.com/auth/admin.directory.user.readonly"];
     outside.tell("credentials/key-file", &json!({ "scopes": narrow })).await?;
-    refused(&outside, 1, &["workspace"]).await?;
+    refused(&outside, 1, "E0118", &["workspace", DOCTOR]).await?;
+    doctor_names(&outside, "workspace", &["admin.directory.group.readonly"]).await?;
     outside.tell("credentials/revoke", &json!({ "service_account": "rollcall@twin.iam.gserviceaccount.com" })).await?;
-    refused(&outside, 1, &["workspace"]).await?;
+    refused(&outside, 1, "E0118", &["workspace", DOCTOR]).await?;
     Ok(())
 }
 
@@ -86,11 +139,11 @@ async fn vendors_that_do_not_answer_end_with_75() -> Result<()> {
     let text = std::fs::read_to_string(outside.policy())?;
     let gone = text.replace(&outside.twin.atlassian_url(), &format!("http://127.0.0.1:{free}"));
     outside.write_policy(&gone)?;
-    refused(&outside, 75, &["cloud"]).await?;
+    refused(&outside, 75, "E0119", &["cloud", "try again later"]).await?;
     outside.write_policy(&text)?;
     outside.twin.stop();
     let said = outside.rollcall(&["plan"]).await?;
-    check(&said, 75, &["workspace"]);
+    check(&said, 75, "E0119", &["workspace", "try again later"]);
     Ok(())
 }
 
@@ -99,7 +152,7 @@ async fn a_taken_port_ends_with_1() -> Result<()> {
     let outside = outside().await?;
     let taken = outside.twin.google.to_string();
     let said = outside.rollcall(&["twin", "--google", &taken, "--atlassian", "127.0.0.1:0"]).await?;
-    check(&said, 1, &[&taken, "--google"]);
+    check(&said, 1, "E0103", &[&taken, "--google"]);
     Ok(())
 }
 
@@ -124,28 +177,51 @@ async fn services_without_nats_or_postgres_end_with_75_and_with_a_wrong_policy_w
     );
     store::migrate(&database).await?;
     let policy = [format!("--policy={}", outside.policy().display())];
-    let before = outside.sequence();
+    let before = (outside.sequence(), rows(&postgres).await?);
+    let told = |(code, said): (i32, String), expected: (i32, &str), words: &[&str]| {
+        assert!(code == expected.0 && !said.contains("hunter2"), "{code}: {said}");
+        one_message(&said, expected.1, words);
+    };
     for binary in SERVICES {
-        let (code, said) = ends(binary, &nowhere, &database, &policy).await?;
-        assert!(code == 75 && said.contains("NATS") && !said.contains("hunter2"), "{binary}: {code} {said}");
-        let (code, said) = ends(binary, &nowhere, &no_database, &policy).await?;
-        assert!(code == 75 && said.contains("PostgreSQL") && !said.contains("hunter2"), "{binary}: {code} {said}");
-        let taken = [policy[0].clone(), format!("--listen={}", outside.twin.google)];
-        let (code, said) = ends(binary, &nowhere, &database, &taken).await?;
-        assert!(code == 1 && said.contains(&outside.twin.google.to_string()), "{binary}: {code} {said}");
+        let no_nats = ends(binary, &nowhere, &database, &policy).await?;
+        told(no_nats, (75, "E0101"), &["NATS", "start nats-server with JetStream"]);
+        let neither = ends(binary, &nowhere, &no_database, &policy).await?;
+        told(neither, (75, "E0102"), &["PostgreSQL", "start it, or give its address with --database"]);
+        let taken = outside.twin.google.to_string();
+        let listening = [policy[0].clone(), format!("--listen={taken}")];
+        let no_port = ends(binary, &nowhere, &database, &listening).await?;
+        told(no_port, (1, "E0103"), &[&taken, "choose another address with --listen"]);
     }
     let mut wrong = company();
     wrong.rule = "membrs = \"exact\"\n".to_owned();
     let other = outside.folder.path().join("company.toml");
-    std::fs::write(&other, wrong.policy())?;
+    std::fs::write(
+        &other,
+        wrong.policy().replace("{google}", "http://127.0.0.1:1").replace("{atlassian}", "http://127.0.0.1:1"),
+    )?;
     let policy = [format!("--policy={}", other.display())];
     for binary in SERVICES {
-        let (code, said) = ends(binary, &nowhere, &database, &policy).await?;
-        let named = said.contains(&format!("--> {}:", other.display()));
-        assert!(code == 64 && said.contains("membrs") && named, "{binary}: {code} {said}");
+        let place = format!("--> {}:", other.display());
+        let no_policy = ends(binary, &nowhere, &database, &policy).await?;
+        told(no_policy, (64, "E0201"), &["membrs", "did you mean `members`?", &place]);
     }
-    assert_eq!(outside.sequence(), before);
+    assert_eq!((outside.sequence(), rows(&postgres).await?), before, "nothing is written, outside or in the database");
     Ok(())
+}
+
+/// How many rows each table of ours has.
+async fn rows(postgres: &Postgres) -> Result<Vec<(String, i64)>> {
+    let sql = postgres.connect("empty").await?;
+    let tables = "select format('%I.%I', table_schema, table_name) from information_schema.tables
+         where table_type = 'BASE TABLE' and table_schema in ('common', 'directory', 'plan', 'effect', 'console') order by 1";
+    let mut rows = Vec::new();
+    for table in sql.query(tables, &[]).await? {
+        let table: String = table.get(0);
+        let count = sql.query_one(&format!("select count(*) from {table}"), &[]).await?.get(0);
+        rows.push((table, count));
+    }
+    assert!(rows.len() > 20, "{rows:?}");
+    Ok(rows)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -185,6 +185,12 @@ async fn credentials_are_asked_for() {
     }
     let scoped = bench.send("GET", orgs, ORG_KEY, Value::Null).await;
     assert_eq!(scoped.body["data"], json!([]), "a scoped key sees no organizations");
+    let search = async |what: &str| bench.org("POST", what, json!({ "limit": 1 })).await.status;
+    assert_eq!((search("users/search").await, search("groups/search").await), (403, 403), "other scopes");
+    for secret in &mut bench.twin.engine.credentials().secrets {
+        secret.scopes.insert("read:accounts:admin".to_owned());
+    }
+    assert_eq!((search("users/search").await, search("groups/search").await), (200, 403), "one of them");
     for secret in &mut bench.twin.engine.credentials().secrets {
         secret.expires_at = Some(1);
     }
