@@ -13,32 +13,66 @@ fn company() -> Company {
     Company::of(230).group("all", 0..230).group("readers", 2..9).group("writers", [1, 3]).with_nested("readers")
 }
 
+/// What is listed at Google: the operation, how the store calls that scope, and how many rows the longest list has.
+const USERS: (&str, u8, usize) = ("users.list", 0, 231);
+const GROUPS: (&str, u8, usize) = ("groups.list", 1, 3);
+const MEMBERS: (&str, u8, usize) = ("members.list", 2, 230);
+
+/// How the store has a read that a fault broke.
+#[derive(Clone, Copy)]
+enum Stored {
+    /// As one that did not come to its end.
+    Partial,
+    /// As a whole one, with fewer rows than there are: nothing in the answers shows it, and every loss is asked for by
+    /// itself.
+    Short,
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn i02_pages_that_lack_something_remove_nobody() -> Result<()> {
     let world = World::of(&company()).await?;
     world.until_in_sync(WITHIN).await?;
     let before = world.sequence();
     let fail = FaultKind::Fail { status: 503, after: false, plain: false };
-    let faults: [(&str, &str, Option<u32>, FaultKind); 8] = [
-        ("google.directory", "members.list", None, FaultKind::EmptyPage { keep_next: false }),
-        ("google.directory", "members.list", Some(2), fail.clone()),
-        ("google.directory", "members.list", Some(1), FaultKind::Truncate),
-        ("google.directory", "members.list", None, FaultKind::Shrink { shown_percent: 40 }),
-        ("google.directory", "groups.list", None, FaultKind::EmptyPage { keep_next: false }),
-        ("google.directory", "users.list", None, FaultKind::EmptyPage { keep_next: false }),
-        ("google.directory", "groups.list", None, fail),
-        ("google.directory", "users.list", None, FaultKind::Shrink { shown_percent: 40 }),
+    let faults = [
+        (MEMBERS, None, FaultKind::EmptyPage { keep_next: false }, Stored::Short),
+        (MEMBERS, Some(2), fail.clone(), Stored::Partial),
+        (MEMBERS, Some(1), FaultKind::Truncate, Stored::Short),
+        (MEMBERS, None, FaultKind::Shrink { shown_percent: 40 }, Stored::Short),
+        (GROUPS, None, FaultKind::EmptyPage { keep_next: false }, Stored::Partial),
+        (USERS, None, FaultKind::EmptyPage { keep_next: false }, Stored::Partial),
+        (GROUPS, None, fail, Stored::Partial),
+        (USERS, None, FaultKind::Shrink { shown_percent: 40 }, Stored::Partial),
     ];
-    for (family, operation, page, kind) in faults {
+    for ((operation, scope, rows), page, kind, stored) in faults {
         let shown = format!("{kind:?} on {operation}");
-        let id = world.fault(family, operation, kind, |fault| fault.page = page);
+        let id = world.fault("google.directory", operation, kind, |fault| fault.page = page);
+        let began = world.now().await?;
         world.sync(None).await?;
-        let faults = &world.twin.twin.engine.faults;
-        eventually(WITHIN, &format!("{shown} to be met"), async || {
-            Ok(faults.all().iter().any(|fault| fault.id == id && fault.hits > 0).then_some(()))
+        // A call is tried several times, so the fault stays until a read that it broke is committed and decided upon.
+        let broken = match stored {
+            Stored::Partial => "not r.complete".to_owned(),
+            Stored::Short => format!("r.complete and r.rows_now < {rows}"),
+        };
+        let stored_as = format!(
+            "select coalesce(max(r.version), 0) from directory.scope_read r join directory.directory d on d.key = r.dir
+              where d.directory = 'workspace' and r.kind = {scope} and r.group_id in ('', 'grp_all')
+                and r.began_at >= {began} and {broken}"
+        );
+        let version = eventually(WITHIN, &format!("a broken read to be committed: {shown}"), async || {
+            Ok(Some(world.one(&stored_as).await?).filter(|version| *version > 0))
         })
         .await?;
-        world.until_decided().await?;
+        let faults = &world.twin.twin.engine.faults;
+        assert!(faults.all().iter().any(|fault| fault.id == id && fault.hits > 0), "{shown}");
+        let decided = "select version from plan.progress where directory = 'workspace'";
+        let answered = format!("select count(*) from directory.corroboration where answer = 1 and read_at >= {began}");
+        eventually(WITHIN, &format!("it to be decided upon: {shown}"), async || {
+            let is_asked = matches!(stored, Stored::Partial) || world.one(&answered).await? > 0;
+            Ok((is_asked && world.one(decided).await? >= version).then_some(()))
+        })
+        .await?;
+        assert_eq!(world.removals(before), 0, "{shown}, while it lasted");
         world.no_faults();
         world.sweep().await?;
         world.until_decided().await?;

@@ -1,31 +1,164 @@
-//! I11: what nobody may see is in no log, no answer, no metric and no row outside the mirror.
+//! I11: what nobody may see is in no log, no answer, no metric, no trace and no row outside the mirror.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use harness::eventually;
-use scenarios::{Company, World};
+use scenarios::{Beginning, Company, Options, World};
 use serde_json::{Value, json};
 use twin::engine::fault::FaultKind;
 use twin::google::key;
+use twin::world::atlassian::SCIM_DIRECTORY;
 
-use crate::WITHIN;
+use crate::{WITHIN, story};
 
-/// Rows of everything but the mirror itself, whose business people are; its outbox is on the bus, and so looked at.
-const TABLES: &str = "select format('%I.%I', table_schema, table_name) from information_schema.tables \
-    where table_type = 'BASE TABLE' and (table_schema in ('plan', 'effect', 'console', 'common') \
-    or (table_schema, table_name) = ('directory', 'outbox')) order by 1";
+/// All tables. People are the business of the mirror's (but for its outbox, which is on the bus); secrets of none.
+const TABLES: &str = "select format('%I.%I', table_schema, table_name),
+        table_schema = 'directory' and table_name <> 'outbox' from information_schema.tables
+    where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema') order by 1";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn i11_secrets_and_people_are_in_no_log_no_metric_and_no_row_outside_the_mirror() -> Result<()> {
-    let world = World::of(&Company::of(12).group("staff", 0..8).group("readers", 3..9)).await?;
-    world.until_in_sync(WITHIN).await?;
-    // Things go wrong, so that there is something to say: reads, refusals, a poisoned group, a leaver.
-    for (family, kind) in [
+/// What the addresses of NATS and of PostgreSQL bear.
+const PASSWORDS: [&str; 2] = ["canary-of-the-bus", "canary-of-the-truth"];
+
+/// Every secret that the services are given, by what it opens. What is minted for them comes on top.
+const GIVEN: [&str; 10] = [
+    "twin-org-key",
+    "twin-scim-key",
+    "twin-emea-token",
+    "twin-jira-token",
+    "twin-crowd-application",
+    "canary-oauth-client",
+    "1//canary-refresh",
+    "operator-token-kim",
+    PASSWORDS[0],
+    PASSWORDS[1],
+];
+
+/// A target for every kind of credential, and a source for both kinds.
+const EVERY_KIND: &str = r#"
+[directory.subsidiary]
+kind = "google-workspace"
+oauth = { client_id = "web-1", client_secret = "file:secrets/web", refresh_token = "file:secrets/refresh" }
+endpoint = "{google}"
+lag = "0s"
+
+[directory.cloud-idp]
+kind = "atlassian-scim"
+directory_id = "{scim}"
+token = "file:secrets/scim-key"
+endpoint = "{atlassian}"
+lag = "0s"
+
+[directory.emea]
+kind = "jira-cloud"
+site = "https://emea.atlassian.net"
+email = "sync@acme.example"
+api_token = "file:secrets/emea-token"
+endpoint = "{atlassian}"
+lag = "0s"
+
+[directory.own]
+kind = "jira-dc"
+url = "https://jira.acme.example/dc/jira"
+token = "file:secrets/jira-token"
+endpoint = "{atlassian}"
+lag = "0s"
+
+[directory.crowd]
+kind = "crowd"
+url = "https://crowd.acme.example/dc/crowd"
+application = "rollcall"
+password = "file:secrets/crowd-password"
+endpoint = "{atlassian}"
+lag = "0s"
+
+[[people.provision]]
+name = "staff"
+from = "workspace"
+to = "cloud-idp"
+"#;
+
+const RULES: &str = r#"
+[[sync]]
+name = "of our own"
+from = "workspace"
+groups = ["*"]
+to = ["own", "crowd"]
+rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]
+
+[[sync]]
+name = "of the subsidiary"
+from = "subsidiary"
+groups = ["*"]
+to = "emea"
+rename = [{ pattern = '^(.+)@.*$', replace = '$1' }]
+"#;
+
+/// All of it with services that tell a collector what they do.
+async fn with_every_credential() -> Result<(World, Arc<Mutex<Vec<Value>>>)> {
+    let mut company = Company::of(12).group("staff", 0..8).group("readers", 3..9);
+    company = company.with_sections(&EVERY_KIND.replace("{scim}", SCIM_DIRECTORY));
+    RULES.clone_into(&mut company.rule);
+    let scope = |name: &str| format!("https://www.googleapis.com/auth/admin.directory.{name}.readonly");
+    let scopes = ["user", "group", "group.member", "user.alias"].map(scope);
+    let consent = json!({ "subject": "sync@acme.example", "scopes": scopes });
+    let web = json!({ "client_id": "web-1", "client_secret": "canary-oauth-client", "refresh_tokens": { "1//canary-refresh": consent } });
+    let accounts = (0..12).map(Company::email).chain(["sync@acme.example".to_owned()]);
+    let accounts: Vec<Value> = accounts.map(|email| json!({ "email": email, "site": "emea" })).collect();
+    let people = |instance: &str| json!({ "op": "people", "instance": instance, "whole_address": true });
+    let beginning = Beginning {
+        edits: vec![
+            json!({ "op": "load", "sites": [{ "name": "emea", "cloud_id": "cloud-emea" }], "accounts": accounts }),
+        ],
+        dc: vec![people("jira"), people("crowd")],
+        sites: vec!["emea".to_owned()],
+        oauth_clients: json!({ "web-1": web }),
+        secrets: vec![("web", "canary-oauth-client"), ("refresh", "1//canary-refresh"), ("scim-key", "twin-scim-key")],
+        ..Beginning::default()
+    };
+    let (address, got) = story::collector().await?;
+    let targets = ["cloud", "cloud-idp", "emea", "own", "crowd"].map(|target| format!("{target}=100000/1")).join(",");
+    let mut options = Options { beginning, passwords: Some(PASSWORDS), ..Options::default() };
+    options.watcher[0] = format!("--read-limit=workspace=100000/1,subsidiary=100000/1,{targets}");
+    options.writer[0] = format!("--limit={targets}");
+    for more in [&mut options.watcher, &mut options.reconciler, &mut options.writer] {
+        more.push(format!("--otlp={address}"));
+    }
+    let world = World::start(&company.snapshot(), &company.policy(), &options).await?;
+    Ok((world, got))
+}
+
+/// What goes wrong where there are Google and an organization.
+fn two_sides() -> Vec<(&'static str, FaultKind)> {
+    vec![
+        ("google.token", FaultKind::Unauthorized),
         ("google.directory", FaultKind::Fail { status: 503, after: false, plain: true }),
         ("google.directory", FaultKind::Html { after: false }),
         ("atlassian.org", FaultKind::Reset { after: true }),
         ("atlassian.org", FaultKind::Fail { status: 400, after: false, plain: false }),
-    ] {
-        world.fault(family, "*", kind, |fault| fault.times = Some(3));
+    ]
+}
+
+/// What goes wrong at the others.
+fn elsewhere() -> Vec<(&'static str, FaultKind)> {
+    vec![
+        ("atlassian.org", FaultKind::Unauthorized),
+        ("atlassian.scim", FaultKind::Unauthorized),
+        ("atlassian.jira", FaultKind::Unauthorized),
+        ("atlassian.dc.jira", FaultKind::Fail { status: 400, after: false, plain: true }),
+        ("atlassian.dc.crowd", FaultKind::Unauthorized),
+    ]
+}
+
+/// These go wrong, so that there is something to say: reads, refusals, a poisoned group, a leaver.
+async fn trouble(world: &World, faults: Vec<(&str, FaultKind)>) -> Result<()> {
+    for (family, kind) in faults {
+        if family == "google.token" {
+            // New tokens are asked for where the old ones are gone.
+            world.twin.twin.engine.credentials().access_tokens.clear();
+        }
+        let id = world.fault(family, "*", kind, |fault| fault.times = Some(3));
         world
             .at_google(json!([{ "op": "user_suspended", "id": Company::id(5), "suspended": true },
             { "op": "member_added", "group": "grp_readers", "id": Company::id(11), "type": "USER", "role": "MEMBER" }]))
@@ -34,54 +167,140 @@ async fn i11_secrets_and_people_are_in_no_log_no_metric_and_no_row_outside_the_m
             })?;
         world.sync(Some(&Company::email(5))).await?;
         world.sync(None).await?;
-        eventually(WITHIN, "the fault to be met", async || {
-            Ok(world.twin.twin.engine.faults.all().iter().any(|fault| fault.hits > 0).then_some(()))
+        let faults = &world.twin.twin.engine.faults;
+        eventually(WITHIN, &format!("a fault of {family} to be met"), async || {
+            Ok(faults.all().iter().any(|fault| fault.id == id && fault.hits > 0).then_some(()))
         })
         .await?;
     }
     world.no_faults();
     world.sweep().await?;
-    world.until_decided().await?;
-    let key = world.twin.service_account_key();
-    let key = key["private_key"].as_str().unwrap_or_default().lines().nth(1).unwrap_or_default().to_owned();
-    assert!(key.len() > 40);
-    let mut canaries = vec![
-        "twin-org-key".to_owned(),
-        "operator-token-kim".to_owned(),
-        key,
-        "Given5".to_owned(),
-        "Family3".to_owned(),
+    world.until_decided().await
+}
+
+/// What the operators' API and the command line say, mostly in refusing: whoever may ask may see people.
+async fn answers(world: &World) -> Result<Vec<(String, String)>> {
+    let mut seen = Vec::new();
+    let token = std::fs::read_to_string(world.folder.path().join("token"))?;
+    let asked = [
+        ("status", None),
+        ("plans", None),
+        ("plans/99999", None),
+        ("cases", None),
+        ("cases/none", None),
+        ("dead-letters", None),
+        ("explain?person=nobody", None),
+        ("sync", Some(json!({ "directory": "nowhere" }))),
+        ("sync", Some(json!({ "person": token }))),
+        ("pause", Some(json!({ "target": token, "reason": "x" }))),
+        ("plans/apply", Some(json!({ "token": token }))),
+        ("cases/verdict", Some(json!({ "digests": "none" }))),
     ];
-    canaries.extend((0..12).map(Company::email));
-    let mut seen: Vec<(String, String)> = world.logs().into_iter().map(|line| ("log".to_owned(), line)).collect();
+    let mut refused = 0;
+    for (path, body) in asked {
+        // With the token, with one that only begins like it, and with one in the wrong place.
+        for bearer in [token.clone(), format!("{}-no-more", &token[..20])] {
+            let url = format!("{}/api/v1/{path}", world.api);
+            let client = harness::http()?;
+            let request = body.as_ref().map_or_else(|| client.get(&url), |body| client.post(&url).json(body));
+            let answer = request.bearer_auth(bearer).send().await?;
+            refused += usize::from(!answer.status().is_success());
+            seen.push((format!("the answer of {path}"), answer.text().await?));
+        }
+    }
+    assert!(refused > 15, "{refused} requests were refused");
+    for arguments in [&["doctor"][..], &["plan", "--full"], &["plan", "--output", "json"]] {
+        let said = world.rollcall(arguments).await?;
+        seen.push((format!("rollcall {}", arguments.join(" ")), said.out + &said.err));
+    }
+    Ok(seen)
+}
+
+/// Every line, page and row, and whether people may be in it.
+async fn everything(world: &World) -> Result<Vec<(String, String, bool)>> {
+    let mut seen: Vec<_> = world.logs().into_iter().map(|line| ("log".to_owned(), line, false)).collect();
     for address in &world.health {
         for page in ["metrics", "readyz"] {
             let text = harness::http()?.get(format!("{address}/{page}")).send().await?.text().await?;
             assert!(!text.is_empty());
-            seen.push((format!("{address}/{page}"), text));
+            seen.push((format!("{address}/{page}"), text, false));
         }
     }
     let sql = world.sql().await?;
     let mut rows_seen = 0;
     for table in sql.query(TABLES, &[]).await? {
-        let table: String = table.get(0);
-        for row in sql.query(&format!("select t::text from {table} t"), &[]).await? {
+        let (name, of_people): (String, bool) = (table.get(0), table.get(1));
+        for row in sql.query(&format!("select t::text from {name} t"), &[]).await? {
             rows_seen += 1;
-            seen.push((table.clone(), row.get(0)));
+            seen.push((name.clone(), row.get(0), of_people));
         }
     }
     assert!(rows_seen > 50, "{rows_seen} rows");
+    let health = seen.iter().find(|(place, text, _)| place == "directory.directory" && text.contains("failures"));
+    assert!(health.is_some(), "what watchers say of themselves is among the rows");
+    Ok(seen)
+}
+
+/// Fails with the first of these that is in a text, as it is or in hexadecimal, as bytes are shown.
+fn look_for<'a>(canaries: &[String], seen: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
     for canary in canaries {
-        // Bytes are shown in hexadecimal.
         let bytes: String = canary
             .bytes()
             .flat_map(|byte| [byte >> 4, byte & 15])
             .filter_map(|digit| char::from_digit(digit.into(), 16))
             .collect();
-        for (place, text) in &seen {
-            assert!(!text.contains(&canary) && !text.contains(&bytes), "{canary} is in {place}: {text}");
+        for (place, text) in seen.clone() {
+            assert!(!text.contains(canary) && !text.contains(&bytes), "{canary} is in {place}: {text}");
         }
     }
+}
+
+fn people_of_the_company() -> Vec<String> {
+    ["Given5".to_owned(), "Family3".to_owned()].into_iter().chain((0..12).map(Company::email)).collect()
+}
+
+/// Where accounts are made, a decision says what they are made of; everywhere else it names people by their ids alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn i11_people_are_in_no_log_no_metric_and_no_row_outside_the_mirror() -> Result<()> {
+    let world = World::of(&Company::of(12).group("staff", 0..8).group("readers", 3..9)).await?;
+    world.until_in_sync(WITHIN).await?;
+    trouble(&world, two_sides()).await?;
+    let seen = everything(&world).await?;
+    let outside = seen.iter().filter(|(.., of_people)| !of_people);
+    look_for(&people_of_the_company(), outside.map(|(place, text, _)| (place.as_str(), text.as_str())));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i11_secrets_of_every_kind_are_in_no_log_no_metric_no_trace_no_answer_and_no_row() -> Result<()> {
+    let (world, traces) = with_every_credential().await?;
+    world.until_equal(WITHIN).await?;
+    let now = || world.twin.twin.engine.credentials().access_tokens.keys().cloned().collect::<BTreeSet<String>>();
+    let each_has_one = async || Ok(Some(now()).filter(|minted| minted.len() >= 2));
+    let mut minted = eventually(WITHIN, "a token for each of Google's two directories", each_has_one).await?;
+    trouble(&world, two_sides().into_iter().chain(elsewhere()).collect()).await?;
+    minted.extend(now());
+    let key = world.twin.service_account_key();
+    let key = key["private_key"].as_str().unwrap_or_default().lines().nth(1).unwrap_or_default().to_owned();
+    assert!(key.len() > 40 && minted.iter().all(|token| token.len() > 10));
+    let secrets: Vec<String> = GIVEN.map(str::to_owned).into_iter().chain([key]).chain(minted).collect();
+
+    let mut seen = everything(&world).await?;
+    seen.extend(answers(&world).await?.into_iter().map(|(place, text)| (place, text, true)));
+    // Exporters send every few seconds.
+    let told =
+        || traces.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Value::to_string).collect::<Vec<_>>();
+    let services = ["rollcall-watcher", "rollcall-reconciler", "rollcall-writer"];
+    eventually(WITHIN, "every service to have told what it did", async || {
+        let told = told();
+        Ok(services.iter().all(|service| told.iter().any(|body| body.contains(service))).then_some(()))
+    })
+    .await?;
+    seen.extend(told().into_iter().map(|body| ("trace".to_owned(), body, false)));
+    look_for(&secrets, seen.iter().map(|(place, text, _)| (place.as_str(), text.as_str())));
+    let spoken = |place: &str| place == "log" || place == "trace" || place.starts_with("http");
+    let spoken = seen.iter().filter(|(place, ..)| spoken(place));
+    look_for(&people_of_the_company(), spoken.map(|(place, text, _)| (place.as_str(), text.as_str())));
     Ok(())
 }
 

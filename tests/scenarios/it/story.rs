@@ -28,7 +28,7 @@ struct Span {
 type Spans = BTreeMap<String, Span>;
 
 /// A collector on loopback, and what it got as text.
-async fn collector() -> Result<(String, Arc<Mutex<Vec<Value>>>)> {
+pub(crate) async fn collector() -> Result<(String, Arc<Mutex<Vec<Value>>>)> {
     let got = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&got);
     let take = post(async move |Json(body): Json<Value>| {

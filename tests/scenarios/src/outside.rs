@@ -37,11 +37,23 @@ pub struct Beginning {
     pub sites: Vec<String>,
     /// What goes wrong from the beginning, in the twin's words.
     pub faults: Vec<Value>,
+    /// Web clients that Google knows by their ids, in the twin's words.
+    pub oauth_clients: Value,
+    /// Further files below `secrets`: name and content.
+    pub secrets: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Beginning {
     fn default() -> Self {
-        Self { accounts: "one-per-person", edits: Vec::new(), dc: Vec::new(), sites: Vec::new(), faults: Vec::new() }
+        Self {
+            accounts: "one-per-person",
+            edits: Vec::new(),
+            dc: Vec::new(),
+            sites: Vec::new(),
+            faults: Vec::new(),
+            oauth_clients: json!({}),
+            secrets: Vec::new(),
+        }
     }
 }
 
@@ -91,7 +103,10 @@ impl Outside {
             "atlassian": beginning.edits,
             "dc": beginning.dc,
             "faults": beginning.faults,
-            "credentials": { "secrets": beginning.sites.iter().map(token).collect::<Vec<_>>() },
+            "credentials": {
+                "secrets": beginning.sites.iter().map(token).collect::<Vec<_>>(),
+                "oauth_clients": beginning.oauth_clients,
+            },
         });
         twin.twin.load(world.to_string().as_bytes())?;
         let folder = tempfile::Builder::new().prefix("rollcall-scenario-").tempdir()?;
@@ -106,6 +121,9 @@ impl Outside {
         }
         std::fs::write(secrets.join("crowd-password"), "twin-crowd-application")?;
         std::fs::write(secrets.join("api-token"), "twin-api-token")?;
+        for (name, content) in &beginning.secrets {
+            std::fs::write(secrets.join(name), content)?;
+        }
         outside.write_policy(policy)?;
         Ok(outside)
     }

@@ -29,6 +29,8 @@ pub struct Options {
     pub reconciler: Vec<String>,
     /// Further arguments of the writer.
     pub writer: Vec<String>,
+    /// Passwords that the addresses of NATS and PostgreSQL bear. Neither server asks for one.
+    pub passwords: Option<[&'static str; 2]>,
 }
 
 impl Default for Options {
@@ -42,6 +44,7 @@ impl Default for Options {
             watcher: list(&["--read-limit=workspace=100000/1,cloud=100000/1", "--read-timeout=5"]),
             reconciler: list(&["--lease=3", "--tick=1", "--republish=5"]),
             writer: list(&["--limit=cloud=100000/1", "--call-timeout=2"]),
+            passwords: None,
         }
     }
 }
@@ -110,9 +113,16 @@ impl World {
             *listen = format!("--listen=127.0.0.1:{port}");
         }
         let [watching, reconciling, writing, consoling] = listens;
+        let (bus, truth) = match options.passwords {
+            Some([bus, truth]) => (
+                nats.url().replacen("//", &format!("//rollcall:{bus}@"), 1),
+                database.replacen('@', &format!(":{truth}@"), 1),
+            ),
+            None => (nats.url(), database),
+        };
         let mut shared = vec![
-            format!("--nats={}", nats.url()),
-            format!("--database={database}"),
+            format!("--nats={bus}"),
+            format!("--database={truth}"),
             format!("--policy={}", outside.policy().display()),
         ];
         shared.extend(options.tenants.iter().map(|policy| format!("--policy={}", policy.display())));
