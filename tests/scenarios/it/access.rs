@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use harness::eventually;
 use scenarios::{Beginning, Company, Options, Outside, World};
 use serde_json::{Value, json};
+use twin::world::atlassian::SCIM_DIRECTORY;
 
 use crate::WITHIN;
 
@@ -122,6 +123,52 @@ async fn p4_01_groups_of_an_organization_fill_its_default_access_group_after_app
     world.sync(None).await?;
     wanted.remove(&Company::email(0));
     until(&world, wanted).await
+}
+
+/// What an identity provider does by SCIM.
+async fn by_scim(outside: &Outside, method: reqwest::Method, path: &str, body: &Value) -> Result<String> {
+    let url = format!("{}/scim/directory/{SCIM_DIRECTORY}/{path}", outside.twin.atlassian_url());
+    let request = harness::http()?.request(method, url).bearer_auth("twin-scim-key").json(body);
+    let answer = request.send().await?.error_for_status()?.text().await?;
+    let made: Value = serde_json::from_str(&answer).unwrap_or_default();
+    Ok(made["id"].as_str().unwrap_or_default().to_owned())
+}
+
+/// SCIM cannot fill a default access group, and its own groups may not be written: they fill one through us.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_01_groups_that_an_identity_provider_owns_fill_a_default_access_group() -> Result<()> {
+    let approval = "\n[approval]\nrequired_for = [\"guard\", \"conflict\", \"group-delete\"]\n";
+    let outside = outside(ON_PURPOSE, approval).await?;
+    let mut members = Vec::new();
+    for n in [6, 8] {
+        let address = Company::email(n);
+        let person = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": address,
+            "externalId": Company::id(n), "active": true, "displayName": format!("Given{n} Family{n}"),
+            "name": { "givenName": format!("Given{n}"), "familyName": format!("Family{n}") },
+            "emails": [{ "value": address, "primary": true }] });
+        members.push(by_scim(&outside, reqwest::Method::POST, "Users", &person).await?);
+    }
+    let listed: Vec<Value> = members.iter().map(|id| json!({ "value": id })).collect();
+    let group = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "team-green", "members": listed });
+    let group = by_scim(&outside, reqwest::Method::POST, "Groups", &group).await?;
+    assert_eq!(outside.all_found()["team-green"], people(&[6, 8]));
+    let mut provided = outside.all_found();
+    let applied = outside.rollcall(&["apply", "--yes"]).await?;
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    let mut wanted = people(&[0, 1, 2, 3, 4, 5, 6, 8, 9]);
+    wanted.insert("eve@elsewhere.test".to_owned());
+    assert_eq!(everybody(&outside), wanted);
+    // The provider takes somebody out, and the product goes.
+    let out = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "remove", "path": format!("members[value eq \"{}\"]", members[0]) }] });
+    by_scim(&outside, reqwest::Method::PATCH, &format!("Groups/{group}"), &out).await?;
+    let applied = outside.rollcall(&["apply", "--yes"]).await?;
+    assert_eq!(applied.code, 0, "{}{}", applied.out, applied.err);
+    wanted.remove(&Company::email(6));
+    assert_eq!(everybody(&outside), wanted);
+    provided.extend([("team-green".to_owned(), people(&[8])), ("everybody".to_owned(), wanted)]);
+    assert_eq!(outside.all_found(), provided, "nothing but the default access group is written");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ mod import;
 mod letters;
 mod oneshot;
 mod parity;
+mod policy_test;
 mod protected;
 mod readme;
 mod reads;
