@@ -160,7 +160,12 @@ pub fn jira_create_group(status: u16, _code: &str, words: &str) -> Disposition {
 
 /// Jira Cloud: delete a group.
 pub fn jira_delete_group(status: u16, _code: &str, _words: &str) -> Disposition {
-    if status == 404 { AlreadySo } else { common(status, "") }
+    match status {
+        404 => AlreadySo,
+        // A default group or the administrators' (§12): the same refusal that the organization gives a code.
+        400 => Reject(Rejection::Ownership),
+        _ => common(status, ""),
+    }
 }
 
 /// Service management: people of a list of customers. What is so already is 204, so a refusal is about somebody whom the

@@ -198,7 +198,7 @@ pub(crate) async fn change(
     run(runner, &of(world, account, change)).await
 }
 
-fn of(world: &World, account: Option<&AccountId>, change: AccountChange) -> Job {
+pub(crate) fn of(world: &World, account: Option<&AccountId>, change: AccountChange) -> Job {
     let person = AccountId::new("u000").unwrap();
     let body = CommandBody::Account { account: account.cloned(), person, change, generation: 1 };
     world.job(Lane::Normal, body)

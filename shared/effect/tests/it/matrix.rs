@@ -1,6 +1,8 @@
 //! The idempotency matrix, of every API in one table: what a repetition, a refusal or a fault comes to through the whole
 //! write path (reference/atlassian-cloud.md §12, atlassian-dc.md §8). A cell that there is none of says why.
 
+mod leaving;
+
 use std::collections::BTreeMap;
 
 use effect::{DcProduct, ListKind, Runner};
