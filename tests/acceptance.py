@@ -97,17 +97,33 @@ def test_results(target):
     return None
 
 
+def head():
+    """The commit that stands, shortly, with a + where files differ from it; nothing outside a repository."""
+    command = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
 def bench_figures(target):
-    """Figure id ("bench.figure") -> figure: those kept, with those of newer runs over them."""
+    """Figure id ("bench.figure") -> figure: those kept, with those of newer runs over them. Each bears the commit that it
+    was measured at, as far as that is known: a file that is younger than what is kept was written by this run."""
     kept = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {}
+    written_at = FIGURES.stat().st_mtime if FIGURES.is_file() else 0
+    before, commit = kept, head()
     for path in sorted((target / "bench").glob("*.json")):
         run = json.loads(path.read_text())
         if not isinstance(run, dict) or "bench" not in run:
             continue
+        is_new = path.stat().st_mtime > written_at
         # What a bench does not measure any more is not shown any more.
         kept = {name: figure for name, figure in kept.items() if not name.startswith(f"{run['bench']}.")}
         for figure in run["figures"]:
-            kept[f"{run['bench']}.{figure['name']}"] = {key: figure[key] for key in sorted(figure) if key != "name"}
+            name = f"{run['bench']}.{figure['name']}"
+            values = {key: figure[key] for key in sorted(figure) if key != "name"}
+            known = dict(before.get(name, {}))
+            at = known.pop("commit", "")
+            values["commit"] = commit if is_new else at if known == values else ""
+            kept[name] = dict(sorted(values.items()))
     return dict(sorted(kept.items()))
 
 
@@ -123,15 +139,17 @@ def described_tests(pattern, results):
 
 
 def described_figures(pattern, figures):
-    """What the figures of a pattern came to, each beside what is to be reached."""
-    shown = []
+    """What the figures of a pattern came to, each beside what is to be reached, and the commit that they are of."""
+    shown = {}
     for name, figure in figures.items():
         if fnmatch.fnmatchcase(name, pattern):
             text = f"{name.split('.', 1)[-1]} {figure['value']} {figure.get('unit', '')}".strip()
             if figure.get("to_reach"):
                 text += f" (to reach {figure['to_reach']})"
-            shown.append(text if figure.get("reached", True) else f"**{text}**")
-    return "; ".join(shown) or NOTHING
+            texts = shown.setdefault(figure.get("commit", ""), [])
+            texts.append(text if figure.get("reached", True) else f"**{text}**")
+    parts = ["; ".join(texts) + f" – at `{commit}`" if commit else "; ".join(texts) for commit, texts in shown.items()]
+    return "; ".join(parts) or NOTHING
 
 
 def previous_cells():

@@ -138,6 +138,9 @@ fn against(report: &mut Report, what: &str, calls: &BTreeMap<String, (u64, u64)>
     if points > 0 {
         report.note(&format!("{what}-point-reads"), figure(points), "calls, apart");
     }
+    if throttled > 0 {
+        report.note(&format!("{what}-throttled"), figure(throttled), "calls, apart");
+    }
     // One call to try the credentials is no share of two or three: larger worlds of the same connector tell.
     if least >= FEW {
         report.at_most(&format!("{what}-ratio"), figure(made) / figure(least), 1.10, "× the least possible");

@@ -61,6 +61,17 @@ fn every_crate_takes_version_and_lints_from_the_workspace() -> Result<()> {
 }
 
 #[test]
+fn the_licence_is_apache_2_0() -> Result<()> {
+    let text = std::fs::read_to_string(root().join("LICENSE"))?;
+    assert!(text.contains("Apache License") && text.contains("Version 2.0, January 2004"), "LICENSE is another one");
+    let workspace: toml::Table = toml::from_str(&std::fs::read_to_string(root().join("Cargo.toml"))?)?;
+    let package = workspace.get("workspace").and_then(|all| all.get("package"));
+    let licence = package.and_then(|package| package.get("license")).and_then(Value::as_str);
+    assert_eq!(licence, Some("Apache-2.0"), "what every crate takes from the workspace");
+    Ok(())
+}
+
+#[test]
 fn every_dependency_is_used_where_it_is_declared() {
     let mut violations = Vec::new();
     for package in packages() {
