@@ -346,18 +346,23 @@ async fn what_is_asked_for_is_read_at_once() {
         group: g("g1"),
         user: model::AccountId::new(user).unwrap(),
     };
-    for fact in [fact("ana"), fact("out")] {
-        let insert = "insert into plan.need (tenant, directory, fact, asked_at) values ('acme', 'workspace', $1, 1)";
-        world.owner.execute(insert, &[&fact.key()]).await.unwrap();
-    }
+    world.at_google(json!({"op": "member_added", "group": "g1", "id": "cy", "type": "USER", "role": "MEMBER"}));
+    let walks = || world.twin.twin.engine.counters.all().0["google.directory"]["members.list"].calls;
+    let before = walks();
+    let wanted = ["ana", "out", "cy"].map(|user| fact(user).key());
+    let insert = "insert into plan.need (tenant, directory, fact, asked_at)
+                  select 'acme', 'workspace', fact, 1 from unnest($1::text[]) fact";
+    world.owner.execute(insert, &[&wanted.as_slice()]).await.unwrap();
     let answers = world
-        .until("both facts are answered", async || {
+        .until("the facts are answered", async || {
             let answers = world.mirror("workspace").await?.corroborations;
-            (answers.len() == 2).then_some(answers)
+            (answers.len() == 3).then_some(answers)
         })
         .await;
-    let answer = |fact: &Fact| answers.iter().find(|answer| answer.fact == *fact).unwrap().answer;
-    assert_eq!((answer(&fact("ana")), answer(&fact("out"))), (Answer::Gone, Answer::Holds));
+    let answer = |user: &str| answers.iter().find(|answer| answer.fact == fact(user)).unwrap().answer;
+    assert_eq!(["ana", "out", "cy"].map(answer), [Answer::Gone, Answer::Holds, Answer::Holds]);
+    // What holds after all is read again: its group once, however many of its members were asked for.
+    assert_eq!(walks(), before + 1);
 
     // A group that we made at the target is walked without waiting for the next sweep.
     world

@@ -31,6 +31,27 @@ const PARALLEL: usize = 16;
 /// When a fact that could not be read is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
+/// What a walk has missed, as a fact that holds after all tells: it is read again, so that the fact is a row again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Missed {
+    Group(GroupId),
+    User(AccountId),
+}
+
+impl Missed {
+    fn of(proof: &Corroboration) -> Option<Self> {
+        if proof.answer != Answer::Holds {
+            return None;
+        }
+        Some(match &proof.fact {
+            Fact::Member { group, .. } | Fact::Nested { group, .. } | Fact::Group { group, .. } => {
+                Self::Group(group.clone())
+            }
+            Fact::User { user, .. } => Self::User(user.clone()),
+        })
+    }
+}
+
 /// The loop of a directory.
 pub(crate) struct Asker {
     pub(crate) post: Arc<Post>,
@@ -142,17 +163,27 @@ impl Asker {
             (fact, proof)
         });
         let proofs: Vec<_> = stream::iter(reads).buffer_unordered(PARALLEL).collect().await;
+        let missed = proofs.iter().filter_map(|(_, proof)| Missed::of(proof.as_ref().ok()?)).collect();
         let again = outbound::now(&self.clock).plus(AGAIN_AFTER.into());
         let (mut answers, mut readings, mut failed) = (Vec::new(), Vec::new(), None);
+        let mut unread = BTreeSet::new();
+        for (missed, read) in self.read_again(missed).await {
+            match read {
+                Ok(reading) => readings.push(reading),
+                Err(error) => {
+                    unread.insert(missed);
+                    failed = Some(error);
+                }
+            }
+        }
         for (fact, proof) in proofs {
             match proof {
-                Ok((answer, reading)) => {
+                Ok(answer) if Missed::of(&answer).is_none_or(|missed| !unread.contains(&missed)) => {
                     answers.push(answer);
-                    readings.extend(reading);
                 }
-                Err(error) => {
+                proof => {
                     self.resting.insert(fact, again);
-                    failed = Some(error);
+                    failed = proof.err().or(failed);
                 }
             }
         }
@@ -172,19 +203,24 @@ impl Asker {
         Ok(format!("{} of {asked} facts read", answers.len()))
     }
 
-    /// Reads one fact. What holds after all was missed by a walk: it is read again, so that it is a row again.
-    async fn prove(&self, fact: &Fact) -> Result<(Corroboration, Option<Reading>), ReadError> {
-        let reader = &self.post.place.reader;
+    /// Reads one fact.
+    async fn prove(&self, fact: &Fact) -> Result<Corroboration, ReadError> {
         let read_at = outbound::now(&self.clock);
-        let answer = reader.verify(fact).await?;
-        let reading = match (fact, answer) {
-            (Fact::Member { group, .. } | Fact::Nested { group, .. } | Fact::Group { group, .. }, Answer::Holds) => {
-                Some(reader.reread(std::slice::from_ref(group), &[]).await?)
-            }
-            (Fact::User { user, .. }, Answer::Holds) => Some(reader.reread(&[], std::slice::from_ref(user)).await?),
-            _ => None,
-        };
-        Ok((Corroboration { fact: fact.clone(), answer, read_at }, reading))
+        let answer = self.post.place.reader.verify(fact).await?;
+        Ok(Corroboration { fact: fact.clone(), answer, read_at })
+    }
+
+    /// Reads what walks have missed, each once: many facts of one group may be asked for, since a page of it was lost.
+    async fn read_again(&self, missed: BTreeSet<Missed>) -> Vec<(Missed, Result<Reading, ReadError>)> {
+        let reader = &self.post.place.reader;
+        let reads = missed.into_iter().map(|missed| async move {
+            let read = match &missed {
+                Missed::Group(group) => reader.reread(std::slice::from_ref(group), &[]).await,
+                Missed::User(user) => reader.reread(&[], std::slice::from_ref(user)).await,
+            };
+            (missed, read)
+        });
+        stream::iter(reads).buffered(PARALLEL).collect().await
     }
 
     /// Reads the places that somebody asked for: all at once, and one by one when that goes wrong, so that one place that
