@@ -59,19 +59,30 @@ pub(super) async fn change(
 
 /// Takes an account away, and ends what is signed in with it: at Jira and Crowd a session outlives the account
 /// (reference/atlassian-dc.md §2, §5). That comes second, so that nobody signs in again in between; when it fails, the
-/// whole is tried again, and both calls say the same however often they are made.
+/// whole is tried again, and both calls say the same however often they are made. It comes first as well: whoever plans
+/// anew after a crash between the two finds an account that is taken away already, and asks for nothing more.
 async fn deactivate(writer: &DcWriter, turn: &Turn, name: &str) -> Answered {
+    // What does not go well here is told by the two that follow.
+    let _first = end_sessions(writer, turn, name).await;
     let answered = set_active(writer, turn, name, false).await;
-    let request = match writer.product {
-        Product::Jira => Request::new(Method::DELETE, "/rest/api/2/user/session/{username}", &[name]),
-        Product::Crowd => Request::new(Method::DELETE, "/rest/usermanagement/1/session", &[]).query("username", name),
-        Product::Confluence | Product::Bitbucket => return answered,
-    };
     if !answered.holds() {
         return answered;
     }
-    let ended = writer.send(turn, Write { request, judge: dc::end_sessions, names: vec![name.to_owned()] }).await.0;
-    if ended.holds() { answered } else { ended }
+    match end_sessions(writer, turn, name).await {
+        Some(ended) if !ended.holds() => ended,
+        _ => answered,
+    }
+}
+
+/// Ends whatever is signed in, where that outlives the account.
+async fn end_sessions(writer: &DcWriter, turn: &Turn, name: &str) -> Option<Answered> {
+    let request = match writer.product {
+        Product::Jira => Request::new(Method::DELETE, "/rest/api/2/user/session/{username}", &[name]),
+        Product::Crowd => Request::new(Method::DELETE, "/rest/usermanagement/1/session", &[]).query("username", name),
+        Product::Confluence | Product::Bitbucket => return None,
+    };
+    let write = Write { request, judge: dc::end_sessions, names: vec![name.to_owned()] };
+    Some(writer.send(turn, write).await.0)
 }
 
 fn of<'a>(attributes: &'a Attributes, path: &str) -> &'a str {
