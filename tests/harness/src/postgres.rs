@@ -132,7 +132,9 @@ impl Postgres {
 
     /// SIGKILL to the server, which takes its backends with it. Data and port stay.
     pub fn kill(&mut self) {
-        self.process = None;
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
     }
 
     /// Fast stop: connections are cut, what is committed is written. Data and port stay.
@@ -184,7 +186,8 @@ impl Postgres {
         for setting in settings {
             command.args(["-c", setting]);
         }
-        Process::spawn_as("postgres", command, self.user, &self.lines)
+        // Killed, it would leave its segment of shared memory behind; of those the machine has some thousands.
+        Process::spawn_as("postgres", command, self.user, rustix::process::Signal::QUIT, &self.lines)
     }
 
     async fn execute(&self, statement: &str) -> Result<()> {

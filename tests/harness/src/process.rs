@@ -66,11 +66,12 @@ impl Lines {
     }
 }
 
-/// A running child. Its end, or the test's, ends the process with SIGKILL.
+/// A running child. Its end, or the test's, ends the process: with SIGKILL, unless another signal is its last.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     child: Child,
+    last: Signal,
     lines: Lines,
     /// Those who read what it prints; they end with its streams.
     readers: Vec<JoinHandle<()>>,
@@ -82,21 +83,21 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(name: &str, command: Command, lines: &Lines) -> Result<Self> {
-        Self::spawn_as(name, command, None, lines)
+        Self::spawn_as(name, command, None, Signal::KILL, lines)
     }
 
-    /// As [`Self::spawn`], as another user where one is given.
+    /// As [`Self::spawn`], as another user where one is given, and ended by this signal.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn spawn_as(name: &str, command: Command, user: Option<User>, lines: &Lines) -> Result<Self> {
-        let mut command = tied_to_us(&command, user);
+    pub fn spawn_as(name: &str, command: Command, user: Option<User>, last: Signal, lines: &Lines) -> Result<Self> {
+        let mut command = tied_to_us(&command, user, last);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = on_lasting_thread(command).with_context(|| format!("cannot start {name}"))?;
         let printed = child.stdout.take().map(|stream| lines.collect(stream));
         let told = child.stderr.take().map(|stream| lines.collect(stream));
         let readers = printed.into_iter().chain(told).collect();
-        Ok(Self { name: name.to_owned(), child, lines: lines.clone(), readers })
+        Ok(Self { name: name.to_owned(), child, last, lines: lines.clone(), readers })
     }
 
     /// The process's id.
@@ -187,6 +188,12 @@ impl Drop for Process {
         if std::thread::panicking() {
             eprintln!("--- {} printed last:\n{}", self.name, self.lines.tail(LINES_SHOWN));
         }
+        if self.last != Signal::KILL && self.signal(self.last).is_ok() {
+            let deadline = Deadline::after(LAST_WORDS);
+            while self.ended().is_none() && !deadline.is_over() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
         self.kill();
     }
 }
@@ -248,14 +255,15 @@ pub fn run(what: &str, command: &mut Command) -> Result<String> {
     Ok(text(&output.stdout))
 }
 
-/// The same command under `setpriv`, which has the kernel kill it when its parent dies. One `setpriv` does both that and
+/// The same command under `setpriv`, which has the kernel end it when its parent dies. One `setpriv` does both that and
 /// the change of user, since the kernel forgets the first at the second.
-fn tied_to_us(command: &Command, user: Option<User>) -> Command {
+fn tied_to_us(command: &Command, user: Option<User>, last: Signal) -> Command {
     let mut tied = Command::new("setpriv");
     if let Some(user) = user {
         tied.args(user.flags()).env("HOME", "/").current_dir("/");
     }
-    tied.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+    let last = if last == Signal::QUIT { "QUIT" } else { "KILL" };
+    tied.args(["--pdeathsig", last, "--"]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => tied.env(name, value),
