@@ -176,8 +176,8 @@ impl Planner {
     fn as_of(&self, target: &Target, walk: &mut Walk) -> (Option<Time>, bool) {
         let mut oldest: Option<Time> = None;
         let mut unread = false;
-        let mut take = |read: &crate::mirror::ScopeRead| {
-            unread |= !read.is_sound();
+        let mut take = |read: &crate::mirror::ScopeRead, held: bool| {
+            unread |= !(read.complete && held);
             match read.complete_began_at {
                 Some(began) => oldest = Some(oldest.map_or(began, |known| known.min(began))),
                 None => unread = true,
@@ -186,16 +186,18 @@ impl Planner {
         let mut sides: Vec<&Mirror> = self.mirrors.get(target.mirror).into_iter().collect();
         let ids = self.sources_of(&target.id);
         sides.extend(ids.iter().filter_map(|id| self.mirror(id)));
-        for mirror in &sides {
-            take(mirror.users_read());
-            take(mirror.groups_read());
+        for (place, mirror) in sides.iter().enumerate() {
+            // An account that we made is read by itself, which voids the target's list of people: the list is as right as
+            // it was, for the account is younger. Whom it lacks although they were known is asked for one by one.
+            take(mirror.users_read(), place == 0 || mirror.users_read().is_sound());
+            take(mirror.groups_read(), mirror.groups_read().is_sound());
         }
         let mut roots: BTreeMap<usize, Vec<(u32, Opening<'_>)>> = BTreeMap::new();
         for group in target.groups.iter().filter(|group| group.live_claims().next().is_some()) {
             if let (Bound::Pinned(slot), Some(accounts)) = (group.bound, sides.first())
                 && let Some(found) = accounts.group_at(slot)
             {
-                take(&found.read);
+                take(&found.read, found.read.is_sound());
             }
             for claim in group.live_claims().filter(|claim| !claim.is_of_people()) {
                 if let Some(rule) = self.policy.rules.get(claim.rule) {
@@ -210,7 +212,7 @@ impl Planner {
             walk.open_all(mirror, &roots);
             for found in walk.opened.iter().filter_map(|slot| mirror.group_at(*slot)) {
                 turned_unreadable |= found.turned_unreadable();
-                take(&found.read);
+                take(&found.read, found.read.is_sound());
             }
         }
         unread |= turned_unreadable;

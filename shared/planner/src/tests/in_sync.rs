@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
-use model::{MemberKind, Ownership, ReadRow, ReadScope, Reading};
+use model::{Answer, Corroboration, Fact, MemberKind, Ownership, ReadRow, ReadScope, Reading};
 
 use crate::{
     Occasion,
@@ -155,4 +155,31 @@ fn what_the_second_opinion_refuses_is_not_in_sync() {
     assert!(stand.in_sync);
     let refused = stand.refused();
     assert!(!refused.in_sync && refused.why_not == [WhyNot::Refused].into());
+}
+
+/// What we made is read by itself soon after, long before the target's people are listed again.
+#[test]
+fn an_account_that_is_younger_than_the_list_leaves_the_list_right() {
+    let mut world = World::converged("", "");
+    let (before, now) = (state(&mut world), world.now);
+    assert!(before.in_sync, "{before:#?}");
+    let holds = |directory: &str, user: &str| Corroboration {
+        fact: Fact::User { directory: dir(directory), user: acc(user) },
+        answer: Answer::Holds,
+        read_at: now,
+    };
+    let answer = |world: &World, corroboration: Corroboration| {
+        let directory = corroboration.fact.directory().clone();
+        let version = world.planner.mirror(&directory).unwrap().version() + 1;
+        model::Delta { corroborations: vec![corroboration], ..model::Delta::empty(directory, version) }
+    };
+    let made = answer(&world, holds("cloud", "just-made"));
+    world.planner.apply(&made);
+    let after = state(&mut world);
+    assert!(after.in_sync && after.as_of == before.as_of, "{after:#?}");
+    // A source's list that missed somebody is another matter.
+    let missed = answer(&world, holds("workspace", "ann"));
+    world.planner.apply(&missed);
+    let after = state(&mut world);
+    assert!(after.why_not.contains(&WhyNot::Unread) && !after.in_sync, "{after:#?}");
 }
