@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{
     company::{self, Company, Join, Target},
     feed::Feed,
-    machine::{as_millis, figure, millis, percentile},
+    machine::{self, as_millis, figure, millis, percentile},
     report::Report,
     stack::Stack,
 };
@@ -29,6 +29,7 @@ const BARE: usize = 300;
 const WITHIN: Duration = Duration::from_mins(3);
 
 pub(crate) async fn measure(report: &mut Report, seconds: u32) -> Result<()> {
+    machine::let_the_disk_rest();
     let mut stack = Stack::start(&company::policy(Target::Organization), &COMPANY.world(), false).await?;
     let feed = ready(&mut stack, "cloud=1000000/1").await?;
     let mut bare = Bare::start(&stack).await?;

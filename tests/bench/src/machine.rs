@@ -2,6 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+/// Waits until the disk has what others wrote, a build for example: it stops every commit for most of a second when it
+/// is written half a minute later, and that is not ours to measure.
+pub(crate) fn let_the_disk_rest() {
+    rustix::fs::sync();
+}
+
 /// Milliseconds since then.
 pub(crate) fn millis(since: Instant) -> f64 {
     as_millis(since.elapsed())

@@ -9,7 +9,7 @@ use crate::{
     company::{self, Company, Join, Target},
     feed::Feed,
     latency::ready,
-    machine::figure,
+    machine::{self, figure},
     report::Report,
     stack::Stack,
 };
@@ -32,6 +32,7 @@ const WARM: Duration = Duration::from_secs(5);
 const STALLED: Duration = Duration::from_mins(1);
 
 pub(crate) async fn measure(report: &mut Report, seconds: u32) -> Result<()> {
+    machine::let_the_disk_rest();
     let mut stack = Stack::start(&company::policy(Target::Provisioning), &COMPANY.world(), false).await?;
     let feed = ready(&mut stack, "cloud=1000000/1").await?;
     let during = Duration::from_secs(u64::from(seconds));
