@@ -51,9 +51,7 @@ impl Freshness {
 
     fn look(&mut self, planner: &Planner, now: Time) -> Ages {
         let policy = planner.policy();
-        let rules = policy.rules.iter().flat_map(|rule| rule.to.iter().chain([&rule.from]));
-        let entries = policy.provisions.iter().flat_map(|entry| [&entry.to, &entry.from]);
-        let used: BTreeSet<&DirectoryId> = rules.chain(entries).collect();
+        let used = policy.used();
         self.since.retain(|directory, _| used.contains(directory));
         self.overdue.retain(|directory| used.contains(directory));
         let mut ages = Ages::default();

@@ -43,7 +43,7 @@ pub use plan::{
 };
 pub use reading::{GroupsRead, MembersRead, Reading, UsersRead};
 pub use snapshot::Snapshot;
-pub use step::{AccountChange, Edge, EdgeOp, Reason, Step};
+pub use step::{ACCOUNT_FIELDS, AccountChange, Edge, EdgeOp, Reason, Step};
 pub use time::{Span, Time};
 pub use user::{LET_IN, Standing, User, UserState};
 pub use wider::WiderGuard;

@@ -92,6 +92,11 @@ pub enum Step {
     },
 }
 
+/// The fields that every account has of its own, by SCIM attribute path: whatever else a policy maps is an attribute beside
+/// them, which can be taken away.
+pub const ACCOUNT_FIELDS: [&str; 5] =
+    ["userName", "emails[primary].value", "displayName", "name.givenName", "name.familyName"];
+
 /// What to change about an account.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]

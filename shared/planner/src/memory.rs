@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Tracked};
 
+/// What budgets call a day.
+pub(crate) const DAY: Span = Span::from_secs(24 * 60 * 60);
+
 /// Somebody who leaves: target, source, person.
 pub type LeaverKey = (DirectoryId, DirectoryId, AccountId);
 
@@ -170,7 +173,7 @@ impl Memory {
     pub const NEWCOMER_FOR: Span = Span::from_secs(7 * 24 * 60 * 60);
 
     /// How long a target may take to do what it said it does, before it is asked again.
-    pub const QUEUED_FOR: Span = Span::from_secs(24 * 60 * 60);
+    pub const QUEUED_FOR: Span = DAY;
     /// What windows look back to.
     pub const WINDOW: Span = Span::from_secs(8 * 24 * 60 * 60);
 
@@ -197,9 +200,9 @@ impl Memory {
 
     /// Whether somebody was counted among those who are taken out: within a day, or since they began to leave.
     pub(crate) fn is_counted(&self, key: &LeaverKey, now: Time) -> bool {
-        self.counted.get(key).is_some_and(|at| {
-            *at > now.minus(Span::from_secs(24 * 60 * 60)) || self.leaving.get(key).is_some_and(|since| at >= since)
-        })
+        self.counted
+            .get(key)
+            .is_some_and(|at| *at > now.minus(DAY) || self.leaving.get(key).is_some_and(|since| at >= since))
     }
 
     /// Forgets what left every window.

@@ -176,8 +176,8 @@ impl Planner {
     fn as_of(&self, target: &Target, walk: &mut Walk) -> (Option<Time>, bool) {
         let mut oldest: Option<Time> = None;
         let mut unread = false;
-        let mut take = |read: &crate::mirror::ScopeRead, held: bool| {
-            unread |= !(read.complete && held);
+        let mut take = |read: &crate::mirror::ScopeRead, is_right: bool| {
+            unread |= !is_right;
             match read.complete_began_at {
                 Some(began) => oldest = Some(oldest.map_or(began, |known| known.min(began))),
                 None => unread = true,
@@ -189,8 +189,9 @@ impl Planner {
         for (place, mirror) in sides.iter().enumerate() {
             // An account that we made is read by itself, which voids the target's list of people: the list is as right as
             // it was, for the account is younger. Whom it lacks although they were known is asked for one by one.
-            take(mirror.users_read(), place == 0 || mirror.users_read().is_sound());
-            take(mirror.groups_read(), mirror.groups_read().is_sound());
+            let (users, groups) = (mirror.users_read(), mirror.groups_read());
+            take(users, if place == 0 { users.complete } else { users.is_sound() });
+            take(groups, groups.is_sound());
         }
         let mut roots: BTreeMap<usize, Vec<(u32, Opening<'_>)>> = BTreeMap::new();
         for group in target.groups.iter().filter(|group| group.live_claims().next().is_some()) {

@@ -8,20 +8,26 @@ fn decider(actor: &str) -> Decider {
     Decider { actor: actor.to_owned(), reason: "looked at it".to_owned(), at: Time(runtime::clock::now_micros()) }
 }
 
-/// A group of thirty, of which everybody but a few leaves: more than the guard lets go.
-async fn emptied(more: &str) -> (World, crate::world::Running, Digest) {
+/// A source group of so many people, read at both sides, and a reconciler that begins with it.
+async fn filled(more: &str, people: usize) -> (World, crate::world::Running, Vec<String>) {
     let mut world = World::start(more).await;
-    let names: Vec<String> = (0..30).map(|n| format!("u{n:02}")).collect();
+    let names: Vec<String> = (0..people).map(|n| format!("u{n:02}")).collect();
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
     world.hire(&all);
     world.at_source("eng", &all);
     world.sweep_source().await;
     world.sweep_target().await;
     let running = world.reconcile("0.1");
+    (world, running, names)
+}
+
+/// A group of thirty, of which everybody but a few leaves: more than the guard lets go.
+async fn emptied(more: &str) -> (World, crate::world::Running, Digest) {
+    let (mut world, running, all) = filled(more, 30).await;
     world.converge().await;
     world.sweep_target().await;
     world.taken_in().await;
-    world.at_source("eng", &all[..10]);
+    world.at_source("eng", &all.iter().take(10).map(String::as_str).collect::<Vec<_>>());
     world.read_group("eng").await;
     world.counts("select count(*) from plan.case_held where state = 'held'", 1).await;
     let held = world.console.cases(&tenant(), &[CaseState::Held]).await.unwrap();
@@ -170,14 +176,7 @@ async fn i04_what_was_released_stops_once_its_group_is_protected_or_its_rule_swi
     ];
     for stop in stops {
         // A command takes twenty-five at a time: most of a first import waits.
-        let mut world = World::start("").await;
-        let names: Vec<String> = (0..60).map(|n| format!("u{n:02}")).collect();
-        let all: Vec<&str> = names.iter().map(String::as_str).collect();
-        world.hire(&all);
-        world.at_source("eng", &all);
-        world.sweep_source().await;
-        world.sweep_target().await;
-        let running = world.reconcile("0.1");
+        let (mut world, running, _) = filled("", 60).await;
         let open = "select count(*) from plan.command where settled_at is null";
         world.counts(open, 1).await;
         world.act().await;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use atlassian::dc::{account as account_id, key, user_name};
-use model::{AccountChange, AccountId, Disposition, Lane, Rejection};
+use model::{ACCOUNT_FIELDS, AccountChange, AccountId, Disposition, Lane, Rejection};
 use outbound::{Method, Request, Turn};
 use serde_json::{Map, Value, json};
 
@@ -164,9 +164,8 @@ fn fields(product: Product, attributes: &Attributes) -> Map<String, Value> {
 
 /// The attributes that Crowd keeps beside an account's own fields.
 fn beside(attributes: &Attributes) -> impl Iterator<Item = (&str, &str)> {
-    const FIELDS: [&str; 5] = ["userName", "emails[primary].value", "displayName", "name.givenName", "name.familyName"];
     let all = attributes.iter().map(|(path, value)| (path.as_str(), value.as_str()));
-    all.filter(|(path, _)| !FIELDS.contains(path))
+    all.filter(|(path, _)| !ACCOUNT_FIELDS.contains(path))
 }
 
 /// The same with a value, as it takes them.

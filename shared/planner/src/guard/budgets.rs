@@ -9,10 +9,10 @@ use crate::{
     Occasion, PlanHold, WindowKind,
     guard::{self, holds},
     judge::{Draft, Judge},
+    memory::DAY,
     mirror::Mirror,
 };
 
-const DAY: Span = Span::from_secs(24 * 60 * 60);
 const WEEK: Span = Span::from_secs(7 * 24 * 60 * 60);
 
 /// Holds every removal whose source itself lost much since the sweep before, and whatever was held for that once: the

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AccountChange, AccountId, CaseKind, DirectoryKind, GuardName, Lane, PersonStep, Reason, RefusalWhy, Standing, Step,
-    User, UserState, Wait, WaitWhy,
+    ACCOUNT_FIELDS, AccountChange, AccountId, CaseKind, DirectoryKind, GuardName, Lane, PersonStep, Reason, RefusalWhy,
+    Standing, Step, User, UserState, Wait, WaitWhy,
 };
 use policy::{LeaveAction, Outsiders, Policy, Provision, Who};
 
@@ -184,10 +184,6 @@ fn attributes(policy: &Policy, provision: &Provision, user: &User) -> BTreeMap<S
     attributes
 }
 
-/// An account's own fields at Crowd (reference/atlassian-dc.md §5): none of them is an attribute that could be taken away.
-const CROWD_FIELDS: [&str; 5] =
-    ["userName", "emails[primary].value", "displayName", "name.givenName", "name.familyName"];
-
 /// What reads of a provisioning directory tell of a user beside names and addresses (reference/atlassian-cloud.md §3.3).
 const SCIM_REPORTS: [&str; 6] = ["department", "organization", "title", "nickName", "preferredLanguage", "timezone"];
 /// What reads of an organization tell of an account beside name and address (reference/atlassian-cloud.md §1.5).
@@ -243,8 +239,8 @@ fn cleared<'a>(
     let is_kept = move |name: &str| match kind {
         Some(DirectoryKind::AtlassianScim) => SCIM_REPORTS.contains(&name),
         Some(DirectoryKind::AtlassianOrg) => ["department", "location", "organization", "title"].contains(&name),
-        // Crowd keeps what it is given under any other name than those of an account's own fields.
-        Some(DirectoryKind::Crowd) => !CROWD_FIELDS.contains(&name),
+        // Crowd keeps what it is given under any other name (reference/atlassian-dc.md §5).
+        Some(DirectoryKind::Crowd) => !ACCOUNT_FIELDS.contains(&name),
         _ => false,
     };
     let has = |user: &User, name: &str| user.attributes.get(name).is_some_and(|value| !value.is_empty());
