@@ -1,8 +1,16 @@
 //! Where the servers and our own binaries are.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::Deadline;
+
+/// So long a build may take to put a new binary in the place of the old one.
+const REPLACED_WITHIN: Duration = Duration::from_secs(5);
+/// How often we look whether it has.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
@@ -32,14 +40,31 @@ pub fn shared_at(folder: &Path, ci: bool) -> Result<Option<PathBuf>> {
 
 /// One of our binaries, built beside this test: `rollcall`, `rollcall-watcher`, …
 ///
+/// A build that runs beside the tests takes a binary away before it puts the new one there, so one that is not there is
+/// looked for again for a while.
+///
 /// # Errors
-/// When it has not been built; says how.
+/// When it has not been built; says how, and what the file system said.
 pub fn ours(name: &str) -> Result<PathBuf> {
     // target/debug/deps/<test> or target/debug/<bench>.
     let this = std::env::current_exe().context("cannot tell where this test is")?;
-    let beside = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
-    beside
-        .with_context(|| format!("{name} is not built beside {}; run `cargo build --workspace --bins`", this.display()))
+    let beside: Vec<PathBuf> = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).collect();
+    let deadline = Deadline::after(REPLACED_WITHIN);
+    loop {
+        let mut why = Vec::new();
+        for path in &beside {
+            match path.metadata() {
+                Ok(about) if about.is_file() => return Ok(path.clone()),
+                Ok(_) => why.push(format!("{} is no file", path.display())),
+                Err(error) => why.push(error.to_string()),
+            }
+        }
+        if deadline.is_over() {
+            let (this, why) = (this.display(), why.join("; "));
+            bail!("{name} is not built beside {this} ({why}); run `cargo build --workspace --bins`");
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
 }
 
 /// nats-server as the distribution has it: the one on the PATH.
