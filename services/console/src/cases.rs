@@ -82,6 +82,7 @@ fn touches(case: &Case, about: &Fault) -> bool {
                     .edges()
                     .any(|edge| edge.account.as_ref() == Some(account) || edge.person.as_ref() == Some(account))
         }
+        Fault::Access { group, .. } => group_of(&case.kind).0 == Some(group.as_str()),
         Fault::Edge { group, account } => {
             case.edges().any(|edge| edge.group.as_ref() == Some(group) && edge.account.as_ref() == Some(account))
         }
@@ -95,6 +96,7 @@ fn group_of(kind: &CaseKind) -> (Option<&str>, Option<&str>) {
         CaseKind::Conflict { group, name }
         | CaseKind::Additions { group, name }
         | CaseKind::Removals { group, name }
+        | CaseKind::Access { group, name }
         | CaseKind::Delete { group, name } => (Some(group.as_str()), Some(name)),
         CaseKind::Leaver { .. } | CaseKind::Account { .. } => (None, None),
     }
@@ -115,6 +117,7 @@ const fn kind_name(kind: &CaseKind) -> &'static str {
         CaseKind::Additions { .. } => "additions",
         CaseKind::Removals { .. } => "removals",
         CaseKind::Delete { .. } => "delete",
+        CaseKind::Access { .. } => "access",
         CaseKind::Account { .. } => "account",
     }
 }

@@ -181,6 +181,7 @@ fn wire(view: &LetterView) -> ops::DeadLetter {
     let (fault, group, account) = match &letter.fault {
         Fault::Person { account, .. } => ("person", None, Some(account.to_string())),
         Fault::Group { group } => ("group", Some(group.clone()), None),
+        Fault::Access { group, .. } => ("access", Some(group.to_string()), None),
         Fault::Edge { group, account } => ("edge", Some(group.to_string()), Some(account.to_string())),
     };
     ops::DeadLetter {

@@ -29,6 +29,7 @@ pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> (Decision
     let occasion = if std::mem::take(&mut state.swept) { Occasion::Sweep } else { Occasion::Event };
     if occasion == Occasion::Sweep {
         state.memory.forget_newcomers(now);
+        state.memory.forget_given(now);
     }
     let mut decision = state.planner.decide(&state.memory, now, occasion);
     if let Err(violations) = planner::check::check(&decision.plan, &state.planner, &state.memory) {

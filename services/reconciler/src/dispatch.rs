@@ -163,6 +163,7 @@ pub(crate) fn issue(state: &mut State, command: Command, (plan, detected_at): (u
     let generation = match &command.body {
         CommandBody::CreateGroup { .. } => 0,
         CommandBody::DeleteGroup { generation, .. }
+        | CommandBody::GrantAccess { generation, .. }
         | CommandBody::Edges { generation, .. }
         | CommandBody::Account { generation, .. } => *generation,
     };

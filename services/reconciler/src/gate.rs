@@ -101,6 +101,16 @@ impl Gate<'_> {
                     self.command(CommandBody::DeleteGroup { group: group.clone(), generation }, ids);
                 }
             }
+            Step::GrantAccess { group, access, .. } => {
+                // What a group that is still to be made gives is decided again when that is there.
+                let Some(group) = group else { return };
+                let object = format!("access/{group}");
+                if self.may_open(&object) {
+                    let generation = self.raise(object);
+                    let (group, access) = (group.clone(), access.clone());
+                    self.command(CommandBody::GrantAccess { group, access, generation }, ids);
+                }
+            }
             Step::Account { account, person, change, .. } => {
                 let (Some(person), Some(source)) = (person, self.source()) else { return };
                 self.account(account.as_ref(), person, source, change, ids);
@@ -292,6 +302,7 @@ const fn kind(kind: &CaseKind) -> &'static str {
         CaseKind::Additions { .. } => "additions",
         CaseKind::Removals { .. } => "removals",
         CaseKind::Delete { .. } => "delete",
+        CaseKind::Access { .. } => "access",
         CaseKind::Account { .. } => "account",
     }
 }

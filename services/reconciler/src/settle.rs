@@ -43,7 +43,11 @@ pub(crate) fn outcomes(
             CommandBody::DeleteGroup { group, .. } if outcome.result.holds() => {
                 state.deleted.insert((open.command.target.clone(), group.clone()), outcome.at);
             }
-            CommandBody::DeleteGroup { .. } => {}
+            CommandBody::GrantAccess { group, access, .. } if outcome.result.holds() => {
+                let key = (open.command.target.clone(), group.clone(), access.clone());
+                state.memory.given.insert(key, outcome.at);
+            }
+            CommandBody::DeleteGroup { .. } | CommandBody::GrantAccess { .. } => {}
         }
     }
 }

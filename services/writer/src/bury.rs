@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use effect::{Finished, What};
 use model::{
-    AccountId, Command, CommandBody, Disposition, EdgeOutcome, Fault, GroupId, Outcome, Rejection, StepResult, Time,
+    Access, AccountId, Command, CommandBody, Disposition, EdgeOutcome, Fault, GroupId, Outcome, Rejection, StepResult,
+    Time,
 };
 use store::{
     audit::AuditEntry,
@@ -106,6 +107,8 @@ pub enum Object<'a> {
     NewGroup(&'a str),
     /// A group to be deleted.
     OldGroup(&'a GroupId),
+    /// What a group is to give.
+    Access(&'a GroupId, &'a Access),
     /// An account: whose, what is done to it, and which it is where that was known before.
     Account(&'a AccountId, &'a str, Option<&'a AccountId>),
 }
@@ -116,6 +119,7 @@ impl<'a> From<&'a CommandBody> for Object<'a> {
             CommandBody::Edges { .. } => Self::Edges,
             CommandBody::CreateGroup { name, .. } => Self::NewGroup(name),
             CommandBody::DeleteGroup { group, .. } => Self::OldGroup(group),
+            CommandBody::GrantAccess { group, access, .. } => Self::Access(group, access),
             CommandBody::Account { account, person, change, .. } => {
                 Self::Account(person, change.as_str(), account.as_ref())
             }
@@ -129,6 +133,7 @@ impl<'a> From<&'a What> for Object<'a> {
             What::Edges { .. } => Self::Edges,
             What::CreateGroup { name } => Self::NewGroup(name),
             What::DeleteGroup { group, .. } => Self::OldGroup(group),
+            What::GrantAccess { group, access, .. } => Self::Access(group, access),
             What::Account { person, change, .. } => Self::Account(person, change, None),
         }
     }
@@ -162,20 +167,22 @@ pub fn entries(object: Object<'_>, outcome: &Outcome, because: &str, deeds: &Dee
     let Some((attempts, certain)) = deeds.behind(None, outcome.result) else { return entries };
     let id = outcome.group.as_ref().map_or("", |group| group.as_str());
     let (verb, key, after) = match object {
-        Object::NewGroup(name) => ("group.create".to_owned(), format!("{target}/{name}"), id),
-        Object::OldGroup(group) => ("group.delete".to_owned(), format!("{target}/{group}"), ""),
+        Object::NewGroup(name) => ("group.create".to_owned(), format!("{target}/{name}"), id.to_owned()),
+        Object::OldGroup(group) => ("group.delete".to_owned(), format!("{target}/{group}"), String::new()),
+        Object::Access(group, access) => ("group.grant".to_owned(), format!("{target}/{group}"), access.to_string()),
         Object::Account(person, change, account) => {
             let account = outcome.account.as_ref().or(account).map_or("", |account| account.as_str());
-            (format!("account.{change}"), format!("{target}/{person}"), account)
+            (format!("account.{change}"), format!("{target}/{person}"), account.to_owned())
         }
         Object::Edges => return entries,
     };
-    let after = if certain { after } else { UNCLEAR };
+    let after = if certain { after.as_str() } else { UNCLEAR };
     entries.push(entry(outcome.at, verb, key, ("", after), &attempts));
     entries
 }
 
-/// What a call is to change, as the ledger says it, one line each: `add/<group>/<account>`, `create-group/<name>`, … Of
+/// What a call is to change, as the ledger says it, one line each: `add/<group>/<account>`, `create-group/<name>`,
+/// `grant/<group>/<what it gives>`, … Of
 /// its edges those at the places that were admitted.
 pub fn lines(what: &What, admitted: impl Fn(usize) -> bool) -> Vec<String> {
     match what {
@@ -187,6 +194,7 @@ pub fn lines(what: &What, admitted: impl Fn(usize) -> bool) -> Vec<String> {
             .collect(),
         What::CreateGroup { name } => vec![format!("create-group/{name}")],
         What::DeleteGroup { group, .. } => vec![format!("delete-group/{group}")],
+        What::GrantAccess { group, access, .. } => vec![format!("grant/{group}/{access}")],
         What::Account { person, change, .. } => vec![format!("{change}/{person}")],
     }
 }
@@ -287,6 +295,37 @@ mod tests {
             let letters = letters(&command, &finished, None);
             assert_eq!((letters.len(), letters[0].fault.key().as_str()), (1, key));
         }
+    }
+
+    /// What is given is named in the trail; and a refusal of it keeps nobody from joining or leaving.
+    #[test]
+    fn what_a_group_was_made_to_give_is_in_the_trail_and_a_refusal_attaches_nothing_else() {
+        let access = Access::Portal { desk: "HELP".to_owned() };
+        let what = What::GrantAccess { group: id("g"), access: access.clone(), generation: 1 };
+        assert_eq!(lines(&what, |_| true), ["grant/g/the portal of HELP"]);
+        let (mut command, mut finished) = of(&[]);
+        command.body = CommandBody::GrantAccess { group: id("g"), access, generation: 1 };
+        let attempt = UnendedAttempt {
+            id: Uuid::from_u128(1),
+            command: command.id,
+            edges: lines(&what, |_| true),
+            began_at: Time(1),
+        };
+        let before = [attempt];
+        for (result, after) in [(StepResult::AlreadySo, "the portal of HELP"), (StepResult::Unknown, UNCLEAR)] {
+            finished.outcome.result = result;
+            let written = entries((&what).into(), &finished.outcome, "plan/3", &Deeds::of(&[], &[], &before));
+            assert_eq!(
+                written,
+                entries((&command.body).into(), &finished.outcome, "plan/3", &Deeds::of(&[], &[], &before))
+            );
+            assert_eq!((written[0].verb.as_str(), written[0].key.as_str()), ("group.grant", "cloud/g"));
+            assert_eq!((written[0].before.as_slice(), written[0].after.as_slice()), (&b""[..], after.as_bytes()));
+        }
+        finished.outcome.result = StepResult::Rejected(Rejection::Validation);
+        let letters = letters(&command, &finished, None);
+        assert_eq!((letters.len(), letters[0].fault.key().as_str()), (1, "access/g/the portal of HELP"));
+        assert!(!letters[0].fault.covers(&id("g"), &id("a0"), EdgeOp::Add));
     }
 
     #[test]

@@ -236,6 +236,7 @@ fn objects(what: &What) -> Vec<String> {
             .collect(),
         What::CreateGroup { .. } => Vec::new(),
         What::DeleteGroup { group, .. } => vec![format!("group/{group}")],
+        What::GrantAccess { group, .. } => vec![format!("access/{group}")],
         What::Account { person, .. } => vec![format!("person/{person}")],
     }
 }
@@ -250,6 +251,7 @@ fn allowed(what: &What, present: &BTreeMap<String, Generation>) -> Vec<bool> {
         }
         What::CreateGroup { .. } => vec![true],
         What::DeleteGroup { group, generation } => vec![current(format!("group/{group}"), *generation)],
+        What::GrantAccess { group, generation, .. } => vec![current(format!("access/{group}"), *generation)],
         What::Account { person, generation, .. } => vec![current(format!("person/{person}"), *generation)],
     }
 }
@@ -260,6 +262,7 @@ fn request(what: &What) -> String {
         What::Edges { edges, .. } => format!("change {} memberships of a group", edges.len()),
         What::CreateGroup { .. } => "create a group".to_owned(),
         What::DeleteGroup { .. } => "delete a group".to_owned(),
+        What::GrantAccess { access, .. } => format!("have a group give {access}"),
         What::Account { change, .. } => format!("{change} an account"),
     }
 }

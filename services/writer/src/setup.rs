@@ -152,12 +152,11 @@ pub fn open(directory: &Directory, base: &Path, clock: &Clock, options: &Options
         Settings::Jsm { site, email, api_token, customers } => {
             let secret = secret("api_token", api_token)?;
             let credential = Credential::Basic { user: email.as_written().to_owned(), secret };
-            let (kind, attach_to) = match customers {
-                Customers::Desk(_) => (ListKind::Desk, None),
-                Customers::Organization { desk, .. } => (ListKind::Organization, desk.clone()),
+            let kind = match customers {
+                Customers::Desk(_) => ListKind::Desk,
+                Customers::Organization { .. } => ListKind::Organization,
             };
-            let writer = CustomersWriter::new(client(endpoint(site), credential)?, kind);
-            Some(Target::Customers(writer.attaching_to(attach_to)))
+            Some(Target::Customers(CustomersWriter::new(client(endpoint(site), credential)?, kind)))
         }
         _ => None,
     })

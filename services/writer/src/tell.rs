@@ -73,6 +73,7 @@ fn counts(one: &Done) -> Counts {
         }
         CommandBody::CreateGroup { .. } => note("group", "create", outcome.result),
         CommandBody::DeleteGroup { .. } => note("group", "delete", outcome.result),
+        CommandBody::GrantAccess { .. } => note("group", "grant", outcome.result),
         CommandBody::Account { change, .. } => note("account", change.as_str(), outcome.result),
     }
     counts

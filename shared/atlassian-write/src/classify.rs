@@ -42,6 +42,24 @@ pub fn org_delete_group(status: u16, code: &str, _words: &str) -> Disposition {
     }
 }
 
+/// Organization API v2: a group is to give a product in a role. User management has codes of its own here (§1.6).
+pub fn org_assign(status: u16, code: &str, words: &str) -> Disposition {
+    match status {
+        402 => Reject(Rejection::Licence),
+        409 if code.ends_with("409-3") => Reject(Rejection::Licence),
+        409 if words.contains("already") => AlreadySo,
+        // The product has no licence.
+        400 if code.ends_with("UAM-400-4") => Reject(Rejection::Licence),
+        400 | 409 if speaks_of_seats(code, words) => Reject(Rejection::Licence),
+        403 if code.ends_with("403-6") || code.ends_with("403-7") => Reject(Rejection::Ownership),
+        // No such resource, or no such organization: a setting, and no question of the group.
+        404 if code.ends_with("404-1") || code.ends_with("404-2") || words.contains("resource") => {
+            Reject(Rejection::Validation)
+        }
+        _ => common(status, code),
+    }
+}
+
 /// Organization API v2: suspend or restore somebody's access.
 pub fn org_access(status: u16, code: &str, _words: &str) -> Disposition {
     match status {
@@ -271,6 +289,38 @@ mod tests {
         assert_eq!(org_delete_group(403, "ADMIN-403-6", ""), Reject(Rejection::Ownership));
         assert_eq!(org_delete_group(403, "ADMIN-403-7", ""), Reject(Rejection::Ownership));
         assert_eq!(org_delete_group(409, "ADMIN-409-5", ""), Reject(Rejection::Conflict));
+    }
+
+    #[test]
+    fn every_row_of_a_group_that_is_to_give_a_product() {
+        let rows = [
+            (409, "ADMIN-409-2", "the role is already assigned to the group", AlreadySo),
+            (409, "ADMIN-UAM-409-2", "conflict", Reject(Rejection::Conflict)),
+            (409, "ADMIN-UAM-409-3", "product licence limit already reached", Reject(Rejection::Licence)),
+            (409, "", "user limit reached", Reject(Rejection::Licence)),
+            (402, "ADMIN-402-1", "a paid subscription is needed", Reject(Rejection::Licence)),
+            (400, "ADMIN-400-32", "too many licence breaches", Reject(Rejection::Licence)),
+            (400, "ADMIN-UAM-400-1", "bad request", Reject(Rejection::Validation)),
+            (400, "ADMIN-UAM-400-2", "inactive user", Reject(Rejection::Validation)),
+            (400, "ADMIN-UAM-400-3", "invalid role for resource", Reject(Rejection::Validation)),
+            (400, "ADMIN-UAM-400-4", "the product is not there", Reject(Rejection::Licence)),
+            (400, "ADMIN-400-4", "invalid resource", Reject(Rejection::Validation)),
+            (400, "ADMIN-400-24", "invalid request body", Reject(Rejection::Validation)),
+            (403, "ADMIN-403-3", "you may not manage this organization", Reject(Rejection::Auth)),
+            (403, "ADMIN-403-5", "you may not manage this group", Reject(Rejection::Ownership)),
+            (403, "ADMIN-403-6", "a default group", Reject(Rejection::Ownership)),
+            (403, "ADMIN-403-7", "it grants admin access", Reject(Rejection::Ownership)),
+            (403, "ADMIN-UAM-403-1", "forbidden", Reject(Rejection::Auth)),
+            (404, "ADMIN-404-10", "group not found", Reject(Rejection::UnknownGroup)),
+            (404, "ADMIN-UAM-404-3", "group not found", Reject(Rejection::UnknownGroup)),
+            (404, "ADMIN-UAM-404-1", "not found", Reject(Rejection::Validation)),
+            (404, "ADMIN-404-2", "organization not found", Reject(Rejection::Validation)),
+            (404, "", "unknown resource", Reject(Rejection::Validation)),
+            (404, "", "", Reject(Rejection::UnknownGroup)),
+        ];
+        for (status, code, words, expected) in rows {
+            assert_eq!(org_assign(status, code, words), expected, "{status} {code} {words}");
+        }
     }
 
     #[test]

@@ -1,13 +1,9 @@
 //! Changing a list of customers of Jira Service Management: those of a desk, or an organization of customers
 //! (reference/atlassian-cloud.md §6). Many people in one call; repeats change nothing and are no refusal.
 
-use std::{
-    collections::BTreeMap,
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::ops::Range;
 
-use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection, Span, Time};
+use model::{Access, AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection};
 use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
@@ -18,10 +14,6 @@ use crate::{
 
 /// People per call: no cap is documented, a page has so many.
 pub(crate) const CUSTOMERS_PER_CALL: usize = 50;
-
-/// How long an organization is believed to be attached: who detaches it by hand is put right by the next addition after
-/// that, at the price of one call in so long.
-const ATTACHED_FOR: Span = Span::from_secs(600);
 
 /// Pages of a list that are walked at most: a million people.
 const PAGES_MAX: usize = 20_000;
@@ -49,23 +41,12 @@ pub enum ListKind {
 pub struct CustomersWriter {
     client: Client,
     kind: ListKind,
-    /// The desk that an organization is to be attached to, by its project key.
-    desk: Option<String>,
-    /// The organizations that were attached to it, and when.
-    attached: Arc<Mutex<BTreeMap<GroupId, Time>>>,
 }
 
 impl CustomersWriter {
     /// A writer through this client, whose base is the site.
-    pub fn new(client: Client, kind: ListKind) -> Self {
-        Self { client, kind, desk: None, attached: Arc::default() }
-    }
-
-    /// The same, which attaches an organization to the desk with this project key before it puts anybody in: only
-    /// that opens a portal to them. Of a desk's own list it says nothing.
-    #[must_use]
-    pub fn attaching_to(self, desk: Option<String>) -> Self {
-        Self { desk: desk.filter(|_| self.kind == ListKind::Organization), ..self }
+    pub const fn new(client: Client, kind: ListKind) -> Self {
+        Self { client, kind }
     }
 
     /// The client behind it.
@@ -87,11 +68,6 @@ impl CustomersWriter {
         if edges.iter().any(|(_, other)| other != op) {
             return not_here("this API adds or removes customers, not both in one call");
         }
-        if *op == EdgeOp::Add
-            && let Some(refused) = self.attach(turn, group).await
-        {
-            return refused;
-        }
         let accounts: Vec<&AccountId> = edges.iter().map(|(account, _)| account).collect();
         let method = if *op == EdgeOp::Add { Method::POST } else { Method::DELETE };
         let request = Request::new(method, self.template(), &[group.as_str()]).json(json!({ "accountIds": accounts }));
@@ -99,25 +75,38 @@ impl CustomersWriter {
         self.whose(turn.lane(), group, answered).await
     }
 
-    /// Attaches an organization to its desk, once in a while: attaching twice is attaching (§6). `None`: it is attached,
-    /// or nobody wants that.
-    async fn attach(&self, turn: &Turn, group: &GroupId) -> Option<Answered> {
-        let desk = self.desk.as_deref()?;
-        let known = || self.attached.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.client.now();
-        if known().get(group).is_some_and(|at| now < at.plus(ATTACHED_FOR)) {
-            return None;
-        }
+    /// Opens a desk's portal to an organization of customers: attaches it to the desk. Attaching twice is attaching (§6).
+    pub async fn grant_access(&self, turn: &Turn, group: &GroupId, access: &Access) -> Answered {
+        let desk = match (access, self.kind) {
+            (Access::Portal { desk }, ListKind::Organization) => desk,
+            (Access::Portal { .. }, ListKind::Desk) => {
+                return not_here("a desk's own customers see its portal, and no other");
+            }
+            (Access::Product { .. }, _) => return not_here("a list of customers gives no product"),
+        };
         // The document has a number here.
         let id = group.as_str().parse::<u64>().map_or_else(|_| json!(group), |id| json!(id));
         let request = Request::post(DESK_ORGANIZATIONS, &[desk]).json(json!({ "organizationId": id }));
         let answered = self.send(request.turn(turn), classify::customers_attach).await;
         if answered.holds() {
-            known().insert(group.clone(), now);
-            return None;
+            return answered;
         }
+        let answered = self.whose(turn.lane(), group, answered).await;
+        let answered = self.which_is_missing(turn.lane(), group, answered).await;
         let text = format!("the organization of customers could not be attached to the desk {desk}: {}", answered.text);
-        Some(Answered { text, ..answered })
+        Answered { text, ..answered }
+    }
+
+    /// That something is not there, told by the state: the organization is gone, or else it is the desk.
+    async fn which_is_missing(&self, lane: Lane, group: &GroupId, answered: Answered) -> Answered {
+        if answered.status != Some(404) {
+            return answered;
+        }
+        let request = Request::get(ORGANIZATION, &[group.as_str()]).lane(lane);
+        match look(&self.client, &request).await {
+            Ok(None) => answered.with(Disposition::Reject(Rejection::UnknownGroup)),
+            Ok(Some(_)) | Err(_) => answered,
+        }
     }
 
     /// A refusal for lack of rights, told by the state and not by its words: an organization of customers that an

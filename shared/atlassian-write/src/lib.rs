@@ -2,8 +2,8 @@
 //!
 //! [`Target`] makes one call and says what became of it, as an [`Answered`] with a [`Disposition`](model::Disposition). It
 //! never repeats a change, decides nothing and remembers nothing but what is under way (groups that were made and whose ids
-//! are asked for together) and, for some minutes, which groups of Confluence Data Center hold no groups: what to do next is
-//! `effect`'s.
+//! are asked for together), which products an organization has and, for some minutes, which groups of Confluence Data Center
+//! hold no groups: what to do next is `effect`'s.
 //!
 //! Guarantees:
 //! * the vendors' many ways to say "already so" are told from real refusals by tables that are plain functions
@@ -20,6 +20,7 @@ mod jira;
 mod lifecycle;
 mod newborn;
 mod org;
+mod products;
 mod scim;
 mod target;
 

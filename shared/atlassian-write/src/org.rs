@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{AccountId, Disposition, EdgeOp, GroupId, Lane};
+use model::{Access, AccountId, Disposition, EdgeOp, GroupId, Lane, Rejection};
 use outbound::{Client, Method, Request, Turn};
 use serde_json::{Value, json};
 
 use crate::{
     Answered, Look, classify,
     newborn::{NAMES_PER_LOOK, Newborn},
-    target::{list, text},
+    products::Products,
+    target::{list, not_here, text},
 };
 
 /// One organization's directory, as its API key may change it.
@@ -22,12 +23,20 @@ pub struct OrgWriter {
     directory: String,
     /// Groups that clones of this writer have just made.
     newborn: Arc<Newborn>,
+    /// The products of the organization, as clones of this writer read them last.
+    products: Arc<Products>,
 }
 
 impl OrgWriter {
     /// A writer through this client, whose base is `scheme://host[:port]`.
     pub fn new(client: Client, org: &str, directory: &str) -> Self {
-        Self { client, org: org.to_owned(), directory: directory.to_owned(), newborn: Arc::default() }
+        Self {
+            client,
+            org: org.to_owned(),
+            directory: directory.to_owned(),
+            newborn: Arc::default(),
+            products: Arc::default(),
+        }
     }
 
     /// The client behind it.
@@ -126,6 +135,39 @@ impl OrgWriter {
             Ok(answer) => Answered::of(&self.client, &answer, classify::org_delete_group),
             Err(error) => Answered::failed(&error),
         }
+    }
+
+    /// Has a group give a product on a site. A role that makes administrators is refused without a call, whoever asks:
+    /// nobody becomes one by a list of people.
+    pub async fn grant_access(&self, turn: &Turn, group: &GroupId, access: &Access) -> Answered {
+        let Access::Product { role, .. } = access else {
+            return not_here("a group of an organization opens no portal: an organization of customers does");
+        };
+        if atlassian::makes_administrators(role) {
+            return not_here(&format!("{access}: no group is made to give a role that makes administrators"));
+        }
+        let (resource, is_remembered) = match self.products.resource(&self.client, &self.org, turn.lane(), access).await
+        {
+            Ok(found) => found,
+            Err(answered) => return answered,
+        };
+        let ids = [self.org.as_str(), self.directory.as_str(), group.as_str()];
+        let template = "/admin/v2/orgs/{orgId}/directories/{directoryId}/groups/{groupId}/role-assignments/assign";
+        let request = Request::post(template, &ids).json(json!({ "resourceId": resource, "roleId": role })).turn(turn);
+        let answered = match self.client.send(&request).await {
+            Ok(answer) => Answered::of(&self.client, &answer, classify::org_assign),
+            Err(error) => return Answered::failed(&error),
+        };
+        if answered.disposition != Disposition::Reject(Rejection::Validation) {
+            return answered;
+        }
+        let text = format!("{access}: {}", answered.text);
+        if is_remembered && answered.status == Some(404) {
+            // The product that was known is gone: another may be in its place, and the next try asks.
+            self.products.forget();
+            return Answered { text, ..answered.with(Disposition::Retry { after: None }) };
+        }
+        Answered { text, ..answered }
     }
 
     /// Whether the account is a member of the group, now.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use model::{AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane};
+use model::{Access, AccountChange, AccountId, Disposition, EdgeOp, GroupId, Lane};
 use outbound::{Client, Request, Sense, Turn};
 use serde_json::Value;
 
@@ -102,6 +102,18 @@ impl Target {
             Self::Confluence(writer) => writer.delete_group(turn, group).await,
             Self::DataCenter(writer) => writer.delete_group(turn, group).await,
             Self::Customers(writer) => writer.delete_group(turn, group).await,
+        }
+    }
+
+    /// Has a group give something. Giving what is given already changes nothing.
+    pub async fn grant_access(&self, turn: &Turn, group: &GroupId, access: &Access) -> Answered {
+        match self {
+            Self::Org(writer) => writer.grant_access(turn, group, access).await,
+            Self::Customers(writer) => writer.grant_access(turn, group, access).await,
+            Self::Scim(_) | Self::Jira(_) | Self::Confluence(_) => {
+                not_here("what a group gives is changed through the organization")
+            }
+            Self::DataCenter(_) => not_here("what a group of Data Center gives is set in the product's own settings"),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atlassian::{CustomerList, CustomersReader, JiraConfig};
-use model::{Answer, DirectoryId, Email, Fact, Ownership, UserState};
+use model::{Access, Answer, DirectoryId, Email, Fact, Ownership, UserState};
 use outbound::{ReadDirectory, Scope, Silent};
 use serde_json::json;
 use twin::engine::{Fault, FaultKind};
@@ -136,27 +136,60 @@ async fn p3_01_what_a_list_of_customers_needs_is_asked_for() {
     assert!(refused.is_about_us() && refused.message.contains("administer the service desk"), "{refused}");
 }
 
-/// Nobody in an organization that is not attached sees the portal, however equal the lists are: that is told.
+/// Nobody in an organization that is not attached sees the portal, however equal the lists are: so the list tells
+/// whether it opens one, in a pass and alone.
 #[tokio::test]
-async fn p3_05_an_organization_that_is_not_attached_to_its_desk_is_told() {
+async fn p3_05_an_organization_tells_whether_it_opens_the_portal_of_its_desk() {
     let stage = Stage::with_customers().await;
-    let list = || CustomerList::Organization { name: "Partners".to_owned(), desk: Some("HELP".to_owned()) };
-    let told = async || {
+    let list =
+        |desk: Option<&str>| CustomerList::Organization { name: "Partners".to_owned(), desk: desk.map(str::to_owned) };
+    // The list as a pass tells it, as it is read alone in two ways, and what was told beside it.
+    let told = async |desk: Option<&str>| {
         let noted = super::Noted::default();
-        let reading = stage.customers(list()).sweep(&Scope::All, &noted).await.unwrap();
+        let reader = stage.customers(list(desk));
+        let reading = reader.sweep(&Scope::All, &noted).await.unwrap();
         assert!(reading.is_whole(), "the list itself is read all the same");
-        noted.0.into_inner().unwrap()
+        let group = reading.groups.seen[0].clone();
+        assert_eq!(reader.read_group(&group.id).await.unwrap().as_ref(), Some(&group));
+        let again = reader.reread(std::slice::from_ref(&group.id), &[]).await.unwrap();
+        assert_eq!(again.groups.seen, std::slice::from_ref(&group));
+        assert!(!group.access_unread);
+        (group, noted.0.into_inner().unwrap())
     };
-    let said = told().await;
-    assert!(said.len() == 1 && said[0].contains("is not attached to the desk \"HELP\""), "{said:?}");
-    assert!(stage.customers(list()).probe().await.unwrap().contains("before it is attached"));
-    {
-        let mut world = stage.running.twin.world();
-        let id = world.atlassian.dump()["customer_organizations"]["Partners"]["id"].as_str().unwrap().to_owned();
-        world.atlassian.set_desk_organization("acme", "HELP", &id, true).unwrap();
-    }
-    assert_eq!(told().await, Vec::<String>::new());
-    assert_eq!(stage.customers(list()).probe().await.unwrap(), "the list of customers can be read");
+    let portal = Access::Portal { desk: "HELP".to_owned() };
+    let (group, troubles) = told(Some("HELP")).await;
+    assert_eq!((portal.is_given_by(&group), group.gives.len(), troubles.len()), (Some(false), 0, 0));
+    assert!(stage.customers(list(Some("HELP"))).probe().await.unwrap().contains("the next run attaches it"));
+    stage
+        .edit(json!([{ "op": "load",
+            "customer_organizations": [{ "site": "acme", "name": "Partners", "desks": ["HELP"] }] }]))
+        .await;
+    let (group, troubles) = told(Some("HELP")).await;
+    assert_eq!((portal.is_given_by(&group), troubles.len()), (Some(true), 0));
+    assert_eq!((group.roles_known, group.gives), (true, vec![portal.listed()]));
+    assert_eq!(stage.customers(list(Some("HELP"))).probe().await.unwrap(), "the list of customers can be read");
+    // Nobody wants one, or it cannot be read for a reason that stays: then it is not known.
+    let (group, troubles) = told(None).await;
+    assert_eq!((portal.is_given_by(&group), troubles.len()), (None, 0));
+    let (group, troubles) = told(Some("NONE")).await;
+    assert_eq!((group.roles_known, group.gives.len()), (false, 0));
+    assert!(troubles.len() == 1 && troubles[0].contains("/organization"), "{troubles:?}");
+}
+
+/// Trouble that passes is told in a pass, and a read of the list alone is made again: it is not said to give nothing.
+#[tokio::test]
+async fn a_desk_that_does_not_answer_says_nothing_of_what_a_list_gives() {
+    let stage = Stage::with_customers().await;
+    let list = CustomerList::Organization { name: "Partners".to_owned(), desk: Some("HELP".to_owned()) };
+    let reader = stage.customers(list);
+    let down = FaultKind::Fail { status: 503, after: false, plain: true };
+    stage.running.twin.engine.faults.inject(Fault::new("atlassian.servicedesk", "servicedesk.organization.list", down));
+    let noted = super::Noted::default();
+    let reading = reader.sweep(&Scope::All, &noted).await.unwrap();
+    let group = &reading.groups.seen[0];
+    assert!(!group.roles_known && !group.access_unread && group.gives.is_empty());
+    assert_eq!(noted.0.into_inner().unwrap().len(), 1);
+    assert!(reader.read_group(&group.id).await.unwrap_err().may_pass());
 }
 
 /// To the groups of the same site a portal-only customer is nobody: they can be in none.

@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AccountId, Answer as FactAnswer, Disposition, Email, Fact, Group, GroupId, Lane, MembersRead, Ownership, Reading,
-    User, UserState,
+    Access, AccountId, Answer as FactAnswer, Disposition, Email, Fact, Group, GroupId, Lane, MembersRead, Ownership,
+    Reading, User, UserState,
 };
 use outbound::{Client, Progress, ReadDirectory, ReadError, Request, Scope, Stage};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{is_good, lacks_if_refused, read_error, shape};
+use crate::error::{if_permitted, is_good, lacks_if_refused, read_error, shape};
 use crate::gather::{self, Listed, Source, Walk, members_alone, twice};
 use crate::jira::{JiraConfig, JiraReader};
 
@@ -28,6 +28,10 @@ const ORGANIZATION_USERS: &str = "/rest/servicedeskapi/organization/{organizatio
 const PAGE: usize = 100;
 /// So many pages hold a million people; what goes on longer goes round in circles.
 const PAGES_MAX: usize = 50_000;
+
+/// What is said of a list that opens no portal yet, and is to.
+const CLOSED: &str = "the list of customers can be read; no portal is open to it before it is attached to its desk: the \
+                      next run attaches it";
 
 /// What experimental operations want (§6).
 pub const OPT_IN: (&str, &str) = ("X-ExperimentalApi", "opt-in");
@@ -115,11 +119,9 @@ impl CustomersReader {
         let request = self.people_of(&list.id, Lane::Normal).query("limit", "1");
         let read = self.jira.read::<Page>(&request).await;
         lacks_if_refused(read, request.template(), "the right to administer the service desk")?;
-        match self.not_attached(&list.id, Lane::Normal).await? {
-            Some(_) => {
-                Ok("the list of customers can be read; no portal is open to it before it is attached to its desk")
-            }
-            None => Ok("the list of customers can be read"),
+        match self.attached(&list.id, Lane::Normal).await? {
+            Some((_, false)) => Ok(CLOSED),
+            Some((_, true)) | None => Ok("the list of customers can be read"),
         }
     }
 
@@ -170,16 +172,16 @@ impl CustomersReader {
         Request::get(template, &[list.as_str()]).header(OPT_IN.0, OPT_IN.1).lane(lane)
     }
 
-    /// The desk that the organization is to be attached to and is not; `None`: it is, or nobody wants that.
-    async fn not_attached(&self, list: &GroupId, lane: Lane) -> Result<Option<&str>, ReadError> {
+    /// The portal that the organization is to open, and whether it does: whether it is attached to the desk; `None`:
+    /// nobody wants that.
+    async fn attached(&self, list: &GroupId, lane: Lane) -> Result<Option<(Access, bool)>, ReadError> {
         let CustomerList::Organization { desk: Some(desk), .. } = &self.list else { return Ok(None) };
         let request = Request::get(DESK_ORGANIZATIONS, &[desk]).header(OPT_IN.0, OPT_IN.1).lane(lane);
         let walk = self.pages(&request, organization).await;
         let attached = walk.rows.iter().any(|group| group.id == *list);
         match walk.error {
-            _ if attached => Ok(None),
-            Some(error) => Err(error),
-            None => Ok(Some(desk)),
+            Some(error) if !attached => Err(error),
+            _ => Ok(Some((Access::Portal { desk: desk.clone() }, attached))),
         }
     }
 
@@ -266,6 +268,13 @@ impl Source for Pass<'_> {
         Ok(self.reader.list(lane).await?.filter(|group| group.id == *id))
     }
 
+    async fn with_roles(&self, mut groups: Vec<Group>, lane: Lane) -> Result<Vec<Group>, ReadError> {
+        for group in &mut groups {
+            tell(group, if_permitted(self.reader.attached(&group.id, lane).await)?);
+        }
+        Ok(groups)
+    }
+
     async fn user(&self, id: &AccountId, lane: Lane) -> Result<Option<User>, ReadError> {
         self.reader.jira.user(id, lane).await
     }
@@ -288,13 +297,12 @@ fn ids(walk: Walk<User>) -> Walk<AccountId> {
 impl ReadDirectory for CustomersReader {
     async fn sweep(&self, scope: &Scope, progress: &dyn Progress) -> Result<Reading, ReadError> {
         let list = match self.list(Lane::Bulk).await? {
-            Some(group) => {
-                let (people, not_attached) =
-                    tokio::join!(self.people(&group.id, Lane::Bulk), self.not_attached(&group.id, Lane::Bulk));
-                // Whoever is in it sees no portal, however equal the lists are.
-                match not_attached {
-                    Ok(Some(desk)) => progress.trouble(&unattached(desk)),
-                    Ok(None) => {}
+            Some(mut group) => {
+                let (people, attached) =
+                    tokio::join!(self.people(&group.id, Lane::Bulk), self.attached(&group.id, Lane::Bulk));
+                match attached {
+                    Ok(portal) => tell(&mut group, portal),
+                    // Whether whoever is in it sees a portal is not known then, however equal the lists are.
                     Err(error) => progress.trouble(&error),
                 }
                 Some((group, people))
@@ -309,8 +317,7 @@ impl ReadDirectory for CustomersReader {
     }
 
     async fn read_group(&self, group: &GroupId) -> Result<Option<Group>, ReadError> {
-        let pass = Pass::without_list(self);
-        twice(|| pass.group(group, Lane::Normal)).await
+        gather::group_alone(&Pass::without_list(self), group).await
     }
 
     async fn read_user(&self, user: &AccountId) -> Result<Option<User>, ReadError> {
@@ -366,6 +373,14 @@ impl ReadDirectory for CustomersReader {
     }
 }
 
+/// Writes into the list whether it opens the portal that it is to open. Where that is not known, nothing is said of what it
+/// gives; and a list that nobody wants a portal of gives nothing to speak of.
+fn tell(list: &mut Group, portal: Option<(Access, bool)>) {
+    let Some((access, is_open)) = portal else { return };
+    list.roles_known = true;
+    list.gives = is_open.then(|| access.listed()).into_iter().collect();
+}
+
 /// The one person with this address.
 fn only(walk: Walk<User>, email: &Email) -> Result<Option<User>, ReadError> {
     if let Some(error) = walk.error {
@@ -389,17 +404,6 @@ fn organization(row: Value) -> Option<Group> {
     let row: WireOrganization = serde_json::from_value(row).ok()?;
     let ownership = if row.scim_managed { Ownership::IdentityProvider } else { Ownership::Local };
     Some(Group { ownership, ..Group::new(row.id, row.name) })
-}
-
-fn unattached(desk: &str) -> ReadError {
-    ReadError {
-        disposition: Disposition::Reject(model::Rejection::Validation),
-        message: format!(
-            "GET {DESK_ORGANIZATIONS}: the organization of customers is not attached to the desk \"{desk}\", so that nobody \
-             in it sees its portal: the next addition attaches it, or attach it in the desk's settings"
-        ),
-        code: "not-attached".to_owned(),
-    }
 }
 
 fn no_desk(key: &str) -> ReadError {

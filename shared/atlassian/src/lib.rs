@@ -33,6 +33,7 @@ pub use error::{AtlassianError, read_error};
 pub use jira::{JiraConfig, JiraReader, documented_limit as jira_limit};
 pub use org::{OrgConfig, OrgReader};
 pub use provisioning::{ScimConfig, ScimReader};
+pub use roles::{makes_administrators, product};
 
 /// Where the organization and provisioning APIs are.
 pub const API_BASE: &str = "https://api.atlassian.com";

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Group, GroupId, ProductAccess, SeatCount};
+use model::{Group, GroupId, ProductAccess, SeatCount, same_site};
 use serde_json::Value;
 
 use crate::names::says_default_access;
@@ -25,6 +25,11 @@ pub(crate) const GIVE_PRODUCTS: [&str; 8] = [
     "atlassian/viewer",
     "atlassian/ai-access",
 ];
+
+/// Whether a role makes administrators of whoever has it: any that says so, known to us or not.
+pub fn makes_administrators(role: &str) -> bool {
+    role.to_ascii_lowercase().contains("admin")
+}
 
 /// What is known of the roles of all groups.
 #[derive(Debug, Clone, Default)]
@@ -67,9 +72,7 @@ impl Roles {
         self.defaults.extend(told.defaults.iter().cloned());
         let products = told.products();
         let counted = |access: ProductAccess| {
-            let same = |it: &&&ProductAccess| {
-                it.product.eq_ignore_ascii_case(&access.product) && same_site(&it.site, &access.site)
-            };
+            let same = |it: &&&ProductAccess| it.is_same_place(&access);
             ProductAccess { seats: products.iter().find(same).and_then(|it| it.seats), ..access }
         };
         for given in self.gives.values_mut().filter(|_| products.iter().any(|it| it.seats.is_some())) {
@@ -108,8 +111,9 @@ impl Roles {
 /// The products of an organization: what each resource is, and on which site.
 pub(crate) type Products = BTreeMap<String, ProductAccess>;
 
-/// A row of the organization's products (§1.3); `None` where it names none.
-pub(crate) fn product(row: &Value) -> Option<(String, ProductAccess)> {
+/// A row of the organization's products: the resource that roles are assigned on, and what it is (§1.2, §1.5); `None`
+/// where it names none.
+pub fn product(row: &Value) -> Option<(String, ProductAccess)> {
     let text = |path: &str| row.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let resource = text("/id");
     let access = ProductAccess::new(text("/attributes/typeKey"), text("/attributes/hostUrl"));
@@ -167,15 +171,6 @@ fn seats(role: &Value) -> Option<SeatCount> {
     (!unlimited).then_some(count)
 }
 
-/// Whether two addresses are the same site: scheme, letter case and what follows the host do not count.
-pub(crate) fn same_site(one: &str, other: &str) -> bool {
-    let host = |address: &str| {
-        let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-        rest.split('/').next().unwrap_or_default().to_ascii_lowercase()
-    };
-    host(one) == host(other)
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
@@ -207,6 +202,13 @@ mod tests {
         assert_eq!(told(&known, "x", "jira-users-acme"), (false, false, true), "it gives nothing");
         assert_eq!(told(&known, "renamed", "everybody"), (false, true, true), "a site says so");
         assert_eq!(told(&Roles::default(), "x", "jira-users-acme"), (false, true, false));
+    }
+
+    #[test]
+    fn a_role_that_makes_administrators_is_known_by_its_name() {
+        assert!(ADMINISTRATE.iter().all(|role| makes_administrators(role)));
+        assert!(!GIVE_PRODUCTS.iter().any(|role| makes_administrators(role)));
+        assert!(makes_administrators("Org-Admin") && makes_administrators("atlassian/new-administrator"));
     }
 
     #[test]

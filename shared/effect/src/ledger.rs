@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use atlassian_write::Answered;
-use model::{AccountId, CommandId, EdgeOp, Generation, GroupId};
+use model::{Access, AccountId, CommandId, EdgeOp, Generation, GroupId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -55,6 +55,15 @@ pub enum What {
     DeleteGroup {
         /// The group.
         group: GroupId,
+        /// The group's generation when the command was made.
+        generation: Generation,
+    },
+    /// A group is to give something.
+    GrantAccess {
+        /// The group.
+        group: GroupId,
+        /// What it is to give.
+        access: Access,
         /// The group's generation when the command was made.
         generation: Generation,
     },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atlassian_write::{Answered, Target, Turn};
 use model::{
-    AccountChange, AccountId, CommandBody, Disposition, Generation, GroupId, Rejection, Span, StepResult, Time,
+    Access, AccountChange, AccountId, CommandBody, Disposition, Generation, GroupId, Rejection, Span, StepResult, Time,
 };
 use uuid::Uuid;
 
@@ -84,6 +84,10 @@ impl<L: Ledger> Runner<L> {
             CommandBody::DeleteGroup { group, generation } => {
                 let _held = self.locks.hold(&job.command.object()).await;
                 self.run_delete(job, group, *generation, &mut finished).await?;
+            }
+            CommandBody::GrantAccess { group, access, generation } => {
+                let _held = self.locks.hold(&job.command.object()).await;
+                self.run_grant(job, group, (access, *generation), &mut finished).await?;
             }
             CommandBody::Account { account, person, change, generation } => {
                 let _held = self.locks.hold(&job.command.object()).await;
@@ -172,6 +176,31 @@ impl<L: Ledger> Runner<L> {
             let answered = self.target.delete_group(&self.turn(job, &call), group).await;
             self.ledger.answered(&call, &answered).await?;
             // Deleting what is gone is said to be so: repeating is harmless.
+            if !self.go_on(job, &answered, &mut tried, true, finished).await {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn run_grant(
+        &self,
+        job: &Job,
+        group: &GroupId,
+        (access, generation): (&Access, Generation),
+        finished: &mut Finished,
+    ) -> Result<(), LedgerError> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let what = What::GrantAccess { group: group.clone(), access: access.clone(), generation };
+            let call = self.call(job, tried, what);
+            if !self.admitted(&call).await? {
+                finished.outcome.result = StepResult::Outdated;
+                return Ok(());
+            }
+            let answered = self.target.grant_access(&self.turn(job, &call), group, access).await;
+            self.ledger.answered(&call, &answered).await?;
+            // Giving twice is giving: repeating is harmless.
             if !self.go_on(job, &answered, &mut tried, true, finished).await {
                 return Ok(());
             }
@@ -332,9 +361,9 @@ impl<L: Ledger> Runner<L> {
 }
 
 /// Whether what an earlier attempt may have done is looked for before anything is said, however late it is. A membership
-/// is not: adding twice is adding.
+/// is not, nor what a group gives: adding twice is adding, and giving twice is giving.
 fn is_looked_for(job: &Job) -> bool {
-    job.begun_before && !matches!(job.command.body, CommandBody::Edges { .. })
+    job.begun_before && !matches!(job.command.body, CommandBody::Edges { .. } | CommandBody::GrantAccess { .. })
 }
 
 /// What a look came to.

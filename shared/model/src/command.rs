@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountChange, AccountId, Canonical, CommandId, DirectoryId, EdgeOp, GroupId, TenantId};
+use crate::{Access, AccountChange, AccountId, Canonical, CommandId, DirectoryId, EdgeOp, GroupId, TenantId};
 
 /// A step made executable. It is never guarded again and never widened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,15 @@ pub enum CommandBody {
         /// Which.
         group: GroupId,
         /// The group's generation with this command.
+        generation: Generation,
+    },
+    /// Have a group give something that it does not give yet. Giving twice is giving.
+    GrantAccess {
+        /// Which group.
+        group: GroupId,
+        /// What it is to give.
+        access: Access,
+        /// The generation of what the group gives with this command.
         generation: Generation,
     },
     /// Change memberships of one group.
@@ -107,12 +116,14 @@ impl Lane {
 }
 
 impl Command {
-    /// The object that may have only one open command in a lane: a group by id or by the name it is to get, or a
-    /// person.
+    /// The object that may have only one open command in a lane: a group by id or by the name it is to get,
+    /// what a group gives, or a person.
     pub fn object(&self) -> String {
         match &self.body {
             CommandBody::CreateGroup { name, .. } => format!("name/{name}"),
             CommandBody::DeleteGroup { group, .. } | CommandBody::Edges { group, .. } => format!("group/{group}"),
+            // Who is in a group changes meanwhile.
+            CommandBody::GrantAccess { group, .. } => format!("access/{group}"),
             CommandBody::Account { person, .. } => format!("person/{person}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountChange, AccountId, CommandBody, DirectoryId, EdgeOp, GroupId, Rejection, TenantId, Time};
+use crate::{Access, AccountChange, AccountId, CommandBody, DirectoryId, EdgeOp, GroupId, Rejection, TenantId, Time};
 
 /// What will not be tried again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,13 @@ pub enum Fault {
     Group {
         /// The group at the target, or the name it was to get.
         group: String,
+    },
+    /// Something that a group is to give: nothing else of the group attaches to the letter.
+    Access {
+        /// The group at the target.
+        group: GroupId,
+        /// What it is to give.
+        access: Access,
     },
     /// One membership.
     Edge {
@@ -122,6 +129,9 @@ impl Fault {
             CommandBody::DeleteGroup { group, .. } | CommandBody::Edges { group, .. } => {
                 Self::Group { group: group.to_string() }
             }
+            CommandBody::GrantAccess { group, access, .. } => {
+                Self::Access { group: group.clone(), access: access.clone() }
+            }
             CommandBody::Account { account, person, change, .. } => {
                 let account = account.clone().unwrap_or_else(|| person.clone());
                 Self::Person { account, step: Some(PersonStep::of(change)) }
@@ -137,6 +147,7 @@ impl Fault {
                 kind && a == account
             }
             Self::Group { group: g } => g == group.as_str(),
+            Self::Access { .. } => false,
             Self::Edge { group: g, account: a } => g == group && a == account,
         }
     }
@@ -147,6 +158,7 @@ impl Fault {
             Self::Person { account, step: None } => format!("person/{account}"),
             Self::Person { account, step: Some(step) } => format!("person/{account}/{}", step.as_str()),
             Self::Group { group } => format!("group/{group}"),
+            Self::Access { group, access } => format!("access/{group}/{access}"),
             Self::Edge { group, account } => format!("edge/{group}/{account}"),
         }
     }

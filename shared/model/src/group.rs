@@ -69,6 +69,20 @@ impl ProductAccess {
     pub fn new(product: impl Into<String>, site: impl Into<String>) -> Self {
         Self { product: product.into(), site: site.into(), seats: None }
     }
+
+    /// Whether both are the same product on the same site: letter case, the scheme and what follows the host do not count.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.product.eq_ignore_ascii_case(&other.product) && same_site(&self.site, &other.site)
+    }
+}
+
+/// Whether two addresses are the same site: scheme, letter case and what follows the host do not count.
+pub fn same_site(one: &str, other: &str) -> bool {
+    let host = |address: &str| {
+        let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default().to_ascii_lowercase()
+    };
+    host(one) == host(other)
 }
 
 /// Who may change a group.

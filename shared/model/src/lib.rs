@@ -8,6 +8,7 @@
 //! - What is intended: [`Plan`], [`Case`], [`Step`], [`Edge`].
 //! - What is done: [`Command`], [`Outcome`], [`Disposition`], [`DeadLetter`].
 
+mod access;
 mod canonical;
 mod command;
 mod dead_letter;
@@ -27,6 +28,7 @@ mod time;
 mod user;
 mod wider;
 
+pub use access::Access;
 pub use canonical::{Canonical, Digest, DigestError, members_digest};
 pub use command::{Command, CommandBody, EdgeChange, Generation, Lane};
 pub use dead_letter::{DeadLetter, DeadLetterState, Fault, PersonStep};
@@ -34,7 +36,7 @@ pub use delta::{Delta, GroupRow, MemberRow, ReadRow, ReadScope, UserRow};
 pub use directory::{DirectoryKind, Side};
 pub use email::{Email, EmailDoubt, EmailError};
 pub use fact::{Answer, Corroboration, Fact};
-pub use group::{Group, Member, MemberKind, Ownership, ProductAccess, Role, SeatCount};
+pub use group::{Group, Member, MemberKind, Ownership, ProductAccess, Role, SeatCount, same_site};
 pub use id::{AccountId, CommandId, DirectoryId, GroupId, IdError, RuleId, TenantId};
 pub use outcome::{Disposition, EdgeOutcome, Outcome, Rejection, StepResult};
 pub use plan::{

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Canonical, Digest, DirectoryId, Edge, EdgeOp, Fact, GroupId, Lane, RuleId, Step, TenantId, Time,
-    WiderGuard,
+    AccountId, Canonical, Digest, DirectoryId, Edge, EdgeOp, Fact, GroupId, Lane, Step, TenantId, Time, WiderGuard,
 };
 
 /// A plan with what stands outside its canonical bytes.
@@ -151,6 +150,13 @@ pub enum CaseKind {
     },
     /// A group is to be deleted.
     Delete {
+        /// The group at the target.
+        group: GroupId,
+        /// Its name.
+        name: String,
+    },
+    /// A group is to give something that it does not give yet.
+    Access {
         /// The group at the target.
         group: GroupId,
         /// Its name.
@@ -478,23 +484,5 @@ impl Plan {
     /// All cases with their target.
     pub fn cases(&self) -> impl Iterator<Item = (&DirectoryId, &Case)> {
         self.body.targets.iter().flat_map(|target| target.cases.iter().map(move |case| (&target.target, case)))
-    }
-}
-
-/// The rule that a step's reason names, if it names one.
-impl crate::Reason {
-    /// By which rule.
-    pub const fn rule(&self) -> Option<&RuleId> {
-        match self {
-            Self::Joined { rule, .. }
-            | Self::Left { rule, .. }
-            | Self::Drift { rule }
-            | Self::Conflict { rule }
-            | Self::Policy { rule }
-            | Self::Missing { rule, .. }
-            | Self::SourceDeleted { rule, .. }
-            | Self::Provision { rule, .. } => Some(rule),
-            Self::Leaver { .. } | Self::OutOfScope { .. } => None,
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, DirectoryId, GroupId, RuleId, UserState};
+use crate::{Access, AccountId, DirectoryId, GroupId, RuleId, UserState};
 
 /// One membership to add or remove at a target.
 ///
@@ -68,6 +68,17 @@ pub enum Step {
         group: GroupId,
         /// Its name, for people.
         name: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// Have a group give something that it does not give yet.
+    GrantAccess {
+        /// Which group, unless it is still to be created.
+        group: Option<GroupId>,
+        /// Its name at the target, for people; and what finds a group that is still to be created.
+        name: String,
+        /// What it is to give.
+        access: Access,
         /// Why.
         reason: Reason,
     },
@@ -219,6 +230,11 @@ pub enum Reason {
         /// The source group.
         group: GroupId,
     },
+    /// The policy says what the group is to give, and it does not.
+    Access {
+        /// The rule that fills the group.
+        rule: RuleId,
+    },
     /// A rule for people says so.
     Provision {
         /// By which rule.
@@ -241,7 +257,23 @@ impl Reason {
             Self::Policy { .. } => "policy",
             Self::Missing { .. } => "missing",
             Self::SourceDeleted { .. } => "source-deleted",
+            Self::Access { .. } => "access",
             Self::Provision { .. } => "provision",
+        }
+    }
+    /// By which rule, if it names one.
+    pub const fn rule(&self) -> Option<&RuleId> {
+        match self {
+            Self::Joined { rule, .. }
+            | Self::Left { rule, .. }
+            | Self::Drift { rule }
+            | Self::Conflict { rule }
+            | Self::Policy { rule }
+            | Self::Missing { rule, .. }
+            | Self::SourceDeleted { rule, .. }
+            | Self::Access { rule }
+            | Self::Provision { rule, .. } => Some(rule),
+            Self::Leaver { .. } | Self::OutOfScope { .. } => None,
         }
     }
 }

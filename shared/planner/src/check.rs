@@ -9,7 +9,8 @@ mod administrators;
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AccountId, Case, CaseKind, Digest, DirectoryId, Edge, EdgeOp, GroupId, GuardName, Plan, ReadScope, Step, TargetPlan,
+    Access, AccountId, Case, CaseKind, Digest, DirectoryId, Edge, EdgeOp, GroupId, GuardName, Plan, ReadScope, Step,
+    TargetPlan,
 };
 
 use crate::{Memory, Mirror, Planner, Verdict};
@@ -108,6 +109,14 @@ pub enum Violation {
         /// Which group.
         group: GroupId,
     },
+    /// A group is to give something that was not approved, that makes administrators, or that it gives already.
+    #[error("a group at {target} is to give what was not approved, makes administrators, or is given already")]
+    Access {
+        /// Where.
+        target: DirectoryId,
+        /// Which group, unless it is still to be made.
+        group: Option<GroupId>,
+    },
     /// Fewer administrators would be left than the policy asks for.
     #[error("fewer administrators would be left at {target} than minimum_administrators")]
     LastAdministrator {
@@ -143,8 +152,13 @@ struct Opinion<'a> {
 }
 
 fn ours<'a>(plan: &'a TargetPlan, memory: &'a Memory) -> BTreeSet<&'a GroupId> {
-    let named: BTreeSet<&GroupId> =
-        plan.cases.iter().flat_map(Case::edges).filter_map(|edge| edge.group.as_ref()).collect();
+    let steps = plan.cases.iter().flat_map(|case| &case.steps);
+    let of_step = |step: &'a Step| match step {
+        Step::Edge { edge, .. } => edge.group.as_ref(),
+        Step::GrantAccess { group, .. } => group.as_ref(),
+        _ => None,
+    };
+    let named: BTreeSet<&GroupId> = steps.filter_map(of_step).collect();
     let pins = memory.pins.iter().filter(|((target, _), _)| target == &plan.target).map(|(_, pin)| &pin.group);
     let links = plan.links.iter().filter_map(|link| match link {
         model::Link::Group { group, .. } => Some(group),
@@ -203,6 +217,10 @@ impl Opinion<'_> {
                     if case.is_released() && !self.is_approved(case.digest) {
                         found.insert(Violation::Unapproved { target: self.target(), group: group.clone() });
                     }
+                }
+                Step::GrantAccess { group, name, access, .. } => {
+                    self.look_at_name(name, found);
+                    self.look_at_access(case, group.as_ref(), access, found);
                 }
                 Step::Account { account, .. } => self.look_at_account(account.as_ref(), found),
             }
@@ -283,6 +301,36 @@ impl Opinion<'_> {
                 model::MemberKind::Group(nested) => Some(nested),
                 _ => None,
             }));
+        }
+    }
+
+    /// A product is given to a pinned group alone, by a person's word where the policy asks for one, and never with a role
+    /// that makes administrators. A group that is still to be made opens at most a portal.
+    fn look_at_access(&self, case: &Case, group: Option<&GroupId>, access: &Access, found: &mut BTreeSet<Violation>) {
+        let role = match access {
+            Access::Product { role, .. } => Some(role),
+            Access::Portal { .. } => None,
+        };
+        let asks = &self.planner.policy().approval.required_for;
+        let wants_word = role.is_some() && asks.contains(&policy::ApprovalFor::DefaultAccessGroup);
+        let unapproved = case.is_released() && wants_word && !self.is_approved(case.digest);
+        let Some(group) = group else {
+            if role.is_some() {
+                found.insert(Violation::Access { target: self.target(), group: None });
+            }
+            return;
+        };
+        let row = self.mirror.group(group).map(|row| &row.group);
+        if row.is_some_and(|row| row.grants_admin || row.ownership == model::Ownership::Members) {
+            found.insert(Violation::ProtectedGroup { target: self.target(), group: group.to_string() });
+        }
+        // Giving twice is giving, so what a writer said since the last read is not asked.
+        let given = row.is_some_and(|row| row.gives.iter().any(|it| it.is_same_place(&access.listed())));
+        if unapproved || given || role.is_some_and(|role| role.contains("admin")) {
+            found.insert(Violation::Access { target: self.target(), group: Some(group.clone()) });
+        }
+        if case.is_released() && !self.ours.contains(group) {
+            found.insert(Violation::NotPinned { target: self.target(), group: group.clone() });
         }
     }
 

@@ -32,7 +32,9 @@ pub(crate) fn calls(policy: &Policy, plan: &TargetPlan) -> u64 {
                 *edges.entry((edge.group.as_ref(), edge.group_name.as_str(), direction)).or_default() += 1;
             }
             Step::CreateGroup { .. } => made += 1,
-            Step::Edge { .. } | Step::DeleteGroup { .. } | Step::Account { .. } => single += 1,
+            Step::Edge { .. } | Step::DeleteGroup { .. } | Step::GrantAccess { .. } | Step::Account { .. } => {
+                single += 1;
+            }
         }
     }
     let batches: u64 = edges.values().map(|count| count.div_ceil(batch)).sum();

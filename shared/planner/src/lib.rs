@@ -26,6 +26,7 @@
 //!   source, not off the event that woke us: events get lost.
 //! - *A fallback for blind sources.* While a source is blind nothing new is decided from it; there is no second path.
 
+mod access;
 pub mod cases;
 pub mod check;
 mod claims;

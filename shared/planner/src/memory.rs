@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, GuardName, Link, LinkHow, PersonStep, Span,
-    Time,
+    Access, AccountId, Case, CaseKind, Digest, DirectoryId, EdgeOp, Fault, GroupId, GuardName, Link, LinkHow,
+    PersonStep, Span, Time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,10 @@ pub struct Memory {
     pub opening: BTreeSet<(DirectoryId, String)>,
     /// Accounts with an open command: (target, source, person).
     pub accounts_open: BTreeSet<(DirectoryId, DirectoryId, AccountId)>,
+    /// What groups were given, and when the target said so; laid over the mirror until its groups were read by a list that
+    /// began after it plus the target's lag. Giving twice is giving, so nothing is lost with it.
+    #[serde(with = "pairs")]
+    pub given: BTreeMap<(DirectoryId, GroupId, Access), Time>,
     /// What people said to cases, by the digest of the case. Only what has not expired.
     #[serde(with = "pairs")]
     pub approvals: BTreeMap<Digest, Verdict>,
@@ -253,6 +257,12 @@ impl Memory {
         }
     }
 
+    /// Forgets what groups were given longer ago than windows look back: every list has been read since.
+    pub fn forget_given(&mut self, now: Time) {
+        let oldest = now.minus(Self::WINDOW);
+        self.given.retain(|_, at| *at > oldest);
+    }
+
     /// Notes that a command of ours made an account.
     pub fn made_account(&mut self, target: &DirectoryId, source: &DirectoryId, person: &AccountId, at: Time) {
         self.newcomers.insert((target.clone(), source.clone(), person.clone()), at);
@@ -303,6 +313,12 @@ impl Memory {
     /// The open dead letter of a group that was to be made.
     pub(crate) fn dead_letter_of_name(&self, target: &DirectoryId, name: &str) -> Option<u64> {
         let is = |fault: &Fault| matches!(fault, Fault::Group { group } if group.eq_ignore_ascii_case(name));
+        self.dead_letters.iter().filter(|(at, _, fault)| at == target && is(fault)).map(|(_, id, _)| *id).min()
+    }
+
+    /// The open dead letter that keeps a group from being given this.
+    pub(crate) fn dead_letter_of_access(&self, target: &DirectoryId, group: &GroupId, access: &Access) -> Option<u64> {
+        let is = |fault: &Fault| matches!(fault, Fault::Access { group: g, access: a } if g == group && a == access);
         self.dead_letters.iter().filter(|(at, _, fault)| at == target && is(fault)).map(|(_, id, _)| *id).min()
     }
 

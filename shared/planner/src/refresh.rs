@@ -229,6 +229,7 @@ impl Planner {
         self.follow_newcomers(memory, &mut followed);
         self.reach_edges(memory.managed.touched_since(&mut followed.managed));
         self.reach_edges(memory.confirmed.touched_since(&mut followed.confirmed));
+        self.reach_given(memory);
         if followed.conflicts != memory.conflicts {
             followed.conflicts.clone_from(&memory.conflicts);
             self.targets.iter_mut().for_each(Target::renew_all_differences);
@@ -483,9 +484,9 @@ impl Planner {
                 let mode = drift::mode(mirror, &policy.rules, memory, &target.id, group, pin);
                 let settled = pin.is_some_and(|pin| pin.equal_once) && matches!(bound, Bound::Pinned(_));
                 drift::renew(mirror, memory, target, at, mode, &members);
+                target.renew_access(at, &policy, mirror, memory);
                 let Some(group) = target.groups.get_mut(at as usize) else { continue };
-                group.wanted_is_old = false;
-                group.difference_is_old = false;
+                (group.wanted_is_old, group.difference_is_old) = (false, false);
                 let quiet = settled && group.is_equal() && group.has_nothing_to_say(&policy.rules);
                 group.quiet = group.is_nobodys() || quiet;
                 if group.quiet {

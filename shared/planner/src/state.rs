@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{DirectoryId, EdgeOp, GroupId};
-use policy::{MembersMode, OnSourceDeleted, SyncRule};
+use model::{Access, DirectoryId, EdgeOp, GroupId, Span};
+use policy::{MembersMode, OnSourceDeleted, Policy, SyncRule};
 use rustc_hash::FxHashMap;
+
+use crate::{Memory, mirror::Mirror};
 
 /// A source group that fills a target group by a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,9 @@ pub(crate) struct TargetGroup {
     pub(crate) counted: u64,
     /// The digests of both sides, once they were asked for.
     pub(crate) digests: Option<crate::sync_state::Digests>,
+    /// What it is to give and does not; and whether that is not known of something.
+    pub(crate) lacks: Vec<Access>,
+    pub(crate) access_unread: bool,
     /// Nested groups below that belong to others and cannot be read.
     pub(crate) opaque: Vec<(usize, u32)>,
     /// Nothing to say about it.
@@ -123,6 +128,8 @@ impl TargetGroup {
             observed: 0,
             counted: 0,
             digests: None,
+            lacks: Vec::new(),
+            access_unread: false,
             opaque: Vec::new(),
             quiet: true,
             wanted_is_old: false,
@@ -182,7 +189,8 @@ impl TargetGroup {
     }
 
     pub(crate) fn has_nothing_to_say(&self, rules: &[SyncRule]) -> bool {
-        self.waiting.is_empty() && self.spared.is_empty() && self.opaque.is_empty() && !self.is_to_end(rules)
+        let gives = self.lacks.is_empty() && !self.access_unread;
+        gives && self.waiting.is_empty() && self.spared.is_empty() && self.opaque.is_empty() && !self.is_to_end(rules)
     }
 
     /// The slot of the group at the target that the difference was taken with.
@@ -195,6 +203,29 @@ impl TargetGroup {
 }
 
 impl Target {
+    /// Compares what a group is to give with what its row, or a writer since, says that it gives.
+    pub(crate) fn renew_access(&mut self, at: u32, policy: &Policy, mirror: &Mirror, memory: &Memory) {
+        let Self { id, groups, .. } = self;
+        let Some(group) = groups.get_mut(at as usize) else { return };
+        group.lacks.clear();
+        group.access_unread = false;
+        let row = group.slot().and_then(|slot| mirror.group_at(slot)?.row.as_ref());
+        let (Some(row), Some(rule)) = (row, group.lead(&policy.rules)) else { return };
+        let lag = policy.directories.get(id).map_or(Span::ZERO, |directory| directory.lag);
+        let listed = mirror.groups_read().complete_began_at;
+        for access in policy.access(id, rule) {
+            let key = (id.clone(), row.group.id.clone(), access);
+            let told = memory.given.get(&key).is_some_and(|at| listed.is_none_or(|began| began <= at.plus(lag)));
+            match key.2.is_given_by(&row.group) {
+                Some(true) => {}
+                _ if told => {}
+                Some(false) => group.lacks.push(key.2),
+                None => group.access_unread = true,
+            }
+        }
+        group.lacks.sort();
+    }
+
     pub(crate) fn new(id: DirectoryId, mirror: usize) -> Self {
         Self {
             id,

@@ -146,7 +146,10 @@ impl Planner {
                 why_not.insert(why);
             }
         };
-        note(!drifted.is_empty(), WhyNot::Differs);
+        let ungiven = |plan: &model::TargetPlan| {
+            plan.refusals.iter().any(|refusal| matches!(refusal.step, Step::GrantAccess { .. }))
+        };
+        note(!drifted.is_empty() || plan.is_some_and(ungiven), WhyNot::Differs);
         note(plan.is_some_and(|plan| plan.cases.iter().any(|case| !case.held.is_empty())), WhyNot::Held);
         let waits = |plan: &model::TargetPlan| {
             let waiting = plan.waits.iter().any(|wait| !matches!(wait.why, WaitWhy::Opaque { .. }));
@@ -238,6 +241,7 @@ impl<'a> SpokenOf<'a> {
         let of_step = |step: &'a Step| match step {
             Step::Edge { edge, .. } => edge.group.as_ref(),
             Step::DeleteGroup { group, .. } => Some(group),
+            Step::GrantAccess { group, .. } => group.as_ref(),
             Step::CreateGroup { .. } | Step::Account { .. } => None,
         };
         let under_way = memory.released.keys().filter(|(at, _, _)| at == &target.id).map(|(_, group, _)| group);

@@ -347,6 +347,10 @@ impl World {
                     self.target.groups.remove(group);
                     self.target.members.remove(group);
                 }
+                Step::GrantAccess { group, access, .. } => {
+                    let group = group.clone().or_else(|| made.clone()).expect("a group");
+                    self.target.group(group.as_str()).gives.push(access.listed());
+                }
                 Step::Edge { edge, .. } => {
                     // Of an account that is still to be made, it is decided again when that is there.
                     let Some(account) = edge.account.clone() else { continue };

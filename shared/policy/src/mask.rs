@@ -85,6 +85,8 @@ const PLAIN: &[&str] = &[
     "guard",
     "into",
     "default_access_group",
+    "gives",
+    "product",
     "per_group",
     "per_plan",
     "per_day",

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Digest, DirectoryId, Email, Group, GroupId, TenantId};
+use model::{Access, Digest, DirectoryId, Email, Group, GroupId, TenantId};
 
 use crate::{
-    Approval, Diagnostic, Diagnostics, Directory, DriftMode, External, GroupMatcher, Guard, Joining, MembersMode,
-    Nested, OnConflict, OnSourceDeleted, People, PersonFilter, Provision, Schedule, SyncRule,
+    Approval, Customers, Diagnostic, Diagnostics, Directory, DriftMode, External, GroupMatcher, Guard, Joining,
+    MembersMode, Nested, OnConflict, OnSourceDeleted, People, PersonFilter, Provision, Schedule, Settings, SyncRule,
 };
 
 /// What one tenant's policy file says: checked, completed with defaults, views resolved to their organizations.
@@ -101,6 +101,7 @@ impl Policy {
             guard: self.guard.clone(),
             wider: Vec::new(),
             default_access_group: entry.default_groups.default_access_group,
+            gives: Vec::new(),
             default_of: Some((at, joining)),
         }
     }
@@ -112,6 +113,18 @@ impl Policy {
             .values()
             .flat_map(|directory| directory.owner.iter().chain(directory.settings.account()))
             .collect()
+    }
+
+    /// What a group of this target that the rule fills is to give: products at an organization, the portal of its desk for
+    /// an organization of customers.
+    pub fn access(&self, target: &DirectoryId, rule: &SyncRule) -> Vec<Access> {
+        match self.directories.get(target).map(|directory| &directory.settings) {
+            Some(Settings::Org { .. }) => rule.gives.clone(),
+            Some(Settings::Jsm { customers: Customers::Organization { desk: Some(desk), .. }, .. }) => {
+                vec![Access::Portal { desk: desk.clone() }]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The directories that a rule names: those that are read. Views stand for their organization.

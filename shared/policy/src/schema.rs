@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     ApprovalFor, DriftMode, External, LeaveAction, MatchBy, MembersMode, Nested, OnConflict, OnSourceDeleted,
-    Outsiders, Who,
+    Outsiders, Who, read::ROLES_GIVEN,
 };
 
 /// The schema, in JSON Schema 2020-12.
@@ -137,6 +137,7 @@ fn sync() -> Value {
             ("drift", choice(&DriftMode::ALL, "repair", "When the target was changed by hand.")),
             ("guard", guard::rule_guard()),
             ("default_access_group", flag(false, "The target group gives a product by default, on purpose.")),
+            ("gives", gives()),
         ],
         &["from", "to", "groups"],
     )
@@ -247,6 +248,19 @@ fn some_or_one(doc: &str) -> Value {
 
 fn wherever() -> Value {
     map(some_or_one("One of these values."), "Path at the source = patterns: only people who have such a value there.")
+}
+
+fn gives() -> Value {
+    let access = table(
+        "A product on a site, in a role.",
+        [
+            ("product", text("The product's key, such as jira-software.")),
+            ("site", text("The address of the site.")),
+            ("role", choice(&ROLES_GIVEN, "user", "The role; never one that makes administrators.")),
+        ],
+        &["product", "site"],
+    );
+    list(access, "What its groups at an organization are to give; each is given after approval.")
 }
 
 fn rewrites(doc: &str) -> Value {

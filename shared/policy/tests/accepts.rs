@@ -161,13 +161,20 @@ fn every_word_of_a_rule_is_understood() {
     let rule = rule(concat!(
         "name = \"A\"\ngroups = [\"x@b.c\", \"re:^y\"]\nexcept = [\"y-*\"]\ncreate = false\nmembers = \"add-only\"\n",
         "nested = \"direct\"\nroles = [\"owner\", \"MANAGER\"]\nexternal = \"match\"\non_conflict = \"adopt\"\n",
-        "on_source_deleted = \"keep\"\ndrift = \"report\"\ninto = \"All\"\ndefault_access_group = true",
+        "on_source_deleted = \"keep\"\ndrift = \"report\"\ninto = \"All\"\ndefault_access_group = true\n",
+        "gives = [{ product = \"loom\", site = \"https://a.atlassian.net\", role = \"guest\" }]",
     ));
     assert_eq!(rule.roles, BTreeSet::from([Role::Owner, Role::Manager]));
     assert_eq!((rule.create, rule.members, rule.nested), (false, MembersMode::AddOnly, Nested::Direct));
     assert_eq!((rule.external, rule.on_conflict), (External::Match, OnConflict::Adopt));
     assert_eq!((rule.on_source_deleted, rule.drift), (OnSourceDeleted::Keep, DriftMode::Report));
     assert!(rule.default_access_group);
+    let loom = model::Access::Product {
+        product: "loom".to_owned(),
+        site: "https://a.atlassian.net".to_owned(),
+        role: "atlassian/guest".to_owned(),
+    };
+    assert_eq!(rule.gives, [loom]);
     assert!(rule.matches(&group("X@B.C")) && rule.matches(&group("yes@b.c")) && !rule.matches(&group("y-no@b.c")));
     assert_eq!(rule.target_name(&rule.to[0], &group("x@b.c")), "All");
 }

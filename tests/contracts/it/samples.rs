@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use contract::{DeadLetterNotice, DirectoryEvent, EventKind, Verify};
 use model::{
-    AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, Edge, EdgeChange,
-    EdgeOp, EdgeOutcome, Fact, GroupId, GuardName, GuardVerdict, Held, Lane, Link, LinkHow, Outcome, Plan, PlanBody,
-    Reason, Refusal, RefusalWhy, Rejection, RuleId, Seats, Step, StepResult, TargetPlan, TenantId, Time, UserState,
-    Wait, WaitWhy,
+    Access, AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, Edge,
+    EdgeChange, EdgeOp, EdgeOutcome, Fact, GroupId, GuardName, GuardVerdict, Held, Lane, Link, LinkHow, Outcome, Plan,
+    PlanBody, Reason, Refusal, RefusalWhy, Rejection, RuleId, Seats, Step, StepResult, TargetPlan, TenantId, Time,
+    UserState, Wait, WaitWhy,
 };
 use uuid::Uuid;
 
@@ -69,6 +69,18 @@ fn attributes() -> BTreeMap<String, String> {
     ])
 }
 
+fn product() -> Access {
+    Access::Product {
+        product: "jira-software".to_owned(),
+        site: "https://acme.atlassian.net".to_owned(),
+        role: "atlassian/user".to_owned(),
+    }
+}
+
+fn portal() -> Access {
+    Access::Portal { desk: "HELP".to_owned() }
+}
+
 fn command(n: u128, lane: Lane, body: CommandBody) -> Command {
     Command { id: command_id(n), tenant: tenant(), target: directory("cloud"), lane, body }
 }
@@ -97,6 +109,18 @@ pub(crate) fn commands() -> BTreeMap<&'static str, Command> {
         (
             "command_delete_group",
             command(2, Lane::Normal, CommandBody::DeleteGroup { group: group("g-1"), generation: 5 }),
+        ),
+        (
+            "command_grant_product",
+            command(
+                9,
+                Lane::Normal,
+                CommandBody::GrantAccess { group: group("g-1"), access: product(), generation: 6 },
+            ),
+        ),
+        (
+            "command_grant_portal",
+            command(10, Lane::Normal, CommandBody::GrantAccess { group: group("7"), access: portal(), generation: 1 }),
         ),
         ("command_edges", command(3, Lane::Urgent, CommandBody::Edges { group: group("g-1"), generation: 300, edges })),
         (
@@ -339,5 +363,33 @@ pub(crate) fn plans() -> BTreeMap<&'static str, Plan> {
         calls: BTreeMap::from([(directory("cloud"), 12), (directory("cloud-idp"), 3)]),
         body: PlanBody { schema: "rollcall.plan/1".to_owned(), tenant: tenant(), targets, wider: Vec::new() },
     };
-    BTreeMap::from([("plan", plan(Some(7), vec![target])), ("plan_empty", plan(None, Vec::new()))])
+    let access = |group, access| Step::GrantAccess {
+        group,
+        name: "eng".to_owned(),
+        access,
+        reason: Reason::Access { rule: rule() },
+    };
+    let kind = CaseKind::Access { group: group("g-1"), name: "eng".to_owned() };
+    let steps = vec![access(None, portal()), access(Some(group("g-1")), product())];
+    let granted = TargetPlan {
+        target: directory("cloud"),
+        cases: vec![Case {
+            digest: Case::digest_of(&directory("cloud"), &kind, &steps),
+            kind,
+            lane: Lane::Normal,
+            steps,
+            guards: Vec::new(),
+            held: Vec::new(),
+            needs: Vec::new(),
+        }],
+        refusals: Vec::new(),
+        waits: Vec::new(),
+        links: Vec::new(),
+        seats: Vec::new(),
+    };
+    BTreeMap::from([
+        ("plan", plan(Some(7), vec![target])),
+        ("plan_access", plan(Some(8), vec![granted])),
+        ("plan_empty", plan(None, Vec::new())),
+    ])
 }

@@ -151,7 +151,9 @@ impl Target {
                         };
                         assert!(changed, "a step changes something");
                     }
-                    Step::DeleteGroup { .. } | Step::Account { .. } => panic!("nothing asked for this"),
+                    Step::DeleteGroup { .. } | Step::GrantAccess { .. } | Step::Account { .. } => {
+                        panic!("nothing asked for this")
+                    }
                 }
             }
         }

@@ -113,6 +113,33 @@ async fn until(world: &World, desk: &[&str], partners: &[&str]) -> Result<()> {
     .await
 }
 
+/// Waits until `Partners` is attached to its desk, whose portal its people see then, and says so of no other.
+async fn until_attached(world: &World) -> Result<()> {
+    eventually(WITHIN, "the organization of customers to be attached to its desk", async || {
+        let dump = world.twin.twin.world().atlassian.dump();
+        let partners = dump.pointer("/customer_organizations/Partners/id").cloned();
+        let at = |desk: &str| dump.pointer(&format!("/desks/{desk}/organizations")).cloned().unwrap_or_default();
+        let found = (at("OTHER"), at("HELP"));
+        if found == (json!([partners]), json!([])) {
+            return Ok(Some(()));
+        }
+        bail!("{found:?}")
+    })
+    .await
+}
+
+/// Waits until the services say that everything is in sync.
+async fn until_in_sync(world: &World) -> Result<()> {
+    eventually(WITHIN, "the services to say that all is in sync", async || {
+        let status = world.get("status").await?;
+        if status["tenants"][0]["in_sync"] == json!(true) {
+            return Ok(Some(()));
+        }
+        bail!("{}", status["tenants"][0]["why_not"])
+    })
+    .await
+}
+
 /// Kinds of the accounts with an address, for a portal-only one is told by its id.
 fn portal_only(outside: &Outside, email: &str) -> Vec<bool> {
     let world = outside.twin.twin.world();
@@ -131,10 +158,7 @@ async fn p3_05_a_group_opens_the_portal_and_who_has_no_account_gets_one() -> Res
     let world = World::start(&snapshot(), POLICY, &options).await?;
     until(&world, &["ann@acme.example", "bob@acme.example", PIA], &[PIA]).await?;
     assert_eq!(portal_only(&world, STAFF), [false], "who has an account keeps it");
-    let dump = world.twin.twin.world().atlassian.dump();
-    let partners = dump.pointer("/customer_organizations/Partners/id").cloned();
-    let at = |desk: &str| dump.pointer(&format!("/desks/{desk}/organizations")).cloned().unwrap_or_default();
-    assert_eq!((at("OTHER"), at("HELP")), (json!([partners]), json!([])), "its people see the portal of that desk");
+    until_attached(&world).await?;
     assert_eq!(portal_only(&world, PIA), [true], "one account for both lists");
     assert_eq!(portal_only(&world, "bob@acme.example"), [true]);
     // A newcomer of the partner, while everything runs.
@@ -190,6 +214,31 @@ async fn p3_05_one_run_without_a_server_opens_the_portal() -> Result<()> {
     assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
     assert_eq!(addresses(&outside, "/customer_organizations/Partners/members"), set(&[PIA]));
     Ok(())
+}
+
+/// Everybody is in it already, and it is attached to no desk: that is a difference like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_05_an_organization_that_is_equal_already_is_attached_to_its_desk() -> Result<()> {
+    let mut edits = by_hand();
+    edits.push(
+        json!({ "op": "load", "customer_organizations": [{ "site": "acme", "name": "Partners", "members": [PIA] }] }),
+    );
+    let beginning = Beginning { accounts: "none", edits, ..Beginning::default() };
+    let world = World::start(&snapshot(), POLICY, &Options { beginning, ..Options::default() }).await?;
+    until_attached(&world).await?;
+    until_in_sync(&world).await?;
+    // Somebody detaches it. Nobody joins or leaves, and it is attached again.
+    let id = world.twin.twin.world().atlassian.dump()["customer_organizations"]["Partners"]["id"].clone();
+    let id: u64 = id.as_str().unwrap_or_default().parse()?;
+    let place = "rest/servicedeskapi/servicedesk/OTHER/organization";
+    let request = harness::http()?.delete(format!("{}/{place}", world.twin.atlassian_url()));
+    let request = request.basic_auth("sync@acme.example", Some("twin-api-token")).header("X-ExperimentalApi", "opt-in");
+    request.json(&json!({ "organizationId": id })).send().await?.error_for_status()?;
+    let desk = || world.twin.twin.world().atlassian.dump()["desks"]["OTHER"]["organizations"].clone();
+    assert_eq!(desk(), json!([]));
+    world.sync(None).await?;
+    until_attached(&world).await?;
+    until_in_sync(&world).await
 }
 
 /// A site with a desk and with groups of its own, which are filled too: a portal-only customer is no account that could be

@@ -12,6 +12,7 @@ mod directories;
 mod doctor;
 mod everywhere;
 mod flow;
+mod gives;
 mod import;
 mod letters;
 mod oneshot;

@@ -92,6 +92,7 @@ impl World {
                 self.target.insert(name.clone(), BTreeSet::new());
                 outcome.group = Some(group(name));
             }
+            CommandBody::GrantAccess { .. } => {}
             CommandBody::DeleteGroup { group, .. } => {
                 self.target.remove(group.as_str());
             }

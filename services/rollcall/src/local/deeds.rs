@@ -175,7 +175,7 @@ impl Begun {
             What::Account { person, .. } => {
                 about.people.extend(self.people.iter().find(|(of, ..)| of == person).cloned());
             }
-            What::Edges { .. } | What::DeleteGroup { .. } => {}
+            What::Edges { .. } | What::DeleteGroup { .. } | What::GrantAccess { .. } => {}
         }
         about
     }
@@ -220,6 +220,9 @@ impl Begun {
                 if change == "remove" {
                     memory.removing.insert((self.target.clone(), source.clone(), person.clone()), outcome.at);
                 }
+            }
+            Object::Access(group, access) => {
+                memory.given.insert((self.target.clone(), group.clone(), access.clone()), outcome.at);
             }
             Object::OldGroup(_) | Object::Edges => {}
         }

@@ -218,7 +218,7 @@ fn tell_first(draft: &mut Draft, decision: &Decision, sides: &Sides) {
                 changes.0 += case.count(EdgeOp::Remove);
                 changes.1 += case.count(EdgeOp::Add);
             }
-            CaseKind::Leaver { .. } | CaseKind::Delete { .. } | CaseKind::Account { .. } => {}
+            CaseKind::Leaver { .. } | CaseKind::Delete { .. } | CaseKind::Access { .. } | CaseKind::Account { .. } => {}
         }
     }
 }
@@ -339,7 +339,7 @@ fn leave_out(draft: &mut Draft, decision: &Decision, sides: &Sides) -> bool {
                     out.extend(edge.group.iter().map(|group| (plan.target.clone(), group.clone())));
                     names.insert((plan.target.clone(), edge.group_name.to_ascii_lowercase()));
                 }
-                Step::CreateGroup { name, .. } | Step::DeleteGroup { name, .. } => {
+                Step::CreateGroup { name, .. } | Step::DeleteGroup { name, .. } | Step::GrantAccess { name, .. } => {
                     names.insert((plan.target.clone(), name.to_ascii_lowercase()));
                 }
                 Step::Account { .. } => {}

@@ -142,6 +142,8 @@ impl Run<'_> {
         self.run(accounts.iter().filter_map(|(lane, step)| self.account(*lane, step)).collect()).await?;
         let edges = steps(|step| matches!(step, Step::Edge { .. }));
         self.run(self.edges(&edges)).await?;
+        let grants = steps(|step| matches!(step, Step::GrantAccess { .. }));
+        self.run(grants.iter().filter_map(|(lane, step)| self.grant(*lane, step)).collect()).await?;
         let deletions = steps(|step| matches!(step, Step::DeleteGroup { .. }));
         self.run(deletions.iter().filter_map(|(lane, step)| self.delete(*lane, step)).collect()).await?;
         // What was released without a person's word counts against the day and the week, as far as it happened.
@@ -162,6 +164,13 @@ impl Run<'_> {
     fn delete(&self, lane: Lane, step: &Step) -> Option<Command> {
         let Step::DeleteGroup { group, .. } = step else { return None };
         Some(self.command(lane, CommandBody::DeleteGroup { group: group.clone(), generation: 0 }))
+    }
+
+    /// What a group is to give that could not be created is left out: the next run finds it.
+    fn grant(&self, lane: Lane, step: &Step) -> Option<Command> {
+        let Step::GrantAccess { group, name, access, .. } = step else { return None };
+        let group = group.clone().or_else(|| self.groups.get(name).cloned())?;
+        Some(self.command(lane, CommandBody::GrantAccess { group, access: access.clone(), generation: 0 }))
     }
 
     fn account(&self, lane: Lane, step: &Step) -> Option<Command> {
@@ -277,7 +286,7 @@ impl Run<'_> {
                 CommandBody::Account { person, .. } => {
                     self.accounts.extend(outcome.account.clone().map(|account| (person.clone(), account)));
                 }
-                CommandBody::Edges { .. } | CommandBody::DeleteGroup { .. } => {}
+                CommandBody::Edges { .. } | CommandBody::DeleteGroup { .. } | CommandBody::GrantAccess { .. } => {}
             }
         }
         self.count(outcome.result, &command.object(), words(0));
@@ -317,6 +326,7 @@ fn lines(body: &CommandBody) -> Vec<String> {
         }
         CommandBody::CreateGroup { name, .. } => vec![format!("create-group/{name}")],
         CommandBody::DeleteGroup { group, .. } => vec![format!("delete-group/{group}")],
+        CommandBody::GrantAccess { group, access, .. } => vec![format!("grant/{group}/{access}")],
         CommandBody::Account { person, change, .. } => vec![format!("{}/{person}", change.as_str())],
     }
 }

@@ -90,7 +90,9 @@ fn beside(saved: &Plan, named: &BTreeSet<(String, Digest)>, fresh: &Plan) -> usi
 /// What a step changes: a group, or a person.
 fn object(step: &Step) -> String {
     match step {
-        Step::CreateGroup { name, .. } | Step::DeleteGroup { name, .. } => format!("group {name}"),
+        Step::CreateGroup { name, .. } | Step::DeleteGroup { name, .. } | Step::GrantAccess { name, .. } => {
+            format!("group {name}")
+        }
         Step::Edge { edge, .. } => format!("group {}", edge.group_name),
         Step::Account { account, person, .. } => {
             let id = person.as_ref().or(account.as_ref());

@@ -80,6 +80,9 @@ fn shown(world: &World, mirror: &Mirror, begun: &Begun, open: &Open, at: Time) -
             outcome.group = found.map(|row| row.group.id.clone());
             outcome.group.is_some()
         }
+        What::GrantAccess { group, access, .. } => {
+            mirror.group(group).is_some_and(|row| live(row) && access.is_given_by(&row.group) == Some(true))
+        }
         What::DeleteGroup { group, .. } => !mirror.group(group).is_some_and(live),
         What::Account { person, change, .. } if change == "create" => {
             outcome.account = account_of(world, mirror, begun, person);

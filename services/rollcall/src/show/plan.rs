@@ -42,6 +42,8 @@ pub struct Totals {
     pub create: u64,
     /// Groups to delete.
     pub delete: u64,
+    /// What groups are to give beside.
+    pub grant: u64,
     /// Cases that wait for a person.
     pub held: u64,
     /// Groups that were there before us and wait for a decision.
@@ -76,6 +78,7 @@ impl Totals {
                     Step::Account { .. } => totals.accounts += 1,
                     Step::CreateGroup { .. } => totals.create += 1,
                     Step::DeleteGroup { .. } => totals.delete += 1,
+                    Step::GrantAccess { .. } => totals.grant += 1,
                 }
             }
         }
@@ -125,6 +128,7 @@ pub fn summary(plan: &Plan) -> String {
         (totals.create, "group to create", "groups to create"),
         (totals.delete, "group to delete", "groups to delete"),
         (totals.accounts, "account to change", "accounts to change"),
+        (totals.grant, "access to give", "accesses to give"),
     ];
     parts.extend(optional.into_iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| counted(n, one, many)));
     let mut line = format!("Plan: {}.", parts.join(", "));
@@ -195,6 +199,7 @@ const fn place(step: &Step) -> u8 {
             EdgeOp::Add => 3,
         },
         Step::Account { .. } => 2,
+        Step::GrantAccess { .. } => 4,
     }
 }
 
@@ -226,6 +231,7 @@ fn reason(step: &Step) -> &Reason {
     match step {
         Step::CreateGroup { reason, .. }
         | Step::DeleteGroup { reason, .. }
+        | Step::GrantAccess { reason, .. }
         | Step::Edge { reason, .. }
         | Step::Account { reason, .. } => reason,
     }
@@ -244,12 +250,7 @@ fn write_waits(out: &mut String, target: &TargetPlan, full: bool) {
 }
 
 fn rule_of(step: &Step) -> Option<&RuleId> {
-    match step {
-        Step::CreateGroup { reason, .. }
-        | Step::DeleteGroup { reason, .. }
-        | Step::Edge { reason, .. }
-        | Step::Account { reason, .. } => reason.rule(),
-    }
+    reason(step).rule()
 }
 
 /// What to do about a refusal, if anything is to be done.
@@ -304,6 +305,7 @@ fn title(kind: &CaseKind, names: &dyn Names) -> String {
         CaseKind::Additions { name, .. } => format!("additions to {name}"),
         CaseKind::Removals { name, .. } => format!("removals from {name}"),
         CaseKind::Delete { name, .. } => format!("delete group {name}"),
+        CaseKind::Access { name, .. } => format!("what group {name} gives"),
         CaseKind::Account { source, person } => format!("account of {}", names.person(source, person.as_str())),
     }
 }
@@ -313,6 +315,9 @@ pub fn line(step: &Step, target: &DirectoryId, names: &dyn Names) -> String {
     match step {
         Step::CreateGroup { name, reason, .. } => format!("+ group       {name}  {}", why(reason, names)),
         Step::DeleteGroup { name, reason, .. } => format!("- group       {name}  {}", why(reason, names)),
+        Step::GrantAccess { name, access, reason, .. } => {
+            format!("+ access      {name}  {access}  {}", why(reason, names))
+        }
         Step::Edge { edge, reason } => {
             let sign = if edge.op == EdgeOp::Add { '+' } else { '-' };
             let who = match (&edge.account, &edge.person) {
@@ -355,7 +360,7 @@ fn why(reason: &Reason, names: &dyn Names) -> String {
         Reason::SourceDeleted { source, group, .. } => {
             format!("{} was deleted", names.group(source, group.as_str()))
         }
-        Reason::Provision { rule, .. } => format!("rule {rule}"),
+        Reason::Access { rule } | Reason::Provision { rule, .. } => format!("rule {rule}"),
     }
 }
 

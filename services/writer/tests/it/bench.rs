@@ -218,6 +218,18 @@ impl Bench {
         self.twin.twin.world().atlassian.memberships(&key).remove(name).unwrap_or_default()
     }
 
+    /// A product is bought for a site of the organization.
+    pub(crate) fn with_product(&self, resource: &str, key: &str, site: &str) {
+        let product = serde_json::json!({ "resource": resource, "key": key, "name": key, "site": site });
+        let edit = serde_json::json!({ "op": "load", "organizations": [
+            { "id": ORGANIZATION, "name": "Acme", "directory": DIRECTORY, "products": [product] }] });
+        let mut world = self.twin.twin.world();
+        let twin::world::World { atlassian, log, .. } = &mut *world;
+        let cause = twin::world::Cause::default();
+        let mut act = twin::world::atlassian::Act { cause: &cause, log };
+        atlassian.edit(serde_json::from_value(edit).unwrap(), &mut act).unwrap();
+    }
+
     /// The account of the n-th person.
     pub(crate) fn account(&self, n: usize) -> String {
         let world = self.twin.twin.world();

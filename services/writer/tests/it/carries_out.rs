@@ -1,9 +1,10 @@
 //! Commands become effects, outcomes and letters.
 
 use bus::{Bus, Intake};
-use model::{EdgeOp, GroupId, Lane, Outcome, Rejection, StepResult};
+use model::{Access, CommandBody, EdgeOp, GroupId, Lane, Outcome, Rejection, StepResult};
 use store::audit::ChainState;
 use twin::engine::fault::{Fault, FaultKind};
+use twin::world::atlassian::ORGANIZATION;
 
 use crate::bench::{Bench, SOON, email, tenant};
 
@@ -116,6 +117,46 @@ async fn i09_a_membership_whose_answer_was_lost_is_told_with_the_attempt_that_di
     assert_eq!(bench.members("eng").len(), 3, "{outcome:?}");
     assert_eq!(bench.count("select count(*) from effect.attempt where disposition = 'unknown'").await, 2);
     bench.each_effect_has_its_attempt_and_its_entry().await;
+    writer.stop().await;
+}
+
+/// A product that is not there is one letter, which closes when it is given after all: with one entry, and once.
+#[tokio::test]
+async fn i06_i09_what_a_group_is_to_give_is_given_once_and_told_with_what_it_is() {
+    let bench = Bench::start().await.with_relay().await;
+    let writer = bench.writer();
+    let group = bench.group("eng").await;
+    let access = Access::Product {
+        product: "jira-software".to_owned(),
+        site: "https://acme.atlassian.net".to_owned(),
+        role: "atlassian/user".to_owned(),
+    };
+    // Nobody settles them here, and a group has one open command a lane.
+    let grant = async |lane| {
+        let body = CommandBody::GrantAccess { group: group.clone(), access: access.clone(), generation: 1 };
+        let grant = bench.command(lane, body);
+        bench.send(std::slice::from_ref(&grant)).await;
+        bench.outcomes(std::slice::from_ref(&grant)).await.remove(&grant.id).unwrap().result
+    };
+    let open = "select count(*) from effect.dead_letter where state = 'open'";
+    assert_eq!(grant(Lane::Normal).await, StepResult::Rejected(Rejection::Validation));
+    assert_eq!(bench.count(open).await, 1);
+    bench.with_product("ari:jira", "jira-software", "acme");
+    let lost = FaultKind::Fail { status: 502, after: true, plain: true };
+    let lost = Fault { times: Some(1), ..Fault::new("atlassian.org", "groups.roles.assign", lost) };
+    bench.twin.twin.engine.faults.inject(lost);
+    assert!(grant(Lane::Urgent).await.holds());
+    assert_eq!(bench.count(open).await, 0);
+    let roles = bench.twin.twin.world().atlassian.dump();
+    let roles = roles.pointer(&format!("/organizations/{ORGANIZATION}/groups/eng/roles")).cloned();
+    assert_eq!(roles, Some(serde_json::json!({ "ari:jira": ["atlassian/user"] })));
+    let told = "select count(*) from common.audit where verb = 'group.grant' and key = 'cloud/' || $1 and before = ''
+                and after = convert_to($2, 'UTF8')";
+    let told = bench.sql.query_one(told, &[&group.as_str(), &access.to_string()]).await.unwrap();
+    assert_eq!(told.get::<_, i64>(0), 1);
+    bench.each_effect_has_its_attempt_and_its_entry().await;
+    bench.raise(format!("access/{group}"), 2).await;
+    assert_eq!(grant(Lane::Bulk).await, StepResult::Outdated);
     writer.stop().await;
 }
 

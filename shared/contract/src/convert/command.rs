@@ -1,12 +1,12 @@
 //! Commands.
 
-use model::{AccountChange, Command, CommandBody, CommandId, EdgeChange, EdgeOp, Lane};
+use model::{Access, AccountChange, Command, CommandBody, CommandId, EdgeChange, EdgeOp, Lane};
 use uuid::Uuid;
 
 use super::{Word, bytes, each, id, id_if_any, need, words};
 use crate::{
     ContractError,
-    wire::command::{self as wire, AccountVerb, command},
+    wire::command::{self as wire, AccountVerb, access, command},
 };
 
 words!(Lane, wire::Lane, [Urgent, Normal, Bulk]);
@@ -57,6 +57,11 @@ impl From<&CommandBody> for command::Body {
             CommandBody::DeleteGroup { group, generation } => {
                 Self::DeleteGroup(command::DeleteGroup { group: group.to_string(), generation: *generation })
             }
+            CommandBody::GrantAccess { group, access, generation } => Self::GrantAccess(command::GrantAccess {
+                group: group.to_string(),
+                access: Some(access.into()),
+                generation: *generation,
+            }),
             CommandBody::Edges { group, generation, edges } => Self::Edges(command::Edges {
                 group: group.to_string(),
                 generation: *generation,
@@ -87,6 +92,11 @@ impl TryFrom<command::Body> for CommandBody {
                 group: id(&delete.group, "Command.delete_group.group")?,
                 generation: delete.generation,
             },
+            command::Body::GrantAccess(grant) => Self::GrantAccess {
+                group: id(&grant.group, "Command.grant_access.group")?,
+                access: need(grant.access, "Command.grant_access.access")?.try_into()?,
+                generation: grant.generation,
+            },
             command::Body::Edges(edges) => Self::Edges {
                 group: id(&edges.group, "Command.edges.group")?,
                 generation: edges.generation,
@@ -98,6 +108,31 @@ impl TryFrom<command::Body> for CommandBody {
                 change: need(account.change, "Command.account.change")?.try_into()?,
                 generation: account.generation,
             },
+        })
+    }
+}
+
+impl From<&Access> for wire::Access {
+    fn from(access: &Access) -> Self {
+        let what = match access {
+            Access::Product { product, site, role } => access::What::Product(access::Product {
+                product: product.clone(),
+                site: site.clone(),
+                role: role.clone(),
+            }),
+            Access::Portal { desk } => access::What::Portal(desk.clone()),
+        };
+        Self { what: Some(what) }
+    }
+}
+
+impl TryFrom<wire::Access> for Access {
+    type Error = ContractError;
+
+    fn try_from(access: wire::Access) -> Result<Self, ContractError> {
+        Ok(match need(access.what, "Access.what")? {
+            access::What::Product(it) => Self::Product { product: it.product, site: it.site, role: it.role },
+            access::What::Portal(desk) => Self::Portal { desk },
         })
     }
 }

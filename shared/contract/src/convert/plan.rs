@@ -172,6 +172,7 @@ impl From<&CaseKind> for wire::CaseKind {
             CaseKind::Additions { group: id, name } => case_kind::Cause::Additions(group(id, name)),
             CaseKind::Removals { group: id, name } => case_kind::Cause::Removals(group(id, name)),
             CaseKind::Delete { group: id, name } => case_kind::Cause::Delete(group(id, name)),
+            CaseKind::Access { group: id, name } => case_kind::Cause::Access(group(id, name)),
             CaseKind::Account { source, person: who } => case_kind::Cause::Account(person(source, who)),
         };
         Self { cause: Some(cause) }
@@ -192,6 +193,7 @@ impl TryFrom<wire::CaseKind> for CaseKind {
             case_kind::Cause::Additions(group) => Self::Additions { group: group_id(&group)?, name: group.name },
             case_kind::Cause::Removals(group) => Self::Removals { group: group_id(&group)?, name: group.name },
             case_kind::Cause::Delete(group) => Self::Delete { group: group_id(&group)?, name: group.name },
+            case_kind::Cause::Access(group) => Self::Access { group: group_id(&group)?, name: group.name },
             case_kind::Cause::Account(who) => Self::Account { source: source(&who)?, person: person(&who)? },
         })
     }

@@ -20,6 +20,14 @@ impl From<&Step> for wire::Step {
             Step::DeleteGroup { group, name, reason } => {
                 (step::What::DeleteGroup(step::DeleteGroup { group: group.to_string(), name: name.clone() }), reason)
             }
+            Step::GrantAccess { group, name, access, reason } => (
+                step::What::GrantAccess(step::GrantAccess {
+                    group: group.as_ref().map(ToString::to_string),
+                    name: name.clone(),
+                    access: Some(access.into()),
+                }),
+                reason,
+            ),
             Step::Edge { edge, reason } => (step::What::Edge(edge.into()), reason),
             Step::Account { account, person, change, reason } => (
                 step::What::Account(step::Account {
@@ -46,6 +54,12 @@ impl TryFrom<wire::Step> for Step {
             step::What::DeleteGroup(delete) => {
                 Self::DeleteGroup { group: id(&delete.group, "Step.delete_group.group")?, name: delete.name, reason }
             }
+            step::What::GrantAccess(grant) => Self::GrantAccess {
+                group: id_if_any(grant.group.as_ref(), "Step.grant_access.group")?,
+                name: grant.name,
+                access: need(grant.access, "Step.grant_access.access")?.try_into()?,
+                reason,
+            },
             step::What::Edge(edge) => Self::Edge { edge: edge.try_into()?, reason },
             step::What::Account(account) => Self::Account {
                 account: id_if_any(account.account.as_ref(), "Step.account.account")?,
@@ -110,6 +124,7 @@ impl From<&Reason> for wire::Reason {
                 source: source.to_string(),
                 group: group.to_string(),
             }),
+            Reason::Access { rule } => reason::Why::Access(rule.to_string()),
             Reason::Provision { rule, source } => {
                 reason::Why::Provision(reason::Provision { rule: rule.to_string(), source: source.to_string() })
             }
@@ -150,6 +165,7 @@ impl TryFrom<wire::Reason> for Reason {
                 source: source(&deleted.source)?,
                 group: id(&deleted.group, "Reason.source_deleted.group")?,
             },
+            reason::Why::Access(text) => Self::Access { rule: rule(&text)? },
             reason::Why::Provision(provision) => {
                 Self::Provision { rule: rule(&provision.rule)?, source: source(&provision.source)? }
             }

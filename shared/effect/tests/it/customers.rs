@@ -41,58 +41,6 @@ fn create(world: &World, address: &str) -> effect::Job {
     world.job(Lane::Normal, body)
 }
 
-/// Without that nobody in it sees a portal.
-#[tokio::test]
-async fn an_organization_is_attached_to_its_desk_before_anybody_is_put_in() {
-    let world = World::start().await;
-    let organization =
-        GroupId::new(world.dump().pointer("/customer_organizations/Partners/id").and_then(Value::as_str).unwrap())
-            .unwrap();
-    let accounts: Vec<String> = (0..3).map(|n| world.account(n)).collect();
-    let attached = || world.dump()["desks"]["HELP"]["organizations"].as_array().unwrap().len();
-    let calls = || world.ledger.admitted.lock().unwrap().len();
-    assert_eq!(attached(), 0);
-    // A desk that is not there is told, and nobody is put in as if all were well.
-    let lost = world.attached_to("NONE");
-    let outcome = run(&lost, &world.edges(&organization, &[(&accounts[0], EdgeOp::Add)])).await.outcome;
-    assert_eq!(outcome.edges[0].result, StepResult::Rejected(Rejection::Validation));
-    assert!(people(&world, ListKind::Organization).is_empty());
-    let runner = world.attached_to("HELP");
-    let desk = |world: &World| {
-        let (families, _) = world.twin.twin.engine.counters.all();
-        families[FAMILY].get("servicedesk.organization.add").map_or(0, |it| it.calls)
-    };
-    let before = (calls(), desk(&world));
-    for account in &accounts {
-        let outcome = run(&runner, &world.edges(&organization, &[(account, EdgeOp::Add)])).await.outcome;
-        assert_eq!(outcome.edges[0].result, StepResult::Done);
-    }
-    assert_eq!((attached(), people(&world, ListKind::Organization).len()), (1, 3));
-    assert_eq!((calls(), desk(&world)), (before.0 + 3, before.1 + 1), "attached once in a while");
-}
-
-/// Who detaches it by hand is put right by an addition a while later.
-#[tokio::test]
-async fn an_organization_that_was_detached_by_hand_is_attached_again_with_a_later_addition() {
-    let world = World::start().await;
-    let partners =
-        world.dump().pointer("/customer_organizations/Partners/id").and_then(Value::as_str).unwrap().to_owned();
-    let organization = GroupId::new(&partners).unwrap();
-    let accounts: Vec<String> = (0..3).map(|n| world.account(n)).collect();
-    let attached = || world.dump()["desks"]["HELP"]["organizations"].as_array().unwrap().len();
-    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap();
-    let hands = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(now));
-    let runner = world.attached_to_by("HELP", outbound::Clock::manual(std::sync::Arc::clone(&hands)));
-    for (account, minutes, found) in [(&accounts[0], -11, 1), (&accounts[1], -10, 0), (&accounts[2], 0, 1)] {
-        hands.store(now + minutes * 60_000_000, std::sync::atomic::Ordering::SeqCst);
-        let outcome = run(&runner, &world.edges(&organization, &[(account, EdgeOp::Add)])).await.outcome;
-        assert_eq!((outcome.edges[0].result, attached()), (StepResult::Done, found), "at {minutes} minutes");
-        let mut twin = world.twin.twin.world();
-        twin.atlassian.set_desk_organization(crate::world::SITE, "HELP", &partners, false).unwrap();
-    }
-    assert_eq!(people(&world, ListKind::Organization).len(), 3);
-}
-
 #[tokio::test]
 async fn hundreds_go_in_calls_of_fifty_and_one_unknown_among_them_stops_nobody_else() {
     let world = World::start().await;

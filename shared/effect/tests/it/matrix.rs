@@ -1,6 +1,7 @@
 //! The idempotency matrix, of every API in one table: what a repetition, a refusal or a fault comes to through the whole
 //! write path (reference/atlassian-cloud.md §12, atlassian-dc.md §8). A cell that there is none of says why.
 
+mod giving;
 mod leaving;
 
 use std::collections::BTreeMap;

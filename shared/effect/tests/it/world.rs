@@ -11,8 +11,8 @@ use effect::{
     Ledger, LedgerError, ListKind, OrgWriter, Patience, Runner, ScimWriter, Target, What,
 };
 use model::{
-    AccountId, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp, Generation, GroupId, Lane, Span,
-    TenantId, Time,
+    Access, AccountId, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp, Generation, GroupId, Lane,
+    Span, TenantId, Time,
 };
 use outbound::{Budget, Client, ClientConfig, Clock, Credential};
 use twin::engine::{
@@ -46,7 +46,7 @@ impl Ledger for Memory {
                 })
                 .collect(),
             What::Account { person, generation, .. } => vec![current(format!("person/{person}"), *generation)],
-            What::CreateGroup { .. } | What::DeleteGroup { .. } => vec![true],
+            What::CreateGroup { .. } | What::DeleteGroup { .. } | What::GrantAccess { .. } => vec![true],
         };
         Ok(Admission { allowed, not_now: false })
     }
@@ -106,18 +106,9 @@ impl World {
     }
 
     fn client_with(base: &str, credential: Credential, sense: fn(&outbound::Answer) -> outbound::Sense) -> Client {
-        Self::client_by(Clock::real(), base, credential, sense)
-    }
-
-    fn client_by(
-        clock: Clock,
-        base: &str,
-        credential: Credential,
-        sense: fn(&outbound::Answer) -> outbound::Sense,
-    ) -> Client {
         let limits = vec![outbound::Allowance { calls: 1_000_000, per: Span::from_secs(1) }];
         let budget = Budget::declared("test", limits, 100, 16, Clock::real());
-        let mut config = ClientConfig::new("test", base, credential, budget, clock);
+        let mut config = ClientConfig::new("test", base, credential, budget, Clock::real());
         config.timeout = Duration::from_secs(5);
         config.sense = sense;
         Client::new(config).unwrap()
@@ -151,13 +142,9 @@ impl World {
 
     /// A client of the site, with this token.
     fn site(&self, token: &str) -> Client {
-        self.site_by(Clock::real(), token)
-    }
-
-    fn site_by(&self, clock: Clock, token: &str) -> Client {
         let token = Credential::Basic { user: "sync@example.com".to_owned(), secret: token.into() };
         let base = format!("{}/sites/{SITE}", self.twin.atlassian_url());
-        Self::client_by(clock, &base, token, outbound::default_sense)
+        Self::client(&base, token)
     }
 
     pub(crate) fn jira(&self) -> Runner<Memory> {
@@ -222,16 +209,6 @@ impl World {
         self.runner(Target::Customers(CustomersWriter::new(self.site(token), kind)))
     }
 
-    /// Organizations of customers, attached to the desk with this key.
-    pub(crate) fn attached_to(&self, desk: &str) -> Runner<Memory> {
-        self.attached_to_by(desk, Clock::real())
-    }
-
-    pub(crate) fn attached_to_by(&self, desk: &str, clock: Clock) -> Runner<Memory> {
-        let writer = CustomersWriter::new(self.site_by(clock, TOKEN), ListKind::Organization);
-        self.runner(Target::Customers(writer.attaching_to(Some(desk.to_owned()))))
-    }
-
     /// The world of the Atlassian side as the twin's operator reads it.
     pub(crate) fn dump(&self) -> serde_json::Value {
         self.twin.twin.world().atlassian.dump()
@@ -261,6 +238,11 @@ impl World {
 
     pub(crate) fn create(&self, name: &str) -> Job {
         self.job(Lane::Normal, CommandBody::CreateGroup { name: name.to_owned(), description: String::new() })
+    }
+
+    pub(crate) fn grant(&self, group: &GroupId, access: &Access) -> Job {
+        let (group, access) = (group.clone(), access.clone());
+        self.job(Lane::Normal, CommandBody::GrantAccess { group, access, generation: 1 })
     }
 
     pub(crate) async fn group(&self, runner: &Runner<Memory>, name: &str) -> GroupId {
@@ -342,4 +324,14 @@ pub(crate) async fn run(runner: &Runner<Memory>, job: &Job) -> Finished {
 
 pub(crate) fn email(n: usize) -> String {
     format!("p{n:03}@example.com")
+}
+
+/// A product on the site, in a role.
+pub(crate) fn product(key: &str, role: &str) -> Access {
+    Access::Product { product: key.to_owned(), site: format!("https://{SITE}.atlassian.net"), role: role.to_owned() }
+}
+
+/// The portal of a desk.
+pub(crate) fn portal(desk: &str) -> Access {
+    Access::Portal { desk: desk.to_owned() }
 }

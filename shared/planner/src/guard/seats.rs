@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, Edge, EdgeOp, Group, GroupId, GuardName, SeatCount, Seats, Step, Wait, WaitWhy};
+use model::{
+    Access, AccountId, Edge, EdgeOp, Group, GroupId, GuardName, ProductAccess, SeatCount, Seats, Step, Wait, WaitWhy,
+    same_site,
+};
 
 use crate::{
     Verdict,
@@ -11,6 +14,8 @@ use crate::{
 
 /// The groups that give a product, who is in one, and what is still free.
 struct Product {
+    /// Which product, and on which site where sites are counted apart.
+    of: ProductAccess,
     groups: BTreeSet<GroupId>,
     names: BTreeSet<String>,
     holders: BTreeSet<AccountId>,
@@ -35,6 +40,7 @@ pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
             let touched = product.touched(draft, EdgeOp::Add);
             let fresh: BTreeSet<AccountId> = touched
                 .into_iter()
+                .chain(product.let_in(judge, draft))
                 .filter(|account| !product.holders.contains(account) && !taken.contains(account))
                 .collect();
             if fresh.is_empty() {
@@ -59,7 +65,12 @@ pub(super) fn seats(judge: &mut Judge<'_>) -> Vec<Seats> {
 
 impl Product {
     /// The product that these groups give, held by whoever is in one.
-    fn new(judge: &Judge<'_>, product: String, limit: u64, gives: impl Fn(&Group) -> bool) -> Self {
+    fn new(
+        judge: &Judge<'_>,
+        of: ProductAccess,
+        (product, limit): (String, u64),
+        gives: impl Fn(&Group) -> bool,
+    ) -> Self {
         let (mut groups, mut holders) = (BTreeSet::new(), BTreeSet::new());
         for group in judge.accounts.giving() {
             if group.row.as_ref().is_some_and(|row| gives(&row.group)) {
@@ -69,7 +80,7 @@ impl Product {
             }
         }
         let seats = Seats { product, limit, used: holders.len() as u64, gained: 0, freed: 0 };
-        Self { groups, names: BTreeSet::new(), holders, seats }
+        Self { of, groups, names: BTreeSet::new(), holders, seats }
     }
 
     /// What a case waits for that no seat is free for: by group, how many memberships.
@@ -92,6 +103,21 @@ impl Product {
         let known = edge.group.as_ref().is_some_and(|group| self.groups.contains(group));
         let named = edge.group.is_none() && self.names.contains(&edge.group_name);
         if edge.op == op && (known || named) { edge.account.as_ref() } else { None }
+    }
+
+    /// Everybody in a group that a case has give this product.
+    fn let_in(&self, judge: &Judge<'_>, draft: &Draft) -> Vec<AccountId> {
+        let opens = |step: &Step| match step {
+            Step::GrantAccess { group: Some(group), access: Access::Product { product, site, .. }, .. } => {
+                let is = product.eq_ignore_ascii_case(&self.of.product)
+                    && (self.of.site.is_empty() || same_site(site, &self.of.site));
+                is.then(|| judge.accounts.group_slot(group)).flatten()
+            }
+            _ => None,
+        };
+        let groups = draft.steps.iter().filter_map(opens).filter_map(|slot| judge.accounts.group_at(slot));
+        let members = groups.flat_map(|group| &group.people).filter_map(|it| judge.accounts.person(it.slot()));
+        members.map(|person| person.id.clone()).collect()
     }
 
     /// The accounts that a case adds to, or takes out of, groups of this product.
@@ -131,12 +157,13 @@ fn limited(judge: &Judge<'_>) -> Vec<Product> {
     let limits = &judge.policy.guard.seat_limit;
     let told = groups(judge).any(|group| !group.gives.is_empty());
     let of = |(product, limit): (&String, &u64)| {
-        let mut found = Product::new(judge, product.clone(), *limit, |group| {
-            if told {
-                return group.gives.iter().any(|access| access.product.eq_ignore_ascii_case(product));
-            }
-            group.default_access && is_named_for(&group.name, product, limits.len() == 1)
-        });
+        let mut found =
+            Product::new(judge, ProductAccess::new(product.as_str(), ""), (product.clone(), *limit), |group| {
+                if told {
+                    return group.gives.iter().any(|access| access.product.eq_ignore_ascii_case(product));
+                }
+                group.default_access && is_named_for(&group.name, product, limits.len() == 1)
+            });
         for group in judge.target.groups.iter().filter(|_| !told) {
             let on_purpose = group.lead(&judge.policy.rules).is_some_and(|rule| rule.default_access_group);
             if on_purpose && is_named_for(&group.name, product, limits.len() == 1) {
@@ -159,7 +186,7 @@ fn counted(judge: &Judge<'_>) -> Vec<Product> {
         let several = told.keys().filter(|(other, _)| other == product).count() > 1;
         let name = if several { format!("{product} ({site})") } else { (*product).to_owned() };
         let gives = |group: &Group| group.gives.iter().any(|it| it.product == *product && it.site == *site);
-        let mut found = Product::new(judge, name, seats.total, gives);
+        let mut found = Product::new(judge, ProductAccess::new(*product, *site), (name, seats.total), gives);
         // The site counts who is active, and those whom we do not see.
         found.seats.used = seats.total.saturating_sub(seats.left);
         found

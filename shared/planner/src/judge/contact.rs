@@ -40,6 +40,7 @@ impl Judge<'_> {
             };
             draft.steps.push(Step::Edge { edge, reason: self.why_add(group, None, *account, rule) });
         }
+        draft.steps.extend(self.portals(group, rule));
         match changed {
             Some(reason) => draft.hold(GuardName::IdentityChanged, reason),
             None => self.customers(group, rule, None, false),
@@ -73,7 +74,8 @@ impl Judge<'_> {
         }
         if group.is_equal() {
             self.refuse_spared(known);
-            return self.link_group(group, slot, LinkHow::Equal);
+            self.link_group(group, slot, LinkHow::Equal);
+            return self.access(known);
         }
         match self.decided(known) {
             OnConflict::Review => self.conflict(known, GuardName::Conflict, None),

@@ -145,14 +145,16 @@ pub(super) fn sorted(drafts: Vec<Draft>) -> Vec<Draft> {
     order.into_iter().filter_map(|at| drafts.get_mut(at)?.take()).collect()
 }
 
-/// The order of steps: what makes a group, removals, additions, accounts, what deletes a group.
+/// The order of steps: what makes a group, removals, additions, accounts, what a group gives, what
+/// deletes a group.
 fn place(step: &Step) -> (u8, &Step) {
     let rank = match step {
         Step::CreateGroup { .. } => 0,
         Step::Edge { edge, .. } if edge.op == EdgeOp::Remove => 1,
         Step::Edge { .. } => 2,
         Step::Account { .. } => 3,
-        Step::DeleteGroup { .. } => 4,
+        Step::GrantAccess { .. } => 4,
+        Step::DeleteGroup { .. } => 5,
     };
     (rank, step)
 }

@@ -120,6 +120,7 @@ impl Judge<'_> {
         self.removals(known, complete);
         self.additions(known);
         self.customers(group, rule, Some(slot), known.is_settled());
+        self.access(known);
         let unlearned = pin.is_some_and(|pin| !pin.equal_once || (pin.source.is_none() && self.has_one_source(group)));
         if group.is_equal() && (unlearned || pin.is_none()) && self.gap(group).is_none() {
             self.link_group(group, slot, LinkHow::Equal);
@@ -205,6 +206,7 @@ impl Judge<'_> {
         for step in removes.into_iter().chain(adds) {
             self.refuse(step, why);
         }
+        self.refuse_access(known, why);
     }
 
     /// Differences about our own accounts and protected people: shown, never done, and no reason to be out of step.

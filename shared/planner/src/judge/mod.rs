@@ -1,5 +1,6 @@
 //! From differences to cases: each loud group is judged, leavers are gathered, then guards look at the whole target.
 
+mod access;
 pub(crate) mod accounts;
 mod addresses;
 pub(crate) mod administrators;

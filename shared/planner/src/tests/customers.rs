@@ -10,7 +10,7 @@ use policy::Policy;
 use crate::testing::{World, acc, cases, edges, only};
 
 /// A world whose target is an organization of customers (or a desk), filled from every group.
-fn portal(list: &str, rule: &str, rest: &str) -> World {
+pub(super) fn portal(list: &str, rule: &str, rest: &str) -> World {
     let text = format!(
         r#"
 tenant = "acme"

@@ -1,5 +1,6 @@
 //! Tests start converged and change one thing; their names are facts.
 
+mod access;
 mod accounts;
 mod addresses;
 mod administrators;

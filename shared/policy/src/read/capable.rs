@@ -7,6 +7,7 @@ use model::{DirectoryId, DirectoryKind};
 use super::{
     context::{Context, Said},
     people::WrittenProvision,
+    sync::WrittenRule,
 };
 use crate::{LeadFallback, LeaveAction, Provision, diagnostic::Code};
 
@@ -59,6 +60,19 @@ pub(super) fn user_directory(
     let help = "name the Crowd that the directory comes from as a directory of its own, kind = \"crowd\"; or leave \
                 `user_directory` out, and they are made in the first one that may be written";
     ctx.report(Code::NoEffect, span, message, help);
+}
+
+/// Only groups of an organization can be given products.
+pub(super) fn gives(ctx: &mut Context<'_>, rule: &WrittenRule, kinds: impl Iterator<Item = Option<DirectoryKind>>) {
+    // Where a kind is not known, something else was said already.
+    if rule.gives.is_empty() || kinds.into_iter().any(|kind| kind.is_none_or(|it| it == DirectoryKind::AtlassianOrg)) {
+        return;
+    }
+    let message =
+        "`gives` has no effect: only groups of an organization (kind = \"atlassian-org\") can be given products";
+    let help = "name the organization as `to`; a site that owns its groups says itself what they give, and an \
+                organization of customers opens the portal of its `desk`";
+    ctx.report(Code::NoEffect, &rule.gives_span, message, help);
 }
 
 /// Whether accounts are made and kept there. A site of an organization was resolved to the organization already.

@@ -313,6 +313,7 @@ pub(crate) fn rules(
             }
         }
         let lists = lists(ctx, known, &written, &to);
+        capable::gives(ctx, &written, to.iter().map(|id| known.kind(id)));
         if from.is_empty() {
             checked.push(complete(ctx, guard, &written, id, (None, to, lists)));
             continue;
@@ -360,6 +361,7 @@ fn complete(
         wider: effective.wider_than(guard),
         guard: effective,
         default_access_group: written.default_access_group,
+        gives: written.gives.clone(),
         default_of: None,
     });
     Checked { rule, span, into_span, rename_span, members_span }

@@ -157,6 +157,7 @@ fn differing(one: &SyncRule, other: &SyncRule) -> Option<&'static str> {
     let same = [
         ("members", one.members == other.members),
         ("default_access_group", one.default_access_group == other.default_access_group),
+        ("gives", one.gives == other.gives),
         ("create", one.create == other.create),
         ("on_conflict", one.on_conflict == other.on_conflict),
         ("on_source_deleted", one.on_source_deleted == other.on_source_deleted),

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use model::{DirectoryId, Role};
+use model::{Access, DirectoryId, Role};
 
 use super::{
+    address::Shape,
     context::{Context, Said},
     guard::rule_guard,
     section::{Section, choice_of, list_of, table_of},
@@ -40,6 +41,8 @@ pub(crate) struct WrittenRule {
     pub(crate) drift: DriftMode,
     pub(crate) guard: GuardOverride,
     pub(crate) default_access_group: bool,
+    pub(crate) gives: Vec<Access>,
+    pub(crate) gives_span: Range<usize>,
 }
 
 /// Reads all of `[[sync]]`.
@@ -80,9 +83,50 @@ fn rule(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenRule {
         drift: section.choice(ctx, "drift", &DriftMode::ALL).unwrap_or_default(),
         guard: rule_guard(ctx, &section),
         default_access_group: section.flag(ctx, "default_access_group").unwrap_or(false),
+        gives: gives(ctx, &section),
+        gives_span: section.key_span("gives"),
     };
     section.finish(ctx);
     written
+}
+
+/// The roles that a group may be given (reference/atlassian-cloud.md §1.5). Those that make administrators are not among
+/// them: who administers is decided by people.
+pub(crate) const ROLES_GIVEN: [(&str, &str); 8] = [
+    ("user", "atlassian/user"),
+    ("basic", "atlassian/basic"),
+    ("contributor", "atlassian/contributor"),
+    ("customer", "atlassian/customer"),
+    ("guest", "atlassian/guest"),
+    ("stakeholder", "atlassian/stakeholder"),
+    ("viewer", "atlassian/viewer"),
+    ("ai-access", "atlassian/ai-access"),
+];
+
+/// What the groups are to give: a product on a site, in a role.
+fn gives(ctx: &mut Context<'_>, section: &Section<'_>) -> Vec<Access> {
+    let what = "a list of { product = \"jira-software\", site = \"https://<name>.atlassian.net\" }";
+    let Some(list) = section.get("gives").and_then(|value| list_of(ctx, "gives", value, what)) else {
+        return Vec::new();
+    };
+    let mut read: Vec<Access> = Vec::new();
+    for entry in list {
+        let Some(table) = table_of(ctx, "gives", entry, "an entry of `gives`".to_owned()) else { continue };
+        let product = table.need_text(ctx, "product", "add product = \"jira-software\", for instance");
+        let site = table.need_address(ctx, "site", Shape::Origin, "add site = \"https://<name>.atlassian.net\"");
+        let role = table.choice(ctx, "role", &ROLES_GIVEN).unwrap_or("atlassian/user").to_owned();
+        let span = table.span.clone();
+        table.finish(ctx);
+        let (Some(product), Some(site)) = (product, site) else { continue };
+        let access = Access::Product { product: product.value, site, role };
+        if read.iter().any(|other| other.listed().is_same_place(&access.listed())) {
+            let message = "`gives` names this product of the site twice";
+            ctx.report(Code::Conflicting, &span, message, "name each product of a site once, with one role");
+            continue;
+        }
+        read.push(access);
+    }
+    read
 }
 
 /// One name or a list of names.

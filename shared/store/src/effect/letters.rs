@@ -154,7 +154,8 @@ fn disproves(fault: &Fault, outcome: &Outcome, bodies: &BTreeMap<CommandId, Comm
         && match fault {
             Fault::Person { account, step: None } => outcome.account.as_ref() == Some(account),
             Fault::Group { group } => outcome.group.as_ref().is_some_and(|id| id.as_str() == group),
-            Fault::Person { .. } | Fault::Edge { .. } => false,
+            // What one group gives is shown by the command that was to have it given, and by nothing else.
+            Fault::Person { .. } | Fault::Access { .. } | Fault::Edge { .. } => false,
         };
     let by_same = bodies.get(&outcome.command).is_some_and(|body| &Fault::of_command(body) == fault);
     by_edge || by_whole || by_same

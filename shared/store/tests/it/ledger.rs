@@ -226,7 +226,16 @@ async fn the_letter_of_what_could_not_be_made_closes_when_it_is() {
         change: model::AccountChange::Create { attributes: std::collections::BTreeMap::new() },
         generation: 1,
     };
-    let pairs = [[make(1, create()), make(2, create())], [make(3, invite()), make(4, invite())]];
+    let give = || CommandBody::GrantAccess {
+        group: group("g"),
+        access: model::Access::Portal { desk: "HELP".to_owned() },
+        generation: 1,
+    };
+    let pairs = [
+        [make(1, create()), make(2, create())],
+        [make(3, invite()), make(4, invite())],
+        [make(5, give()), make(6, give())],
+    ];
     for (place, [first, second]) in pairs.into_iter().enumerate() {
         let number = u64::try_from(place).unwrap() + 1;
         let letter = NewLetter { fault: Fault::of_command(&first.body), ..rejected(&first, "ann", 10) };

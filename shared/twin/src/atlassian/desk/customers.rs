@@ -85,7 +85,7 @@ pub(super) fn write(request: &Request<'_>, side: &mut AtlassianSide, act: &mut A
         let wanted: Organization = request.incoming.json().map_err(|_| invalid())?;
         let organization = wanted.organization_id.to_string();
         let present = request.operation == Operation::AddOrganization;
-        let done = side.set_desk_organization(request.site(), &id, &organization, present);
+        let done = side.set_desk_organization((request.site(), &id), &organization, present, act);
         done.map_err(|it| if it == Refusal::UnknownGroup { unknown() } else { organizations::unknown() })?;
         return Ok(Answer::empty(204));
     }

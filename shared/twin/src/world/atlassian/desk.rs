@@ -237,14 +237,19 @@ impl AtlassianSide {
         Ok(())
     }
 
-    /// Gives a desk a customer organization, or takes it away.
-    pub fn set_desk_organization(&mut self, site: &str, desk: &str, id: &str, present: bool) -> Result<(), Refusal> {
+    /// Gives a desk a customer organization, or takes it away. Repeats change nothing and are no refusal.
+    pub fn set_desk_organization(
+        &mut self,
+        (site, desk): (&str, &str),
+        id: &str,
+        present: bool,
+        act: &mut Act<'_>,
+    ) -> Result<(), Refusal> {
         self.customer_organization(site, id).ok_or(Refusal::UnknownAccount)?;
         let desk = self.desk_mut(site, desk).ok_or(Refusal::UnknownGroup)?;
-        if present {
-            desk.organizations.insert(id.to_owned());
-        } else {
-            desk.organizations.remove(id);
+        let changed = if present { desk.organizations.insert(id.to_owned()) } else { desk.organizations.remove(id) };
+        if changed {
+            act.record_presence(format!("atlassian/customers/desk/{}/organization/{id}", desk.id), present);
         }
         Ok(())
     }

@@ -260,7 +260,7 @@ impl AtlassianSide {
             self.set_organization_member(&id, person, true, act).map_err(|it| format!("{it:?}"))?;
         }
         it.desks.iter().try_for_each(|desk| {
-            let done = self.set_desk_organization(&it.site, desk, &id, true);
+            let done = self.set_desk_organization((&it.site, desk), &id, true, act);
             done.map_err(|refusal| format!("customers {}: desk {desk}: {refusal:?}", it.name))
         })
     }
