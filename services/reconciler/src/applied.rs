@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AccountId, Case, CaseKind, Digest, DirectoryId, Time};
+use model::{Access, AccountId, Case, CaseKind, Digest, DirectoryId, Step, Time};
 use planner::Memory;
 
 /// Let go until some time each: held here and nowhere else, so a reconciler that is replaced has to be asked again.
@@ -48,6 +48,14 @@ impl Applied {
                 let filled =
                     self.filling.iter().find(|(key, _)| memory.pins.get(key).is_some_and(|p| &p.group == group));
                 filled.is_some_and(|((of, _), (named, _))| of == target && accounts().is_subset(named))
+            }
+            // The portal of what was made is part of the making.
+            (None, CaseKind::Access { group, .. }) => {
+                let is_portal = |step: &Step| matches!(step, Step::GrantAccess { access: Access::Portal { .. }, .. });
+                let is_made = |(of, name): &(DirectoryId, String)| {
+                    of == target && memory.pins.get(&(of.clone(), name.clone())).is_some_and(|pin| &pin.group == group)
+                };
+                case.steps.iter().all(is_portal) && self.filling.keys().any(is_made)
             }
             _ => false,
         }
@@ -93,6 +101,20 @@ mod tests {
         memory.created(&target, "eng", &group);
         assert!(applied.goes(&target, &filled(&["a", "b"]), &memory, fold));
         assert!(!applied.goes(&target, &filled(&["a", "c"]), &memory, fold), "somebody joined meanwhile");
+        // The portal of what was made was part of what was shown; a product is decided by itself.
+        let opens = |group: &GroupId, access: Access| {
+            let (name, rule) = ("Eng".to_owned(), RuleId::new("teams").unwrap());
+            let kind = CaseKind::Access { group: group.clone(), name: name.clone() };
+            let steps =
+                vec![Step::GrantAccess { group: Some(group.clone()), name, access, reason: Reason::Access { rule } }];
+            Case { digest: Case::digest_of(&target, &kind, &steps), kind, steps, ..made.clone() }
+        };
+        let (portal, other) = (Access::Portal { desk: "HELP".to_owned() }, GroupId::new("g-2").unwrap());
+        let [product, site, role] =
+            ["jira-software", "https://acme.atlassian.net", "atlassian/user"].map(str::to_owned);
+        assert!(applied.goes(&target, &opens(&group, portal.clone()), &memory, fold));
+        assert!(!applied.goes(&target, &opens(&other, portal), &memory, fold), "of another group");
+        assert!(!applied.goes(&target, &opens(&group, Access::Product { product, site, role }), &memory, fold));
         applied.expire(Time(10));
         assert!(!applied.goes(&target, &made, &memory, fold) && !applied.goes(&target, &filled(&["a"]), &memory, fold));
     }

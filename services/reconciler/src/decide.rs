@@ -29,8 +29,12 @@ pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> (Decision
     let occasion = if std::mem::take(&mut state.swept) { Occasion::Sweep } else { Occasion::Event };
     if occasion == Occasion::Sweep {
         state.memory.forget_newcomers(now);
-        state.memory.forget_given(now);
     }
+    for key in state.planner.shown(&state.memory) {
+        state.memory.given.remove(&key);
+    }
+    let State { planner, memory, .. } = state;
+    memory.forget_given(now, |target| planner.policy().directories.get(target).map(|of| of.lag).unwrap_or_default());
     let mut decision = state.planner.decide(&state.memory, now, occasion);
     if let Err(violations) = planner::check::check(&decision.plan, &state.planner, &state.memory) {
         for violation in violations.iter().take(20) {

@@ -104,7 +104,7 @@ impl Gate<'_> {
             Step::GrantAccess { group, access, .. } => {
                 // What a group that is still to be made gives is decided again when that is there.
                 let Some(group) = group else { return };
-                let object = format!("access/{group}");
+                let object = format!("access/{group}/{access}");
                 if self.may_open(&object) {
                     let generation = self.raise(object);
                     let (group, access) = (group.clone(), access.clone());
@@ -266,7 +266,8 @@ pub(crate) fn hold(state: &mut State, decision: &Decision, now: Time, turn: &mut
             Some(before) => (before.since, before.traceparent.clone()),
             None => (now, runtime::trace::current_traceparent()),
         };
-        if held.insert(case.digest, Held { state: case_state, since, traceparent }).is_none() {
+        let why = case.held.clone();
+        if held.insert(case.digest, Held { state: case_state, since, traceparent, why }).is_none() {
             rows.push((target, case));
         }
     }

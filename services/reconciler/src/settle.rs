@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use model::{
-    AccountChange, AccountId, CommandBody, CommandId, DirectoryId, EdgeOp, Link, LinkHow, Outcome, Span, StepResult,
-    Time,
+    Access, AccountChange, AccountId, CommandBody, CommandId, DirectoryId, EdgeOp, GroupId, Link, LinkHow, Outcome,
+    Span, StepResult, Time,
 };
 use planner::{Confirmed, Pin, WindowEntry, WindowKind};
 use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, LeavingRow, PersonLinkRow, PinRow, ReleasedRow, Turn};
@@ -44,12 +44,18 @@ pub(crate) fn outcomes(
                 state.deleted.insert((open.command.target.clone(), group.clone()), outcome.at);
             }
             CommandBody::GrantAccess { group, access, .. } if outcome.result.holds() => {
-                let key = (open.command.target.clone(), group.clone(), access.clone());
-                state.memory.given.insert(key, outcome.at);
+                given(state, &open.command.target, (group, access), outcome.at, turn);
             }
             CommandBody::DeleteGroup { .. } | CommandBody::GrantAccess { .. } => {}
         }
     }
+}
+
+/// What a group was given is read once the target shows it: until then it is under way.
+fn given(state: &mut State, target: &DirectoryId, (group, access): (&GroupId, &Access), at: Time, turn: &mut Turn) {
+    let lag = state.planner.policy().directories.get(target).map(|directory| directory.lag).unwrap_or_default();
+    turn.wishes.push((target.clone(), format!("group/{group}"), at.plus(lag)));
+    state.memory.given.insert((target.clone(), group.clone(), access.clone()), at);
 }
 
 /// Closes commands to targets that the policy does not have any more. Their writer let go of them: what was under way has

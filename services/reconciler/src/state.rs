@@ -40,6 +40,8 @@ pub(crate) struct Held {
     pub(crate) since: Time,
     /// The trace in which it came to be held: what goes after an approval is linked to it.
     pub(crate) traceparent: Option<String>,
+    /// Why, as people are shown it. It may come to more while the steps stay the same: how many are in a group.
+    pub(crate) why: Vec<model::Held>,
 }
 
 /// A command without an outcome.
@@ -250,7 +252,8 @@ impl State {
 
 fn held(row: WaitingCase) -> (Digest, Held) {
     let WaitingCase { digest, state, since, traceparent } = row;
-    (digest, Held { state, since, traceparent })
+    // Written anew with the first decision, for why it waits is not read.
+    (digest, Held { state, since, traceparent, why: Vec::new() })
 }
 
 /// How much work a command is.

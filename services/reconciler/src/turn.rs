@@ -170,6 +170,7 @@ pub(crate) fn says_something(turn: &Turn) -> bool {
         windows_back,
         needs,
         unneeded,
+        wishes,
         progress,
         moot_letters,
         sync_states,
@@ -201,6 +202,7 @@ pub(crate) fn says_something(turn: &Turn) -> bool {
             && windows_back.is_empty()
             && needs.is_empty()
             && unneeded.is_empty()
+            && wishes.is_empty()
             && progress.is_empty()
             && moot_letters.is_empty()
             && sync_states.is_empty()

@@ -236,7 +236,7 @@ fn objects(what: &What) -> Vec<String> {
             .collect(),
         What::CreateGroup { .. } => Vec::new(),
         What::DeleteGroup { group, .. } => vec![format!("group/{group}")],
-        What::GrantAccess { group, .. } => vec![format!("access/{group}")],
+        What::GrantAccess { group, access, .. } => vec![format!("access/{group}/{access}")],
         What::Account { person, .. } => vec![format!("person/{person}")],
     }
 }
@@ -251,7 +251,9 @@ fn allowed(what: &What, present: &BTreeMap<String, Generation>) -> Vec<bool> {
         }
         What::CreateGroup { .. } => vec![true],
         What::DeleteGroup { group, generation } => vec![current(format!("group/{group}"), *generation)],
-        What::GrantAccess { group, generation, .. } => vec![current(format!("access/{group}"), *generation)],
+        What::GrantAccess { group, access, generation } => {
+            vec![current(format!("access/{group}/{access}"), *generation)]
+        }
         What::Account { person, generation, .. } => vec![current(format!("person/{person}"), *generation)],
     }
 }

@@ -1,29 +1,6 @@
 //! What the name of a group says, as long as nothing better does.
 
-/// Whether a group's name is one that Atlassian gives to groups of default access: `jira-users-acme`,
-/// `confluence-users-acme`, `jira-software-users` (reference/atlassian-cloud.md §7), `stash-users`.
-pub fn says_default_access(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let products = [
-        "jira",
-        "jira-software",
-        "jira-core",
-        "jira-work-management",
-        "jira-servicedesk",
-        "jira-servicemanagement",
-        "jira-product-discovery",
-        "confluence",
-        "bitbucket",
-        // Bitbucket Data Center's own, by the product's first name.
-        "stash",
-        "compass",
-    ];
-    products.iter().any(|product| {
-        name.strip_prefix(product)
-            .and_then(|rest| rest.strip_prefix("-users"))
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    })
-}
+pub use model::says_default_access;
 
 /// Whether a group's name is the one that a Data Center product gives to its own administrators when it is set up. Only
 /// these exact names: a name that merely sounds so says nothing.

@@ -47,6 +47,8 @@ pub(crate) struct Roles {
     pub(crate) unread: BTreeSet<String>,
     /// What the groups give could not be read to its end this time: whoever gives something may give more.
     pub(crate) gives_unread: bool,
+    /// Which products groups give could not be read, now or for good: whoever gives something may give any.
+    pub(crate) products_unread: bool,
 }
 
 impl Roles {
@@ -62,6 +64,7 @@ impl Roles {
             default_access: self.defaults.contains(&group.id) || (gives && says_default_access(&group.name)),
             roles_known: self.known,
             access_unread: gives && (unread || self.gives_unread),
+            products_unread: gives && self.products_unread,
             gives: given,
             ..group
         }
@@ -103,6 +106,7 @@ impl Roles {
             defaults: BTreeSet::new(),
             unread: BTreeSet::new(),
             gives_unread: false,
+            products_unread: false,
             gives: BTreeMap::from([(id.clone(), given.collect())]),
         }
     }

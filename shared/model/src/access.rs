@@ -36,14 +36,15 @@ impl Access {
         }
     }
 
-    /// Whether the group gives it, in whichever role; `None`: what it gives is not known.
+    /// Whether the group gives it, in whichever role: what people gave in another one is theirs to change. `None`: what it
+    /// gives is not known.
     pub fn is_given_by(&self, group: &Group) -> Option<bool> {
         let wanted = self.listed();
         let is = |given: &ProductAccess| given.is_same_place(&wanted);
         if group.gives.iter().any(is) {
             return Some(true);
         }
-        (group.roles_known && !group.access_unread).then_some(false)
+        (group.roles_known && !group.access_unread && !group.products_unread).then_some(false)
     }
 }
 
@@ -79,6 +80,8 @@ mod tests {
         group.access_unread = true;
         assert_eq!(jira("https://beta.atlassian.net").is_given_by(&group), None, "it may give more than was read");
         assert_eq!(jira("https://acme.atlassian.net").is_given_by(&group), Some(true));
+        (group.access_unread, group.products_unread) = (false, true);
+        assert_eq!(jira("https://beta.atlassian.net").is_given_by(&group), None, "nor is it known of which products");
         group = Group { roles_known: true, ..Group::new(GroupId::new("7").unwrap(), "Partners") };
         let portal = Access::Portal { desk: "HELP".to_owned() };
         assert_eq!(portal.is_given_by(&group), Some(false));

@@ -123,7 +123,7 @@ impl Command {
             CommandBody::CreateGroup { name, .. } => format!("name/{name}"),
             CommandBody::DeleteGroup { group, .. } | CommandBody::Edges { group, .. } => format!("group/{group}"),
             // Who is in a group changes meanwhile.
-            CommandBody::GrantAccess { group, .. } => format!("access/{group}"),
+            CommandBody::GrantAccess { group, access, .. } => format!("access/{group}/{access}"),
             CommandBody::Account { person, .. } => format!("person/{person}"),
         }
     }

@@ -38,6 +38,9 @@ pub struct Group {
     /// were not counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub access_unread: bool,
+    /// Which products it gives could not be read: it may give more than is listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub products_unread: bool,
     /// It belongs to somebody else and cannot be read: it contributes nobody, and is listed as such.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opaque: bool,
@@ -83,6 +86,31 @@ pub fn same_site(one: &str, other: &str) -> bool {
         rest.split('/').next().unwrap_or_default().to_ascii_lowercase()
     };
     host(one) == host(other)
+}
+
+/// Whether a group's name is one that Atlassian gives to groups of default access: `jira-users-acme`,
+/// `confluence-users-acme`, `jira-software-users` (reference/atlassian-cloud.md §7), `stash-users`.
+pub fn says_default_access(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let products = [
+        "jira",
+        "jira-software",
+        "jira-core",
+        "jira-work-management",
+        "jira-servicedesk",
+        "jira-servicemanagement",
+        "jira-product-discovery",
+        "confluence",
+        "bitbucket",
+        // Bitbucket Data Center's own, by the product's first name.
+        "stash",
+        "compass",
+    ];
+    products.iter().any(|product| {
+        name.strip_prefix(product)
+            .and_then(|rest| rest.strip_prefix("-users"))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    })
 }
 
 /// Who may change a group.
@@ -215,6 +243,7 @@ impl Group {
             roles_known: false,
             gives: Vec::new(),
             access_unread: false,
+            products_unread: false,
             opaque: false,
         }
     }

@@ -36,7 +36,7 @@ pub use delta::{Delta, GroupRow, MemberRow, ReadRow, ReadScope, UserRow};
 pub use directory::{DirectoryKind, Side};
 pub use email::{Email, EmailDoubt, EmailError};
 pub use fact::{Answer, Corroboration, Fact};
-pub use group::{Group, Member, MemberKind, Ownership, ProductAccess, Role, SeatCount, same_site};
+pub use group::{Group, Member, MemberKind, Ownership, ProductAccess, Role, SeatCount, same_site, says_default_access};
 pub use id::{AccountId, CommandId, DirectoryId, GroupId, IdError, RuleId, TenantId};
 pub use outcome::{Disposition, EdgeOutcome, Outcome, Rejection, StepResult};
 pub use plan::{

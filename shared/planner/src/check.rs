@@ -326,7 +326,11 @@ impl Opinion<'_> {
         }
         // Giving twice is giving, so what a writer said since the last read is not asked.
         let given = row.is_some_and(|row| row.gives.iter().any(|it| it.is_same_place(&access.listed())));
-        if unapproved || given || role.is_some_and(|role| role.contains("admin")) {
+        // Whoever is to be taken out is not to be let in meanwhile.
+        let leaves = |edge: &Edge| edge.op == EdgeOp::Remove && edge.group.as_ref() == Some(group);
+        let removed = || self.plan.cases.iter().flat_map(Case::edges).any(leaves);
+        let lets_in = case.is_released() && !self.is_approved(case.digest) && removed();
+        if unapproved || lets_in || given || role.is_some_and(|role| role.contains("admin")) {
             found.insert(Violation::Access { target: self.target(), group: Some(group.clone()) });
         }
         if case.is_released() && !self.ours.contains(group) {

@@ -43,8 +43,8 @@ pub struct Memory {
     pub opening: BTreeSet<(DirectoryId, String)>,
     /// Accounts with an open command: (target, source, person).
     pub accounts_open: BTreeSet<(DirectoryId, DirectoryId, AccountId)>,
-    /// What groups were given, and when the target said so; laid over the mirror until its groups were read by a list that
-    /// began after it plus the target's lag. Giving twice is giving, so nothing is lost with it.
+    /// What groups were given, and when the target said so: not decided again until that can be read, which is asked for.
+    /// Until then it is under way. Giving twice is giving, so nothing is lost with it.
     #[serde(with = "pairs")]
     pub given: BTreeMap<(DirectoryId, GroupId, Access), Time>,
     /// What people said to cases, by the digest of the case. Only what has not expired.
@@ -178,6 +178,8 @@ impl Memory {
 
     /// How long a target may take to do what it said it does, before it is asked again.
     pub const QUEUED_FOR: Span = DAY;
+    /// How long after a target's lag the read that shows what a group was given may take.
+    pub const SHOWN_WITHIN: Span = Span::from_secs(600);
     /// What windows look back to.
     pub const WINDOW: Span = Span::from_secs(8 * 24 * 60 * 60);
 
@@ -257,10 +259,9 @@ impl Memory {
         }
     }
 
-    /// Forgets what groups were given longer ago than windows look back: every list has been read since.
-    pub fn forget_given(&mut self, now: Time) {
-        let oldest = now.minus(Self::WINDOW);
-        self.given.retain(|_, at| *at > oldest);
+    /// Forgets what groups were given so long ago that a read would show it; `lag` is each target's.
+    pub fn forget_given(&mut self, now: Time, lag: impl Fn(&DirectoryId) -> Span) {
+        self.given.retain(|(target, _, _), at| at.plus(lag(target)).plus(Self::SHOWN_WITHIN) > now);
     }
 
     /// Notes that a command of ours made an account.

@@ -27,6 +27,7 @@ pub(crate) struct Followed {
     pub(crate) newcomers: Mark,
     managed: Mark,
     confirmed: Mark,
+    given: Vec<crate::access::GivenKey>,
     conflicts: BTreeMap<(DirectoryId, model::GroupId), crate::ConflictDecision>,
 }
 
@@ -229,7 +230,7 @@ impl Planner {
         self.follow_newcomers(memory, &mut followed);
         self.reach_edges(memory.managed.touched_since(&mut followed.managed));
         self.reach_edges(memory.confirmed.touched_since(&mut followed.confirmed));
-        self.reach_given(memory);
+        self.reach_given(memory, &mut followed.given);
         if followed.conflicts != memory.conflicts {
             followed.conflicts.clone_from(&memory.conflicts);
             self.targets.iter_mut().for_each(Target::renew_all_differences);

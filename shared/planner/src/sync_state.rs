@@ -159,7 +159,8 @@ impl Planner {
         let released = plan.is_some_and(|plan| plan.cases.iter().any(model::Case::is_released));
         let open = memory.released.keys().any(|(at, _, _)| at == &target.id)
             || memory.opening.iter().any(|(at, _)| at == &target.id)
-            || memory.accounts_open.iter().any(|(at, _, _)| at == &target.id);
+            || memory.accounts_open.iter().any(|(at, _, _)| at == &target.id)
+            || memory.given.keys().any(|(at, _, _)| at == &target.id);
         note(released || open, WhyNot::UnderWay);
         note(unread, WhyNot::Unread);
         let blind = self.sources_of(&target.id).iter().any(|source| memory.blind.contains(source));

@@ -15,6 +15,5 @@ mod value;
 
 pub(crate) use context::{Context, Said};
 pub(crate) use section::{Section, list_of, shown, table_of, text_of};
-pub(crate) use sync::ROLES_GIVEN;
 pub(crate) use tenant::{policy, report_syntax_errors};
 pub(crate) use value::{UserStates, directory_named};

@@ -55,8 +55,9 @@ pub struct SyncRule {
     pub wider: Vec<String>,
     /// The target group gives a product by default, and that is on purpose.
     pub default_access_group: bool,
-    /// What its groups at an organization are to give to everybody in them: roles on products, each product of a site once.
-    /// Rollcall gives what is missing, after approval, and takes nothing away that a group gives beside it.
+    /// What its groups at an organization are to give to everybody in them, each product of a site once. A group that gives a
+    /// product already, in whichever role, is left as it is; what is missing is given to users, after approval; what a group
+    /// gives beside it is never taken away.
     pub gives: Vec<Access>,
     /// Filled from no group but from the people of an entry of `[[people.provision]]`: see
     /// [`crate::Policy::with_default_groups`]. `None` for every rule of the file.

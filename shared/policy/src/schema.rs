@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     ApprovalFor, DriftMode, External, LeaveAction, MatchBy, MembersMode, Nested, OnConflict, OnSourceDeleted,
-    Outsiders, Who, read::ROLES_GIVEN,
+    Outsiders, Who,
 };
 
 /// The schema, in JSON Schema 2020-12.
@@ -252,12 +252,8 @@ fn wherever() -> Value {
 
 fn gives() -> Value {
     let access = table(
-        "A product on a site, in a role.",
-        [
-            ("product", text("The product's key, such as jira-software.")),
-            ("site", text("The address of the site.")),
-            ("role", choice(&ROLES_GIVEN, "user", "The role; never one that makes administrators.")),
-        ],
+        "A product on a site, to its users.",
+        [("product", text("The product's key, such as jira-software.")), ("site", text("The address of the site."))],
         &["product", "site"],
     );
     list(access, "What its groups at an organization are to give; each is given after approval.")

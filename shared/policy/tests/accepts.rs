@@ -162,7 +162,7 @@ fn every_word_of_a_rule_is_understood() {
         "name = \"A\"\ngroups = [\"x@b.c\", \"re:^y\"]\nexcept = [\"y-*\"]\ncreate = false\nmembers = \"add-only\"\n",
         "nested = \"direct\"\nroles = [\"owner\", \"MANAGER\"]\nexternal = \"match\"\non_conflict = \"adopt\"\n",
         "on_source_deleted = \"keep\"\ndrift = \"report\"\ninto = \"All\"\ndefault_access_group = true\n",
-        "gives = [{ product = \"loom\", site = \"https://a.atlassian.net\", role = \"guest\" }]",
+        "gives = [{ product = \"loom\", site = \"https://a.atlassian.net\" }]",
     ));
     assert_eq!(rule.roles, BTreeSet::from([Role::Owner, Role::Manager]));
     assert_eq!((rule.create, rule.members, rule.nested), (false, MembersMode::AddOnly, Nested::Direct));
@@ -172,7 +172,7 @@ fn every_word_of_a_rule_is_understood() {
     let loom = model::Access::Product {
         product: "loom".to_owned(),
         site: "https://a.atlassian.net".to_owned(),
-        role: "atlassian/guest".to_owned(),
+        role: "atlassian/user".to_owned(),
     };
     assert_eq!(rule.gives, [loom]);
     assert!(rule.matches(&group("X@B.C")) && rule.matches(&group("yes@b.c")) && !rule.matches(&group("y-no@b.c")));

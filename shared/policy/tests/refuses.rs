@@ -165,9 +165,9 @@ refused! {
     people_that_are_nobody: "to = \"cloud\"\nrename" => "to = \"cloud\"\npeople = []\nwhere = { \"organizations[primary].title\" = [], \"x\" = 7 }\nrename";
     an_entry_that_another_leaves_nobody_to: "" => "\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\nexternal = \"skip\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\n[[people.provision]]\nfrom = \"workspace\"\nto = \"cloud\"\norg_units = [\"/Staff/**\"]\n";
     a_group_that_is_emptied_though_nobody_is_removed: "to = \"cloud\"" => "to = \"cloud\"\nmembers = \"add-only\"\non_source_deleted = \"empty\"";
-    a_role_that_no_group_is_given: "to = \"cloud\"" => "to = \"cloud\"\ngives = [{ product = \"jira-software\", site = \"https://acme.atlassian.net\", role = \"admin\" }]";
-    a_product_of_a_site_given_twice: "to = \"cloud\"" => "to = \"cloud\"\ngives = [{ product = \"jira\", site = \"https://acme.atlassian.net\" }, { product = \"Jira\", site = \"https://ACME.atlassian.net\", role = \"guest\" }]";
-    a_product_without_its_site: "to = \"cloud\"" => "to = \"cloud\"\ngives = [{ product = \"jira-software\", rol = \"user\" }]";
+    a_product_in_a_role: "to = \"cloud\"" => "to = \"cloud\"\ngives = [{ product = \"jira-software\", site = \"https://acme.atlassian.net\", role = \"admin\" }]";
+    a_product_of_a_site_given_twice: "to = \"cloud\"" => "to = \"cloud\"\ngives = [{ product = \"jira\", site = \"https://acme.atlassian.net\" }, { product = \"Jira\", site = \"https://ACME.atlassian.net\" }]";
+    a_product_without_its_site: "to = \"cloud\"" => "to = \"cloud\"\ngives = [{ product = \"jira-software\", sit = \"x\" }]";
     a_product_where_no_group_gives_any: "" => "\n[directory.wiki]\nkind = \"confluence-dc\"\nurl = \"https://wiki.acme.com\"\ntoken = \"env:T\"\n[[sync]]\nfrom = \"workspace\"\nto = \"wiki\"\ngroups = [\"x@acme.com\"]\ngives = [{ product = \"confluence\", site = \"https://wiki.acme.com\" }]\n";
     a_union_that_gives_two_things: "" => "\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"a@acme.com\"]\ninto = \"all\"\ngives = [{ product = \"loom\", site = \"https://acme.atlassian.net\" }]\n\n[[sync]]\nfrom = \"workspace\"\nto = \"cloud\"\ngroups = [\"b@acme.com\"]\ninto = \"all\"\n";
     an_approval_without_guards: "" => "\n[approval]\nrequired_for = [\"conflict\"]\n";

@@ -25,7 +25,7 @@ pub fn recover(world: &World, journal: &mut Journal) {
         let begun = begun(world, &open);
         if let Some(outcome) = shown(world, mirror, &begun, &open, read_at) {
             settle(journal, &begun, &open, &outcome);
-        } else if read_at < open.at.plus(lag(world, &open)) {
+        } else if read_at < open.at.plus(lag(world, &open)) || is_unknown(mirror, &open) {
             journal.open.push(open);
         } else if let What::Account { .. } = open.what {
             // No list says whether an account was changed by us: the audit says that nobody knows.
@@ -33,6 +33,12 @@ pub fn recover(world: &World, journal: &mut Journal) {
             settle(journal, &begun, &open, &outcome);
         }
     }
+}
+
+/// Whether what was read does not tell what a group gives.
+fn is_unknown(mirror: &Mirror, open: &Open) -> bool {
+    let What::GrantAccess { group, access, .. } = &open.what else { return false };
+    mirror.group(group).is_some_and(|row| row.gone_at.is_none() && access.is_given_by(&row.group).is_none())
 }
 
 fn settle(journal: &mut Journal, begun: &Begun, open: &Open, outcome: &Outcome) {

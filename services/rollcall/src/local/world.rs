@@ -108,7 +108,11 @@ impl World {
     /// When the second opinion on the plan differs: nothing of it is shown or applied.
     pub async fn decide(&mut self, journal: &mut Journal, now: Time) -> Result<Decision, Fault> {
         journal.memory.forget_newcomers(now);
-        journal.memory.forget_given(now);
+        let lag = |target: &DirectoryId| self.policy.directories.get(target).map(|of| of.lag).unwrap_or_default();
+        journal.memory.forget_given(now, lag);
+        for key in self.planner.shown(&journal.memory) {
+            journal.memory.given.remove(&key);
+        }
         let mut decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
         let mut asked = BTreeSet::new();
         for _ in 0..PROOF_ROUNDS {

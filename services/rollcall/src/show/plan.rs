@@ -284,7 +284,7 @@ pub fn waits_for(why: &WaitWhy) -> String {
             format!("a complete read of group {group} in {directory}")
         }
         WaitWhy::CompleteRead { directory, group: None } => format!("a complete read of {directory}"),
-        WaitWhy::TargetRead { group } => format!("a complete read of the members of {group}"),
+        WaitWhy::TargetRead { group } => format!("a complete read of {group} at the target"),
         WaitWhy::NoAccount => "the person has no account at the target".to_owned(),
         WaitWhy::Doubt => "more than one account could be the person's, or the address is in doubt".to_owned(),
         WaitWhy::AccountUnusable => "the account exists but is not usable".to_owned(),

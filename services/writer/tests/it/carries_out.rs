@@ -155,7 +155,7 @@ async fn i06_i09_what_a_group_is_to_give_is_given_once_and_told_with_what_it_is(
     let told = bench.sql.query_one(told, &[&group.as_str(), &access.to_string()]).await.unwrap();
     assert_eq!(told.get::<_, i64>(0), 1);
     bench.each_effect_has_its_attempt_and_its_entry().await;
-    bench.raise(format!("access/{group}"), 2).await;
+    bench.raise(format!("access/{group}/{access}"), 2).await;
     assert_eq!(grant(Lane::Bulk).await, StepResult::Outdated);
     writer.stop().await;
 }

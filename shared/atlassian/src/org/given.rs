@@ -41,6 +41,7 @@ impl OrgReader {
             // Which of the sites a group gives something on is not known then, and for now perhaps not even what.
             roles.unread.extend(self.sites.iter().map(|site| site.site().to_owned()));
             roles.gives_unread = if_permitted::<()>(Err(error)).is_err();
+            roles.products_unread = true;
         }
         self.ask_sites(&mut roles, Lane::Bulk, progress).await;
         Ok(roles)
@@ -113,6 +114,7 @@ impl OrgReader {
             products.extend(walk.rows);
         }
         let mut roles = Roles::of_one(id, rows, &products);
+        roles.products_unread = !told;
         if !told {
             roles.unread.extend(self.sites.iter().map(|site| site.site().to_owned()));
         }

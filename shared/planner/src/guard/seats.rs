@@ -79,6 +79,15 @@ impl Product {
                 holders.extend(members.map(|person| person.id.clone()));
             }
         }
+        // What a writer was told to give is not listed yet.
+        let (memory, target) = (judge.memory, &judge.target.id);
+        let is_given = |access: &Access| is_same_product(&access.listed(), &of);
+        let given = memory.given.keys().filter(|(at, _, access)| at == target && is_given(access));
+        for group in given.filter_map(|(_, group, _)| judge.accounts.group_at(judge.accounts.group_slot(group)?)) {
+            groups.insert(group.id.clone());
+            let members = group.people.iter().filter_map(|packed| judge.accounts.person(packed.slot()));
+            holders.extend(members.map(|person| person.id.clone()));
+        }
         let seats = Seats { product, limit, used: holders.len() as u64, gained: 0, freed: 0 };
         Self { of, groups, names: BTreeSet::new(), holders, seats }
     }
@@ -108,10 +117,8 @@ impl Product {
     /// Everybody in a group that a case has give this product.
     fn let_in(&self, judge: &Judge<'_>, draft: &Draft) -> Vec<AccountId> {
         let opens = |step: &Step| match step {
-            Step::GrantAccess { group: Some(group), access: Access::Product { product, site, .. }, .. } => {
-                let is = product.eq_ignore_ascii_case(&self.of.product)
-                    && (self.of.site.is_empty() || same_site(site, &self.of.site));
-                is.then(|| judge.accounts.group_slot(group)).flatten()
+            Step::GrantAccess { group: Some(group), access, .. } if is_same_product(&access.listed(), &self.of) => {
+                judge.accounts.group_slot(group)
             }
             _ => None,
         };
@@ -196,6 +203,11 @@ fn counted(judge: &Judge<'_>) -> Vec<Product> {
 
 fn groups<'a>(judge: &'a Judge<'_>) -> impl Iterator<Item = &'a Group> {
     judge.accounts.giving().filter_map(|group| group.row.as_ref().map(|row| &row.group))
+}
+
+/// Whether a product is the one that seats are counted of: on its site, where sites are counted apart.
+fn is_same_product(access: &ProductAccess, of: &ProductAccess) -> bool {
+    access.product.eq_ignore_ascii_case(&of.product) && (of.site.is_empty() || same_site(&access.site, &of.site))
 }
 
 /// Whether a default access group is the product's, by its name: it holds the product's key, or it is the product

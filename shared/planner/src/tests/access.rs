@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-use model::{Access, CaseKind, Fault, GuardName, ProductAccess, RefusalWhy, Step, WaitWhy};
+use model::{Access, CaseKind, Fault, GuardName, ProductAccess, RefusalWhy, Span, Step, WaitWhy};
 
 use super::customers::portal;
 use crate::{
@@ -24,6 +24,10 @@ fn company(rest: &str) -> World {
     world.planner.set_policy(crate::testing::policy(GIVES, rest));
     world.sweep_target();
     world
+}
+
+fn company_access() -> Access {
+    Access::Product { product: "jira-software".to_owned(), site: SITE.to_owned(), role: "atlassian/user".to_owned() }
 }
 
 fn grants(case: &model::Case) -> Vec<&Access> {
@@ -128,12 +132,7 @@ fn i04_a_group_that_is_not_ours_to_change_is_given_nothing() {
 fn what_was_refused_waits_with_its_letter_and_holds_no_membership_back() {
     let mut world = company("");
     let group = world.group_named("eng");
-    let access = Access::Product {
-        product: "jira-software".to_owned(),
-        site: SITE.to_owned(),
-        role: "atlassian/user".to_owned(),
-    };
-    world.memory.dead_letters.push((dir("cloud"), 7, Fault::Access { group, access }));
+    world.memory.dead_letters.push((dir("cloud"), 7, Fault::Access { group, access: company_access() }));
     world.fill("eng", &["eve"]);
     world.sweep_source();
     let decision = world.decide();
@@ -182,21 +181,123 @@ fn p3_05_an_organization_of_customers_that_is_equal_already_is_attached_to_its_d
 }
 
 #[test]
-fn what_a_writer_gave_stands_until_the_groups_are_listed_anew() {
+fn what_a_writer_gave_is_under_way_until_it_is_read_and_never_in_sync_before() {
     let mut world = company("[approval]\nrequired_for = [\"guard\"]");
     let decision = world.decide();
     for case in cases(&decision) {
         let [Step::GrantAccess { group: Some(group), access, .. }] = &case.steps[..] else { panic!("{case:#?}") };
         world.memory.given.insert((dir("cloud"), group.clone(), access.clone()), world.now);
     }
-    assert!(cases(&world.decide()).is_empty());
-    assert!(why_not(&mut world).is_empty(), "before anything is read");
-    // The target said so, and it is not so.
+    assert!(cases(&world.decide()).is_empty(), "not decided again");
+    assert_eq!(why_not(&mut world), [WhyNot::UnderWay]);
+    assert!(world.planner.shown(&world.memory).is_empty());
+    // One of them is read as given, the others as not: the target said so, and it is not so.
+    let eng = world.group_named("eng");
+    world.target.group(eng.as_str()).gives.push(ProductAccess::new("jira-software", SITE));
     world.sweep_target();
-    assert_eq!(cases(&world.decide()).len(), 3);
-    let later = world.now.plus(crate::Memory::WINDOW);
-    world.memory.forget_given(later);
+    assert_eq!(world.planner.shown(&world.memory).len(), 1);
+    assert_eq!(cases(&world.decide()).len(), 2);
+    // What no read shows in time is decided again.
+    let lag = Span::from_secs(60);
+    let at = *world.memory.given.values().next().unwrap();
+    world.memory.forget_given(at.plus(lag), |_| lag);
+    assert_eq!(world.memory.given.len(), 3);
+    world.memory.forget_given(at.plus(lag).plus(crate::Memory::SHOWN_WITHIN), |_| lag);
     assert!(world.memory.given.is_empty());
+    assert_eq!(cases(&world.decide()).len(), 2);
+}
+
+#[test]
+fn i04_seats_are_counted_of_what_was_just_given() {
+    let mut world = company("[guard]\nseat_limit = { jira-software = 5 }\n[approval]\nrequired_for = [\"guard\"]");
+    let group = world.group_named("eng");
+    let access = company_access();
+    world.memory.given.insert((dir("cloud"), group, access), world.now);
+    world.fill("eng", &["eve"]);
+    world.person("fay");
+    world.fill("eng", &["fay"]);
+    world.sweep_source();
+    world.sweep_target();
+    let listed = world.now;
+    for at in world.memory.given.values_mut() {
+        *at = listed;
+    }
+    let decision = world.decide();
+    let is_eng = |case: &&model::Case| matches!(&case.kind, CaseKind::Additions { name, .. } if name == "eng");
+    let joins = cases(&decision).into_iter().find(is_eng).unwrap();
+    assert_eq!(
+        joins.held.first().map(|held| held.guard),
+        Some(GuardName::Seats),
+        "four are in, two would come: {joins:#?}"
+    );
+}
+
+#[test]
+fn i04_who_is_not_wanted_is_let_into_nothing_without_a_word() {
+    for members in ["managed", "exact"] {
+        let rule = format!("members = \"{members}\"\non_conflict = \"adopt\"");
+        let mut world = portal("customer_organization = \"Partners\"\ndesk = \"HELP\"", &rule, "");
+        world.person("ann");
+        for n in 0..9 {
+            world.outsider(&format!("x{n}"));
+        }
+        world.fill("customers", &["ann"]);
+        let strangers: Vec<String> = (0..9).map(|n| format!("a-x{n}")).collect();
+        let all: Vec<&str> = std::iter::once("a-ann").chain(strangers.iter().map(String::as_str)).collect();
+        world.existing("7", "Partners", &all);
+        world.target.group("7").roles_known = true;
+        world.sweep_source();
+        world.sweep_target();
+        let decision = world.decide();
+        let case = cases(&decision).into_iter().find(|case| !grants(case).is_empty()).unwrap();
+        assert_eq!(case.held[0].guard, GuardName::DefaultAccessGroup, "{members}: {case:#?}");
+        assert!(case.held[0].reason.contains("to 9 in it whom the rule does not want"), "{}", case.held[0].reason);
+    }
+}
+
+#[test]
+fn a_product_waits_until_the_group_is_as_it_is_to_be() {
+    let mut world = company("");
+    world.fill("eng", &["eve"]);
+    world.sweep_source();
+    let decision = world.decide();
+    assert_eq!(edges(&decision), ["+eng a-eve"]);
+    assert_eq!(cases(&decision).iter().filter(|case| !grants(case).is_empty()).count(), 2, "of the others");
+}
+
+#[test]
+fn what_people_took_away_is_not_given_again_where_the_rule_does_not_repair() {
+    let mut world = portal("customer_organization = \"Partners\"\ndesk = \"HELP\"", "drift = \"report\"", "");
+    world.person("ann");
+    world.fill("customers", &["ann"]);
+    world.converge();
+    let made = world.group_named("Partners");
+    world.target.group(made.as_str()).roles_known = true;
+    world.target.group(made.as_str()).gives.clear();
+    world.sweep_target();
+    assert_eq!(only(&world.decide()).held[0].guard, GuardName::DriftReport);
+}
+
+#[test]
+fn i04_a_group_that_would_be_a_default_access_group_by_its_name_is_given_nothing_unless_that_is_said() {
+    let into = |more: &str| format!("into = \"jira-users-emea\"\nmembers = \"managed\"\n{GIVES}\n{more}");
+    let world = |more: &str| {
+        let mut world = World::new(&into(more), "");
+        world.person("ann");
+        world.fill("eng", &["ann"]);
+        world.existing("j", "jira-users-emea", &["a-ann"]);
+        world.target.group("j").roles_known = true;
+        world.sweep_source();
+        world.sweep_target();
+        world
+    };
+    let mut unsaid = world("");
+    let decision = unsaid.decide();
+    assert!(cases(&decision).is_empty());
+    let refused = &decision.plan.body.targets[0].refusals[0];
+    assert_eq!(refused.why, RefusalWhy::DefaultAccessGroup);
+    let mut said = world("default_access_group = true");
+    assert_eq!(grants(only(&said.decide())).len(), 1);
 }
 
 #[test]

@@ -90,20 +90,11 @@ fn rule(ctx: &mut Context<'_>, section: Section<'_>) -> WrittenRule {
     written
 }
 
-/// The roles that a group may be given (reference/atlassian-cloud.md §1.5). Those that make administrators are not among
-/// them: who administers is decided by people.
-pub(crate) const ROLES_GIVEN: [(&str, &str); 8] = [
-    ("user", "atlassian/user"),
-    ("basic", "atlassian/basic"),
-    ("contributor", "atlassian/contributor"),
-    ("customer", "atlassian/customer"),
-    ("guest", "atlassian/guest"),
-    ("stakeholder", "atlassian/stakeholder"),
-    ("viewer", "atlassian/viewer"),
-    ("ai-access", "atlassian/ai-access"),
-];
+/// The role in which a group is given a product (reference/atlassian-cloud.md §1.5). Never one that makes administrators:
+/// who administers is decided by people.
+const ROLE: &str = "atlassian/user";
 
-/// What the groups are to give: a product on a site, in a role.
+/// What the groups are to give: a product on a site, to its users.
 fn gives(ctx: &mut Context<'_>, section: &Section<'_>) -> Vec<Access> {
     let what = "a list of { product = \"jira-software\", site = \"https://<name>.atlassian.net\" }";
     let Some(list) = section.get("gives").and_then(|value| list_of(ctx, "gives", value, what)) else {
@@ -114,14 +105,13 @@ fn gives(ctx: &mut Context<'_>, section: &Section<'_>) -> Vec<Access> {
         let Some(table) = table_of(ctx, "gives", entry, "an entry of `gives`".to_owned()) else { continue };
         let product = table.need_text(ctx, "product", "add product = \"jira-software\", for instance");
         let site = table.need_address(ctx, "site", Shape::Origin, "add site = \"https://<name>.atlassian.net\"");
-        let role = table.choice(ctx, "role", &ROLES_GIVEN).unwrap_or("atlassian/user").to_owned();
         let span = table.span.clone();
         table.finish(ctx);
         let (Some(product), Some(site)) = (product, site) else { continue };
-        let access = Access::Product { product: product.value, site, role };
+        let access = Access::Product { product: product.value, site, role: ROLE.to_owned() };
         if read.iter().any(|other| other.listed().is_same_place(&access.listed())) {
             let message = "`gives` names this product of the site twice";
-            ctx.report(Code::Conflicting, &span, message, "name each product of a site once, with one role");
+            ctx.report(Code::Conflicting, &span, message, "name each product of a site once");
             continue;
         }
         read.push(access);

@@ -27,6 +27,7 @@ pub(super) fn of<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn
     objects(batch, tenant, turn);
     accounts(batch, tenant, turn);
     needs(batch, tenant, turn);
+    wishes(batch, tenant, turn);
     windows(batch, tenant, turn);
     marks(batch, tenant, turn);
 }
@@ -385,6 +386,16 @@ fn accounts<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
         let people: Vec<&str> = rows.iter().map(|row| row.person.as_str()).collect();
         let ids: Vec<uuid::Uuid> = rows.iter().map(|row| row.command.0).collect();
         batch.add(statement, values![tenant.as_str(), targets, sources, people, ids]);
+    }
+}
+
+fn wishes<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
+    for (directory, place, due_at) in &turn.wishes {
+        let insert = "insert into directory.wish (dir, place, asked_at, asked_by, due_at)
+                      select d.key, $3, $4, 'reconciler', $5 from directory.directory d
+                       where d.tenant = $1 and d.directory = $2
+                      on conflict (dir, place) where done_at is null do nothing";
+        batch.add(insert, values![tenant.as_str(), directory.as_str(), sql::clean(place), turn.at.0, due_at.0]);
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Turn {
     pub needs: Vec<Fact>,
     /// Facts that need not be read any more.
     pub unneeded: Vec<Fact>,
+    /// Places that are to be read again, and not before when: what was done there has to be seen.
+    pub wishes: Vec<(DirectoryId, String, Time)>,
     /// How far each directory is part of the decision.
     pub progress: Vec<(DirectoryId, u64)>,
     /// Dead letters that nothing wants any more.

@@ -12,6 +12,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("watcher", "plan.policy", "S"),
     ("reconciler", "directory.*", "S"),
     ("reconciler", "plan.*", "SIUD"),
+    ("reconciler", "directory.wish", "SI"),
     ("reconciler", "effect.*", "S"),
     ("reconciler", "console.*", "S"),
     ("reconciler", "common.audit", "S"),
