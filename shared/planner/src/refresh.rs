@@ -170,11 +170,8 @@ impl Planner {
     fn reach_target(&mut self, at: usize, changes: &Changes) {
         let Some(mirror) = self.mirrors.get(at) else { return };
         for target in self.targets.iter_mut().filter(|target| target.mirror == at) {
-            for slot in &changes.members {
-                target.renew_bound(*slot);
-            }
-            for slot in &changes.reads {
-                // A read decides whether what writers confirmed still stands.
+            // A read decides whether what writers confirmed still stands.
+            for slot in changes.members.iter().chain(&changes.reads) {
                 target.renew_bound(*slot);
             }
             for change in &changes.groups {
