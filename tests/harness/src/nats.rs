@@ -334,7 +334,14 @@ mod tests {
         let config =
             stream::Config { name: "S".into(), subjects: vec!["s.>".into()], num_replicas: 3, ..Default::default() };
         jetstream.create_stream(config).await.unwrap();
-        jetstream.publish("s.one", "1".into()).await.unwrap().await.unwrap();
+        // That there is a new stream reaches the node that we are connected to a moment later than its creation is confirmed;
+        // until then it finds nobody who takes the message.
+        eventually(READY_WITHIN, "the new stream to take a message", async || {
+            jetstream.publish("s.one", "1".into()).await?.await?;
+            Ok(Some(()))
+        })
+        .await
+        .unwrap();
         let leader = cluster.stream_leader("S").await.unwrap();
         cluster.nodes.get_mut(leader).unwrap().kill();
         let next = eventually(READY_WITHIN, "another leader", async || {
