@@ -30,11 +30,7 @@ pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> (Decision
     if occasion == Occasion::Sweep {
         state.memory.forget_newcomers(now);
     }
-    for key in state.planner.shown(&state.memory) {
-        state.memory.given.remove(&key);
-    }
-    let State { planner, memory, .. } = state;
-    memory.forget_given(now, |target| planner.policy().directories.get(target).map(|of| of.lag).unwrap_or_default());
+    state.planner.forget_given(&mut state.memory, now);
     let mut decision = state.planner.decide(&state.memory, now, occasion);
     if let Err(violations) = planner::check::check(&decision.plan, &state.planner, &state.memory) {
         for violation in violations.iter().take(20) {

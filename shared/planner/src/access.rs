@@ -1,20 +1,25 @@
 //! Groups that were given something since they were read.
 
-use model::{Access, DirectoryId, GroupId};
+use model::{Access, DirectoryId, GroupId, Span, Time};
 
 use crate::{Memory, Planner};
+
+/// How long after a target's lag the read that shows what a group was given may take.
+pub(crate) const SHOWN_WITHIN: Span = Span::from_secs(600);
 
 /// What a group was given: target, group, what.
 pub(crate) type GivenKey = (DirectoryId, GroupId, Access);
 
 impl Planner {
-    /// What groups were given and is read by now.
-    pub fn shown(&self, memory: &Memory) -> Vec<(DirectoryId, GroupId, Access)> {
-        let is_shown = |(target, group, access): &&GivenKey| {
+    /// Forgets what groups were given and is read by now, and what was given so long ago that a read would show it: that is
+    /// decided again.
+    pub fn forget_given(&self, memory: &mut Memory, now: Time) {
+        memory.given.retain(|(target, group, access), at| {
             let row = self.mirror(target).and_then(|mirror| mirror.group(group));
-            row.is_some_and(|row| access.is_given_by(&row.group) == Some(true))
-        };
-        memory.given.keys().filter(is_shown).cloned().collect()
+            let is_shown = row.is_some_and(|row| access.is_given_by(&row.group) == Some(true));
+            let lag = self.policy.directories.get(target).map_or(Span::ZERO, |directory| directory.lag);
+            !is_shown && at.plus(lag).plus(SHOWN_WITHIN) > now
+        });
     }
 
     /// Marks the groups of which something was given, or is no longer remembered.

@@ -178,8 +178,6 @@ impl Memory {
 
     /// How long a target may take to do what it said it does, before it is asked again.
     pub const QUEUED_FOR: Span = DAY;
-    /// How long after a target's lag the read that shows what a group was given may take.
-    pub const SHOWN_WITHIN: Span = Span::from_secs(600);
     /// What windows look back to.
     pub const WINDOW: Span = Span::from_secs(8 * 24 * 60 * 60);
 
@@ -257,11 +255,6 @@ impl Memory {
         if self.pins.get(&key) != Some(&pin) {
             self.pins.insert(key, pin);
         }
-    }
-
-    /// Forgets what groups were given so long ago that a read would show it; `lag` is each target's.
-    pub fn forget_given(&mut self, now: Time, lag: impl Fn(&DirectoryId) -> Span) {
-        self.given.retain(|(target, _, _), at| at.plus(lag(target)).plus(Self::SHOWN_WITHIN) > now);
     }
 
     /// Notes that a command of ours made an account.

@@ -108,11 +108,7 @@ impl World {
     /// When the second opinion on the plan differs: nothing of it is shown or applied.
     pub async fn decide(&mut self, journal: &mut Journal, now: Time) -> Result<Decision, Fault> {
         journal.memory.forget_newcomers(now);
-        let lag = |target: &DirectoryId| self.policy.directories.get(target).map(|of| of.lag).unwrap_or_default();
-        journal.memory.forget_given(now, lag);
-        for key in self.planner.shown(&journal.memory) {
-            journal.memory.given.remove(&key);
-        }
+        self.planner.forget_given(&mut journal.memory, now);
         let mut decision = self.planner.decide(&journal.memory, now, Occasion::OneShot);
         let mut asked = BTreeSet::new();
         for _ in 0..PROOF_ROUNDS {

@@ -190,19 +190,22 @@ fn what_a_writer_gave_is_under_way_until_it_is_read_and_never_in_sync_before() {
     }
     assert!(cases(&world.decide()).is_empty(), "not decided again");
     assert_eq!(why_not(&mut world), [WhyNot::UnderWay]);
-    assert!(world.planner.shown(&world.memory).is_empty());
+    let now = world.now;
+    world.planner.forget_given(&mut world.memory, now);
+    assert_eq!(world.memory.given.len(), 3, "nothing of it is read");
     // One of them is read as given, the others as not: the target said so, and it is not so.
     let eng = world.group_named("eng");
     world.target.group(eng.as_str()).gives.push(ProductAccess::new("jira-software", SITE));
     world.sweep_target();
-    assert_eq!(world.planner.shown(&world.memory).len(), 1);
+    let at = *world.memory.given.values().next().unwrap();
+    world.planner.forget_given(&mut world.memory, at);
+    assert_eq!(world.memory.given.len(), 2);
     assert_eq!(cases(&world.decide()).len(), 2);
     // What no read shows in time is decided again.
-    let lag = Span::from_secs(60);
-    let at = *world.memory.given.values().next().unwrap();
-    world.memory.forget_given(at.plus(lag), |_| lag);
-    assert_eq!(world.memory.given.len(), 3);
-    world.memory.forget_given(at.plus(lag).plus(crate::Memory::SHOWN_WITHIN), |_| lag);
+    let shown_by = at.plus(world.planner.policy().directories[&dir("cloud")].lag).plus(crate::access::SHOWN_WITHIN);
+    world.planner.forget_given(&mut world.memory, shown_by.minus(Span::from_secs(1)));
+    assert_eq!(world.memory.given.len(), 2);
+    world.planner.forget_given(&mut world.memory, shown_by);
     assert!(world.memory.given.is_empty());
     assert_eq!(cases(&world.decide()).len(), 2);
 }
