@@ -1,13 +1,14 @@
 //! Commands: chunks of released edges that are still wanted now, one open command for each object in a lane.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     AccountId, Command, CommandBody, CommandId, DirectoryId, DirectoryKind, EdgeChange, EdgeOp, GroupId, Lane, Time,
 };
+use runtime::spans;
 use store::plan::{EdgeKey as EdgeRow, NewCommand, ReleasedRow, Turn};
 
-use crate::state::State;
+use crate::{state::State, story::Trace};
 
 /// Most edges in a command to a target that changes a whole group with one call.
 const CHUNK: usize = 100;
@@ -66,15 +67,18 @@ pub(crate) fn commands(state: &mut State, now: Time, turn: &mut Turn, ids: &mut 
         })
         .cloned()
         .collect();
+    let mut traces = BTreeSet::new();
     for (target, lane, group) in ready {
         // A revocation never waits for room.
         let room = lane == Lane::Urgent || state.pace.entry((target.clone(), lane)).or_default().has_room();
         if room {
-            command(state, &target, lane, &group, now, turn, ids);
+            traces.append(&mut command(state, &target, lane, &group, now, turn, ids));
         }
     }
+    spans::link(&tracing::Span::current(), traces.iter().map(|trace| &**trace));
 }
 
+/// Makes one command, if there is anything left to do. Gives the traces of what it is made of.
 fn command(
     state: &mut State,
     target: &DirectoryId,
@@ -83,7 +87,7 @@ fn command(
     now: Time,
     turn: &mut Turn,
     ids: &mut impl FnMut() -> CommandId,
-) {
+) -> BTreeSet<Trace> {
     let most = chunk(state, target);
     let waiting = state.waiting.get(&(target.clone(), lane, group.clone()));
     // What was released is a while ago: the group may be protected by now, or its rule switched off.
@@ -106,7 +110,7 @@ fn command(
         turn.unreleased.push(EdgeRow { target: target.clone(), group: group.clone(), account });
     }
     if chosen.is_empty() {
-        return;
+        return BTreeSet::new();
     }
     let generation = state.raise(target, format!("group/{group}"));
     turn.generations.push((target.clone(), format!("group/{group}"), generation));
@@ -121,11 +125,23 @@ fn command(
     let id = ids();
     let body = CommandBody::Edges { group: group.clone(), generation, edges };
     let command = Command { id, tenant: state.tenant.clone(), target: target.clone(), lane, body };
-    let (plan, detected_at) = take(state, target, group, &chosen, id, now, turn);
-    issue(state, command, (plan, detected_at), now, turn);
+    let (origin, traces) = take(state, target, group, &chosen, id, now, turn);
+    issue(state, command, origin, now, turn);
+    traces
 }
 
-/// Puts released edges into a command. Gives the plan of the first of them, and when the oldest was detected.
+/// What a command comes of.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// The plan that it is of; of several the first.
+    pub(crate) plan: u64,
+    /// When the oldest change was detected that it is made of.
+    pub(crate) detected_at: Time,
+    /// The trace in which all of it was released; `None`: they were several, and it is part of this turn's.
+    pub(crate) trace: Option<Trace>,
+}
+
+/// Puts released edges into a command. Gives what it comes of, and all traces in which they were released.
 fn take(
     state: &mut State,
     target: &DirectoryId,
@@ -134,32 +150,29 @@ fn take(
     id: CommandId,
     now: Time,
     turn: &mut Turn,
-) -> (u64, Time) {
-    let (mut plan, mut detected_at) = (None, now);
+) -> (Origin, BTreeSet<Trace>) {
+    let (mut plan, mut detected_at, mut traces) = (None, now, BTreeSet::new());
+    let mut untraced = false;
     for (_, account) in chosen {
         let key = (target.clone(), group.clone(), account.clone());
         let Some(mut released) = state.unrelease(&key) else { continue };
         released.command = Some(id);
         plan.get_or_insert(released.plan);
         detected_at = detected_at.min(released.detected_at);
-        turn.released.push(ReleasedRow {
-            edge: EdgeRow { target: key.0.clone(), group: key.1.clone(), account: key.2.clone() },
-            op: released.op,
-            lane: released.lane,
-            revocation: released.revocation,
-            plan: released.plan,
-            command: released.command,
-            released_at: now,
-        });
+        untraced |= released.trace.is_none();
+        traces.extend(released.trace.clone());
+        let edge = EdgeRow { target: key.0.clone(), group: key.1.clone(), account: key.2.clone() };
+        turn.released.push(released.row(edge, now));
         state.release(key, released);
     }
-    (plan.unwrap_or(0), detected_at)
+    let alone = traces.first().filter(|_| traces.len() == 1 && !untraced).cloned();
+    (Origin { plan: plan.unwrap_or(0), detected_at, trace: alone }, traces)
 }
 
-/// Notes a command as open and writes it, with the message that wakes its writer. It is of a plan, and of changes that
-/// were detected from then on.
-pub(crate) fn issue(state: &mut State, command: Command, (plan, detected_at): (u64, Time), now: Time, turn: &mut Turn) {
-    let traceparent = runtime::trace::current_traceparent();
+/// Notes a command as open and writes it, with the message that wakes its writer.
+pub(crate) fn issue(state: &mut State, command: Command, origin: Origin, now: Time, turn: &mut Turn) {
+    let Origin { plan, detected_at, trace } = origin;
+    let traceparent = trace.map_or_else(runtime::trace::current_traceparent, |trace| Some(trace.to_string()));
     let generation = match &command.body {
         CommandBody::CreateGroup { .. } => 0,
         CommandBody::DeleteGroup { generation, .. }

@@ -1,18 +1,20 @@
 //! The gate: which cases of a plan go, and which wait for a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, GroupId,
     Lane, ReadScope, Step, Time,
 };
 use planner::{Decision, Verdict, WindowKind};
+use runtime::spans;
 use store::audit::AuditEntry;
-use store::plan::{AccountOpenRow, CaseState, EdgeKey as EdgeRow, HeldRow, OpeningRow, ReleasedRow, Turn, WindowRow};
+use store::plan::{AccountOpenRow, CaseState, EdgeKey as EdgeRow, HeldRow, OpeningRow, Turn, WindowRow};
 
 use crate::{
-    dispatch,
+    dispatch::{self, Origin},
     state::{AccountOpen, Held, Released, State},
+    story::{self, PutOff},
     tell,
 };
 
@@ -29,31 +31,35 @@ pub(crate) fn release(
     turn: &mut Turn,
     ids: &mut impl FnMut() -> CommandId,
 ) {
-    let number = decision.plan.number.unwrap_or(0);
+    let plan = decision.plan.number.unwrap_or(0);
     state.applied.expire(now);
-    let before = std::mem::take(&mut state.unread);
-    let since = |target: &DirectoryId, case: &Case, now: Time| {
-        let waited = (!before.is_empty()).then(|| before.get(&(target.clone(), case.kind.clone()))).flatten();
-        waited.copied().unwrap_or(now)
+    let before = std::mem::take(&mut state.put_off);
+    let put_off = |target: &DirectoryId, case: &Case| {
+        (!before.is_empty()).then(|| before.get(&(target.clone(), case.kind.clone()))).flatten()
     };
+    let here = story::here();
+    let mut waited = BTreeSet::new();
     for (target, case) in decision.plan.cases() {
         let approved = state.memory.approvals.get(&case.digest) == Some(&Verdict::Approved);
+        let before = put_off(target, case);
         let State { applied, memory, planner, .. } = &mut *state;
         let fold = |name: &str| planner.policy().fold_group_name(target, name);
         let let_go = applied.goes(target, case, memory, fold) || approved;
         if !case.is_released() || state.is_paused(target) || !(due || let_go) {
             // A person, the schedule and a pause take the time that they take; reading is ours.
-            if case.held.is_empty() && !case.needs.is_empty() {
-                let since = since(target, case, state.detected_at);
-                state.unread.insert((target.clone(), case.kind.clone()), since);
-            }
+            let reads = case.held.is_empty() && !case.needs.is_empty();
+            let since = reads.then(|| before.and_then(|before| before.unread_since).unwrap_or(state.detected_at));
+            state.put_off(target, case, PutOff::again(before, since, case.digest, here.as_ref()));
             continue;
         }
-        let detected_at = if let_go { now } else { since(target, case, state.detected_at) };
+        let unread_since = before.and_then(|before| before.unread_since);
+        let detected_at = if let_go { now } else { unread_since.unwrap_or(state.detected_at) };
+        waited.extend(before.into_iter().flat_map(|before| before.traces.iter().map(|trace| &**trace)));
         if let Some(trace) = state.held.get(&case.digest).and_then(|held| held.traceparent.as_deref()) {
-            runtime::trace::link(&tracing::Span::current(), trace);
+            spans::link(&tracing::Span::current(), [trace]);
         }
-        let mut gate = Gate { state: &mut *state, turn: &mut *turn, target, case, number, now, detected_at, gone: 0 };
+        let origin = Origin { plan, detected_at, trace: here.clone() };
+        let mut gate = Gate { state: &mut *state, turn: &mut *turn, target, case, origin, now, gone: 0 };
         for step in &case.steps {
             gate.step(step, ids);
         }
@@ -61,7 +67,12 @@ pub(crate) fn release(
         if gone > 0 {
             note(state, target, case, now, turn);
         }
+        if gone < case.steps.len() as u64 {
+            // The rest goes when an earlier command is done, or what it needs is there.
+            state.put_off(target, case, PutOff::again(before, None, case.digest, here.as_ref()));
+        }
     }
+    spans::link(&tracing::Span::current(), waited);
 }
 
 /// One released case on its way.
@@ -70,9 +81,8 @@ struct Gate<'a> {
     turn: &'a mut Turn,
     target: &'a DirectoryId,
     case: &'a Case,
-    number: u64,
+    origin: Origin,
     now: Time,
-    detected_at: Time,
     /// How many of its steps went.
     gone: u64,
 }
@@ -123,12 +133,12 @@ impl Gate<'_> {
         if revocation {
             self.revoke(&account);
         }
-        let (target, lane, plan, detected_at) = (self.target.clone(), self.case.lane, self.number, self.detected_at);
+        let (target, lane) = (self.target.clone(), self.case.lane);
+        let Origin { plan, detected_at, trace } = self.origin.clone();
         let edge = EdgeRow { target: target.clone(), group: group.clone(), account: account.clone() };
-        let released_at = self.now;
-        self.turn.released.push(ReleasedRow { edge, op, lane, revocation, plan, command: None, released_at });
-        self.state
-            .release((target, group, account), Released { op, lane, revocation, plan, command: None, detected_at });
+        let released = Released { op, lane, revocation, plan, command: None, detected_at, trace };
+        self.turn.released.push(released.row(edge, self.now));
+        self.state.release((target, group, account), released);
         self.gone += 1;
     }
 
@@ -212,7 +222,7 @@ impl Gate<'_> {
         }
         let id = command.id;
         self.gone += 1;
-        dispatch::issue(self.state, command, (self.number, self.detected_at), self.now, self.turn);
+        dispatch::issue(self.state, command, self.origin.clone(), self.now, self.turn);
         Some(id)
     }
 }

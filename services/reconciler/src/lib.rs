@@ -24,6 +24,7 @@ mod options;
 mod policy_file;
 mod settle;
 mod state;
+mod story;
 mod sweep;
 mod tell;
 mod tenant;

@@ -7,9 +7,9 @@ use model::{
     Span, StepResult, Time,
 };
 use planner::{Confirmed, Pin, WindowEntry, WindowKind};
-use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, LeavingRow, PersonLinkRow, PinRow, ReleasedRow, Turn};
+use store::plan::{ConfirmedRow, EdgeKey as EdgeRow, LeavingRow, PersonLinkRow, PinRow, Turn};
 
-use crate::state::{AccountKey, Done, EdgeKey, Open, Released, State};
+use crate::state::{AccountKey, Done, EdgeKey, Open, State};
 
 /// A command is a few seconds of work that begins within half a minute; after this its writer says nothing of it any more.
 const ABANDONED_AFTER: Span = Span::from_secs(300);
@@ -96,9 +96,9 @@ fn edges(state: &mut State, open: &Open, outcome: &Outcome, turn: &mut Turn) {
         let key = (target.clone(), group.clone(), edge.account.clone());
         if !undone.contains(&edge.account) {
             state.unrelease(&key);
-        } else if let Some(Released { op, lane, revocation, plan, command, .. }) = state.wait_again(&key) {
+        } else if let Some(again) = state.wait_again(&key) {
             let edge = EdgeRow { target: key.0, group: key.1, account: key.2 };
-            turn.released.push(ReleasedRow { edge, op, lane, revocation, plan, command, released_at: outcome.at });
+            turn.released.push(again.row(edge, outcome.at));
         }
     }
     for edge in outcome.edges.iter().filter(|edge| edge.result.holds()) {
@@ -312,7 +312,8 @@ mod tests {
                 Time::from_secs(1_000),
             );
             let (op, lane, detected_at) = (EdgeOp::Add, Lane::Normal, Time::from_secs(1_000));
-            let released = Released { op, lane, revocation: false, plan: 1, command: Some(id), detected_at };
+            let (command, trace) = (Some(id), None);
+            let released = Released { op, lane, revocation: false, plan: 1, command, detected_at, trace };
             state.release((target, group.clone(), account.clone()), released);
         }
         let mut turn = Turn::default();

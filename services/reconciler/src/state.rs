@@ -6,14 +6,15 @@ use std::{
 };
 
 use model::{
-    AccountId, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, Lane,
-    TenantId, Time,
+    AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId,
+    Lane, TenantId, Time,
 };
 use planner::{Memory, Planner};
 use policy::Policy;
 use store::directory::DirectoryKey;
-use store::plan::{AccountOpenRow, CaseState, MemoryRows, ReleasedRow, Verdicts, WaitingCase};
+use store::plan::{AccountOpenRow, CaseState, EdgeKey as EdgeRow, MemoryRows, ReleasedRow, Verdicts, WaitingCase};
 
+use crate::story::{PutOff, Trace};
 use crate::{applied::Applied, dispatch::Pace, fresh::Freshness};
 
 /// One membership at a target, as the planner's memory keys it.
@@ -31,6 +32,16 @@ pub(crate) struct Released {
     pub(crate) command: Option<CommandId>,
     /// When the change that it comes of was detected, or a person let it go.
     pub(crate) detected_at: Time,
+    /// The trace in which it was released: its command is part of that.
+    pub(crate) trace: Option<Trace>,
+}
+
+impl Released {
+    /// As it is remembered.
+    pub(crate) fn row(&self, edge: EdgeRow, released_at: Time) -> ReleasedRow {
+        let Self { op, lane, revocation, plan, command, detected_at: _, trace } = self.clone();
+        ReleasedRow { edge, op, lane, revocation, plan, command, released_at, traceparent: trace }
+    }
 }
 
 /// A case that waits for a person, or for what a person approved to be read.
@@ -95,8 +106,8 @@ pub(crate) struct State {
     pub(crate) conflicts: BTreeSet<(DirectoryId, GroupId)>,
     /// When the oldest change was detected that this turn takes in; the turn's own time where there is none.
     pub(crate) detected_at: Time,
-    /// Cases that wait for facts to be read, and since when.
-    pub(crate) unread: BTreeMap<(DirectoryId, CaseKind), Time>,
+    /// Cases that did not go, or not all of them.
+    pub(crate) put_off: BTreeMap<(DirectoryId, CaseKind), PutOff>,
     pub(crate) last_plan: Option<(u64, Digest)>,
     /// Cases of the last stored plan: their steps are stored.
     pub(crate) stored_cases: BTreeSet<Digest>,
@@ -139,7 +150,7 @@ impl State {
             held: rows.held.into_iter().map(held).collect(),
             conflicts: BTreeSet::new(),
             detected_at: now,
-            unread: BTreeMap::new(),
+            put_off: BTreeMap::new(),
             last_plan: rows.last_plan,
             stored_cases: BTreeSet::new(),
             pace: BTreeMap::new(),
@@ -157,8 +168,8 @@ impl State {
         }
         for row in rows.released {
             let (edge, plan, detected_at) = (row.edge, row.plan, row.released_at);
-            let ReleasedRow { op, lane, revocation, command, .. } = row;
-            let released = Released { op, lane, revocation, plan, command, detected_at };
+            let ReleasedRow { op, lane, revocation, command, traceparent: trace, .. } = row;
+            let released = Released { op, lane, revocation, plan, command, detected_at, trace };
             state.release((edge.target, edge.group, edge.account), released);
         }
         for (target, object, generation) in rows.generations {
@@ -192,6 +203,13 @@ impl State {
         let pace = self.pace.entry((command.target.clone(), command.lane)).or_default();
         pace.open = pace.open.saturating_sub(size(&command.body));
         Some(open)
+    }
+
+    /// Remembers that a case did not go, or not all of it.
+    pub(crate) fn put_off(&mut self, target: &DirectoryId, case: &Case, put_off: Option<PutOff>) {
+        if let Some(put_off) = put_off {
+            self.put_off.insert((target.clone(), case.kind.clone()), put_off);
+        }
     }
 
     /// Notes a released edge, in a command or waiting for one.

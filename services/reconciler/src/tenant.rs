@@ -11,7 +11,8 @@ use bus::{ControlRequest, Intake};
 use model::{Span, TenantId, Time};
 use planner::Decision;
 use policy::Policy;
-use runtime::{Clock, health::LoopHandle, metrics, spans};
+use runtime::spans::{self, Cause, Whose};
+use runtime::{Clock, health::LoopHandle, metrics};
 use store::plan::{PolicyRow, PolicyState, SyncAsked, SyncTaken, Turn};
 use store::{Lease, StoreError};
 use tracing::Instrument as _;
@@ -137,8 +138,8 @@ async fn hold(
             let now = now(&shared.clock);
             sweep::policy(&shared.store, &mut session.state, &mut session.watch, file, now).await?;
         }
-        let span = woken.span(&session.state.tenant);
-        let mut turned = session.turn(&woken, &span).await?;
+        let (span, turned) = session.turn(&woken).await;
+        let mut turned = turned?;
         shared.outlet.hand(std::mem::take(&mut turned.messages));
         more = turned.more;
         let tick = woken.tick;
@@ -259,8 +260,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// One turn within its span: a child of what woke it if that is one trace, else linked to all of them.
-    async fn turn(&mut self, woken: &Woken, span: &tracing::Span) -> Result<Turned, StoreError> {
+    /// One turn, with its span: a child of what woke it if that is one trace, else linked to all of them. What a turn
+    /// finds by itself, a moment before the message comes that tells of it, is as good a cause.
+    async fn turn(&mut self, woken: &Woken) -> (tracing::Span, Result<Turned, StoreError>) {
         let now = now(&self.shared.clock);
         let asked = now < self.asked_until;
         let policy = self.state.planner.policy();
@@ -282,24 +284,38 @@ impl Session<'_> {
         let began = runtime::clock::monotonic();
         let (outcomes, versions) = (woken.outcome_of(), woken.versions());
         let told = Told {
-            outcomes: (!woken.looks_itself()).then_some(outcomes.as_slice()),
+            outcomes: outcomes.as_slice(),
+            everything: woken.looks_itself(),
             versions: versions.as_slice(),
             trouble: woken.trouble(),
         };
-        let turned = turn::take(&self.shared.store, self.lease, &mut self.state, told, begun, now, due)
-            .instrument(span.clone())
+        let span = woken.span(&self.state.tenant);
+        let taken = turn::take_in(&self.shared.store, &mut self.state, told, begun, now)
+            .instrument(span.clone().unwrap_or_else(tracing::Span::none))
             .await;
+        let untold: Vec<&str> = taken.iter().flat_map(|taken| &taken.untold).map(String::as_str).collect();
+        let span = span.inspect(|span| spans::link(span, untold.iter().copied()));
+        let whose = Whose::of(self.state.tenant.as_str(), "");
+        let span = span.unwrap_or_else(|| spans::decide(whose, Cause::Flows(&untold)));
+        let turned = match taken {
+            Ok(taken) => {
+                turn::decide(&self.shared.store, self.lease, &mut self.state, taken, now, due)
+                    .instrument(span.clone())
+                    .await
+            }
+            Err(error) => Err(error),
+        };
         if let Some(number) = turned.as_ref().ok().and_then(|turned| turned.decision.plan.number) {
-            spans::planned(span, number);
+            spans::planned(&span, number);
         }
         let error = if turned.is_ok() { "" } else { "store" };
         if !error.is_empty() {
-            spans::failed(span, error);
+            spans::failed(&span, error);
         }
         for stream in woken.streams() {
             metrics::process().messaging_process("process", stream, error, began.elapsed());
         }
-        turned
+        (span, turned)
     }
 
     /// Waits until it is time to say how things stand; for ever if nothing has changed.

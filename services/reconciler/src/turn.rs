@@ -1,4 +1,5 @@
-//! One turn: everything that waits is taken in, one decision is made, and all that follows is committed at once.
+//! One turn: everything that waits is taken in ([`take_in`]), one decision is made, and all that follows is committed at
+//! once ([`decide`]).
 
 use model::{CommandId, DirectoryId, Fact, Span, Time};
 use planner::Decision;
@@ -7,7 +8,7 @@ use store::directory::DirectoryVersion;
 use store::plan::{Awaited, News, Turn};
 use store::{Envelope, Lease, Store, StoreError};
 
-use crate::{decide, dispatch, gate, mirror, settle, state::State};
+use crate::{decide, dispatch, gate, mirror, settle, state::State, story};
 
 /// How many outcomes one turn takes in.
 const OUTCOMES: u32 = 5_000;
@@ -46,42 +47,54 @@ impl Turned {
 /// What a turn is to take in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told<'a> {
-    /// The outcomes to take in; `None`: all there are.
-    pub(crate) outcomes: Option<&'a [CommandId]>,
+    /// The commands of which outcomes were told.
+    pub(crate) outcomes: &'a [CommandId],
+    /// All outcomes that there are are to be taken in, whether they were told or not, and what people decided.
+    pub(crate) everything: bool,
     /// Directories of which a newer version was announced.
     pub(crate) versions: &'a [(DirectoryId, u64)],
     /// An outcome tells of trouble.
     pub(crate) trouble: bool,
 }
 
-/// Takes a turn. `begun`: what is to be committed with it anyway. `due`: the policy's schedule lets something new go now;
-/// otherwise only what a person approved goes, and what was released before.
+/// What a turn took in.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// What is to be committed.
+    turn: Turn,
+    outcomes: usize,
+    rows: usize,
+    /// The traces of what came in before a message told of it: the decision is part of their stories.
+    pub(crate) untold: Vec<String>,
+}
+
+/// Takes in what others committed. `begun`: what is to be committed with it anyway.
 ///
 /// # Errors
-/// When the database does not answer, or the lease is lost: the state is then not to be used any more.
-pub(crate) async fn take(
+/// When the database does not answer: the state is then not to be used any more.
+pub(crate) async fn take_in(
     store: &Store,
-    lease: &Lease,
     state: &mut State,
     told: Told<'_>,
     begun: Turn,
     now: Time,
-    due: bool,
-) -> Result<Turned, StoreError> {
+) -> Result<Taken, StoreError> {
     let mut turn = Turn { at: now, ..begun };
-    let awaited = told.outcomes.map_or(Awaited::All(OUTCOMES), Awaited::Of);
+    let before = story::Before::of(state, &turn);
+    let awaited = if told.everything { Awaited::All(OUTCOMES) } else { Awaited::Of(told.outcomes) };
     // A letter comes with an outcome that tells of trouble, and a person's decision with a request, which looks for
     // everything; else a look a second does.
-    let look = told.outcomes.is_none() || told.trouble || now >= state.verdicts_read_at.plus(VERDICTS_GOOD_FOR);
+    let look = told.everything || told.trouble || now >= state.verdicts_read_at.plus(VERDICTS_GOOD_FOR);
     // What was announced is there: its rows need not wait for the look.
     let (news, announced) = tokio::try_join!(
         store.news(&state.tenant, now, awaited, look),
         mirror::announced(store, state, told.versions, now)
     )?;
     let News { outcomes, verdicts, directories } = news;
+    let mut untold = story::of_outcomes(&outcomes, told.outcomes);
     let unclear = store.unclear(&settle::found_groups(&outcomes)).await?;
     settle::outcomes(state, &outcomes, &unclear, &mut turn);
-    if told.outcomes.is_none() {
+    if told.everything {
         settle::abandoned(state, now, &mut turn);
     }
     state.detected_at = detected_at(state, &directories, now);
@@ -92,6 +105,24 @@ pub(crate) async fn take(
         state.verdicts_read_at = now;
         decide::lay_over(state, verdicts);
     }
+    untold.extend(before.untold(store, state, &turn.progress, told.versions).await?);
+    Ok(Taken { turn, outcomes: outcomes.len(), rows, untold })
+}
+
+/// Decides from what was taken in, and commits it with all that follows. `due`: the policy's schedule lets something new go
+/// now; otherwise only what a person approved goes, and what was released before.
+///
+/// # Errors
+/// When the database does not answer, or the lease is lost: the state is then not to be used any more.
+pub(crate) async fn decide(
+    store: &Store,
+    lease: &Lease,
+    state: &mut State,
+    taken: Taken,
+    now: Time,
+    due: bool,
+) -> Result<Turned, StoreError> {
+    let Taken { mut turn, outcomes, rows, untold: _ } = taken;
     let (decision, agreed) = decide::decide(state, now, &mut turn);
     if agreed {
         let mut ids = || CommandId(runtime::ids::uuid());
@@ -104,11 +135,11 @@ pub(crate) async fn take(
     }
     dispatch::tidy(&mut turn);
     let mut turned = Turned {
-        outcomes: outcomes.len(),
+        outcomes,
         rows,
         commands: turn.commands.len(),
         released: turn.released.len(),
-        more: outcomes.len() >= OUTCOMES as usize,
+        more: outcomes >= OUTCOMES as usize,
         messages: Vec::new(),
         decision,
         agreed,

@@ -67,8 +67,8 @@ impl Woken {
     }
 
     /// The turn's span: a child of what woke it if that is one trace, else linked to all of them. Where events and
-    /// outcomes came together it is named by the events.
-    pub(crate) fn span(&self, tenant: &TenantId) -> tracing::Span {
+    /// outcomes came together it is named by the events. `None`: no message woke it, and what it comes of is what it finds.
+    pub(crate) fn span(&self, tenant: &TenantId) -> Option<tracing::Span> {
         let events = self.events.iter().filter_map(Delivery::traceparent);
         let outcomes = self.outcomes.iter().filter_map(Delivery::traceparent);
         let mut traces: Vec<&str> = events.chain(outcomes).collect();
@@ -81,9 +81,7 @@ impl Woken {
         };
         let event = self.events.first().map(|event| (event.source(), &event.value().directory));
         let outcome = self.outcomes.first().map(|outcome| (outcome.source(), &outcome.value().target));
-        let Some((source, site)) = event.or(outcome) else {
-            return spans::decide(Whose::of(tenant.as_str(), ""), Cause::Flows(&traces));
-        };
+        let (source, site) = event.or(outcome)?;
         let mut messages = Messages {
             stream: intake.stream().as_str(),
             template,
@@ -96,7 +94,7 @@ impl Woken {
             (messages.id, messages.sequence, messages.deliveries) = source;
             site.as_str().clone_into(&mut whose.site);
         }
-        spans::process(&messages, whose, Cause::Flows(&traces))
+        Some(spans::process(&messages, whose, Cause::Flows(&traces)))
     }
 
     /// Acknowledges everything; what gets lost comes again and finds nothing to do.

@@ -94,12 +94,12 @@ impl Post {
     /// When the lease is lost, the database does not answer for long, or it is of another directory than before.
     pub(crate) async fn commit(&self, pass: Pass, reading: &Reading) -> Result<Committed, StoreError> {
         self.same_directory().await?;
-        let traceparent = runtime::trace::current_traceparent();
+        let (traceparent, kept) = (runtime::trace::current_traceparent(), runtime::spans::kept());
         let mut tries = 0;
         loop {
             let announce = |committed: &Committed| self.announce(committed, &[], traceparent.as_deref());
             let lease = Some(self.tenure.lease());
-            match self.store.commit_reading(lease, &self.key, pass, reading, announce).await {
+            match self.store.commit_reading(lease, &self.key, pass, reading, kept.as_deref(), announce).await {
                 Err(error) if passes(&error) && tries < TRIES => pause(&error, &mut tries).await,
                 done => return self.done(done),
             }
@@ -115,14 +115,14 @@ impl Post {
         answers: &[Corroboration],
         readings: &[Reading],
     ) -> Result<Committed, StoreError> {
-        let traceparent = runtime::trace::current_traceparent();
+        let (traceparent, kept) = (runtime::trace::current_traceparent(), runtime::spans::kept());
         self.same_directory().await?;
         let facts: Vec<Fact> = answers.iter().map(|answer| answer.fact.clone()).collect();
         let mut tries = 0;
         loop {
             let announce = |committed: &Committed| self.announce(committed, &facts, traceparent.as_deref());
             let lease = Some(self.tenure.lease());
-            match self.store.commit_answers(lease, &self.key, answers, readings, announce).await {
+            match self.store.commit_answers(lease, &self.key, answers, readings, kept.as_deref(), announce).await {
                 Err(error) if passes(&error) && tries < TRIES => pause(&error, &mut tries).await,
                 done => return self.done(done),
             }

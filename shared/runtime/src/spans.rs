@@ -41,7 +41,7 @@ mod name {
 }
 
 /// A span links at most so many causes; a batch of thousands is found by its plan.
-const LINKS: usize = 32;
+pub const LINKS: usize = 32;
 
 /// Whether a collector gets the spans of this process.
 static COLLECTED: AtomicBool = AtomicBool::new(false);
@@ -54,6 +54,27 @@ pub(crate) fn collect() {
 /// Whether a collector gets the spans of this process: what only it reads is not made otherwise.
 pub fn collected() -> bool {
     COLLECTED.load(Ordering::Relaxed)
+}
+
+/// The current trace, to be kept with what waits; `None` where nobody collects it.
+pub fn kept() -> Option<String> {
+    if collected() { trace::current_traceparent() } else { None }
+}
+
+/// Links a span that has begun to what else it comes of. What is malformed, too much, or of its own trace already is left
+/// out.
+pub fn link<'a>(span: &Span, causes: impl IntoIterator<Item = &'a str>) {
+    let own = trace::ids_of(span).map(|(trace, _)| trace);
+    let others = causes.into_iter().filter(|cause| trace_of(cause) != own.as_deref());
+    let causes: std::collections::BTreeSet<&str> = others.collect();
+    for cause in causes.into_iter().take(LINKS) {
+        trace::link(span, cause);
+    }
+}
+
+/// The trace that a `traceparent` names.
+fn trace_of(traceparent: &str) -> Option<&str> {
+    traceparent.get(3..35)
 }
 
 /// Whose work a span is. What is empty is not said.
@@ -308,7 +329,6 @@ fn count(span: &Span, key: &'static str, number: u64) {
 
 /// Puts a span where it belongs: before it is first entered.
 fn begin(span: &Span, whose: Whose, cause: Cause<'_>) {
-    let trace_of = |traceparent: &str| traceparent.get(3..35).map(str::to_owned);
     let (parent, links) = match cause {
         Cause::Flows([one, others @ ..]) if others.iter().all(|other| trace_of(other) == trace_of(one)) => {
             (trace::parse(one), others)

@@ -55,7 +55,8 @@ impl Feed {
         let readings = readings(joins)?;
         let announce = |committed: &Committed| self.announce(committed);
         let pass = Pass::Targeted;
-        let mut committed = self.store.commit_readings(Some(&self.lease), &self.key, pass, &readings, announce).await?;
+        let mut committed =
+            self.store.commit_readings(Some(&self.lease), &self.key, pass, &readings, None, announce).await?;
         let at = runtime::clock::now_micros();
         self.outlet.hand(std::mem::take(&mut committed.messages));
         anyhow::ensure!(

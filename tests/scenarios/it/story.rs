@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use axum::{Json, Router, routing::post};
 use harness::eventually;
 use scenarios::{Company, Options, World, scrape};
@@ -22,6 +21,8 @@ struct Span {
     trace: String,
     parent: String,
     links: Vec<String>,
+    /// When it began, in microseconds.
+    began: i64,
     attributes: BTreeMap<String, String>,
 }
 
@@ -73,6 +74,8 @@ fn spans(bodies: &[Value]) -> Spans {
                     trace: text(&span["traceId"]),
                     parent: text(&span["parentSpanId"]),
                     links,
+                    began: span["startTimeUnixNano"].as_str().and_then(|at| at.parse::<i64>().ok()).unwrap_or(0)
+                        / 1_000,
                     attributes: list(span, "attributes").map(attribute).collect(),
                 },
             );
@@ -191,12 +194,18 @@ fn check(spans: &Spans, write: &str) {
     }
 }
 
-/// A company whose changes reach a collector, with a product whose seats are counted.
-async fn told() -> Result<(World, Arc<Mutex<Vec<Value>>>)> {
+/// A company whose changes reach a collector, with a product whose seats are counted. The reconciler looks by itself every
+/// `tick` seconds.
+async fn told(tick: u32) -> Result<(World, Arc<Mutex<Vec<Value>>>)> {
     let (address, got) = collector().await?;
     let company = Company::of(14).group("readers", 0..4).group("staff", 0..12);
     let company = company.with_sections("\n[guard]\nseat_limit = { jira-software = 50 }\n");
     let mut options = Options::default();
+    options.reconciler.retain(|option| !option.starts_with("--tick"));
+    options.reconciler.push(format!("--tick={tick}"));
+    // One of the calls is slow.
+    options.writer.retain(|option| !option.starts_with("--call-timeout"));
+    options.writer.push("--call-timeout=20".to_owned());
     for more in [&mut options.watcher, &mut options.reconciler, &mut options.writer] {
         more.push(format!("--otlp={address}"));
     }
@@ -207,7 +216,8 @@ async fn told() -> Result<(World, Arc<Mutex<Vec<Value>>>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_one_trace_from_the_read_at_google_to_the_write_at_atlassian() -> Result<()> {
-    let (world, got) = told().await?;
+    // Nothing but messages wakes it, so that each of them is seen.
+    let (world, got) = told(3_600).await?;
     let known = || spans(&got.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     let (spans, write) = story(&world, &known).await?;
     let causes = causes(&spans, &write);
@@ -229,37 +239,120 @@ async fn a_change_is_one_trace_from_the_read_at_google_to_the_write_at_atlassian
     what_waited(&world, &known).await
 }
 
-/// A change that is one story, with its write. The reconciler also looks by itself, every second, and may find a change in
-/// the database a moment before the message that tells of it: then the next change is looked at.
+/// A change that is one story, with its write.
 async fn story(world: &World, known: &impl Fn() -> Spans) -> Result<(Spans, String)> {
+    let once = FaultKind::Throttle { retry_after: None, shape: None };
+    world.fault("google.directory", "*", once, |fault| fault.times = Some(1));
+    world.at_google(
+        json!([joins("readers", 6), { "op": "member_removed", "group": "grp_readers", "id": Company::id(1) }]),
+    )?;
+    world.sync(Some("readers@acme.example")).await?;
+    world.until_equal(WITHIN).await?;
     let expected = STATIONS.map(|(service, name, kind)| (service.to_owned(), name.to_owned(), kind));
-    for comes in 6..11 {
-        let goes = if comes == 6 { 1 } else { comes - 1 };
-        let once = FaultKind::Throttle { retry_after: None, shape: None };
-        world.fault("google.directory", "*", once, |fault| fault.times = Some(1));
-        world.at_google(json!([
-            { "op": "member_added", "group": "grp_readers", "id": Company::id(comes), "type": "USER", "role": "MEMBER" },
-            { "op": "member_removed", "group": "grp_readers", "id": Company::id(goes) },
-        ]))?;
-        world.sync(Some("readers@acme.example")).await?;
-        world.until_equal(WITHIN).await?;
-        // Exporters send every few seconds, and the span that another lies in comes after it.
-        let told = eventually(Duration::from_secs(20), "the story of the change to be told", async || {
-            let spans = known();
-            // What the first import wrote came of a sweep.
-            let told = |(id, span): &(&String, &Span)| {
-                is_write(span) && stations(&spans, id).get(..STATIONS.len()) == Some(&expected)
-            };
-            let write = spans.iter().find(told).map(|(id, _)| id.clone());
-            Ok(write.map(|write| (spans, write)))
-        })
-        .await;
-        if let Ok(told) = told {
-            return Ok(told);
+    // Exporters send every few seconds, and the span that another lies in comes after it.
+    eventually(WITHIN, "the story of the change to be told", async || {
+        let spans = known();
+        // What the first import wrote came of a sweep.
+        let told = |(id, span): &(&String, &Span)| {
+            is_write(span) && stations(&spans, id).get(..STATIONS.len()) == Some(&expected)
+        };
+        let write = spans.iter().find(told).map(|(id, _)| id.clone());
+        let told: Vec<String> = spans.values().map(|span| format!("{} {}", span.service, span.name)).collect();
+        let write = write.with_context(|| format!("told was: {told:#?}"))?;
+        Ok(Some((spans, write)))
+    })
+    .await
+}
+
+fn joins(group: &str, who: usize) -> Value {
+    json!({ "op": "member_added", "group": format!("grp_{group}"), "id": Company::id(who), "type": "USER", "role": "MEMBER" })
+}
+
+/// Events and outcomes get lost from now on; what they tell of is committed.
+async fn lose_messages(world: &World) -> Result<()> {
+    let lose = "create function public.lose() returns trigger language plpgsql as $$ begin return null; end $$;
+        create trigger lose before insert on directory.outbox for each row execute function public.lose();
+        create trigger lose before insert on effect.outbox for each row execute function public.lose();";
+    Ok(world.sql().await?.batch_execute(lose).await?)
+}
+
+/// The traces of the writes that began since, once they are told and are so many; each is one story with a read at Google
+/// that began since.
+async fn traces_of_writes(known: &impl Fn() -> Spans, since: i64, count: usize) -> Result<BTreeSet<String>> {
+    eventually(WITHIN, "what was written to be told with its cause", async || {
+        let spans = known();
+        let writes: Vec<_> = spans.iter().filter(|(_, span)| is_write(span) && span.began >= since).collect();
+        ensure!(writes.len() == count, "{} writes were told of {count}", writes.len());
+        for (id, _) in &writes {
+            let causes = causes(&spans, id);
+            let mut reads = spans.values().filter(|span| is_read_at_google(span) && span.began >= since);
+            let chain: Vec<_> = causes.iter().filter_map(|id| spans.get(id)).map(|span| &span.name).collect();
+            ensure!(
+                reads.any(|read| causes.contains(&read.parent)),
+                "no read at Google is a cause of the write: {chain:?}"
+            );
         }
-    }
-    let told: Vec<String> = known().values().map(|span| format!("{} {}", span.service, span.name)).collect();
-    bail!("of five changes none is one story; told was: {told:#?}")
+        Ok(Some(writes.iter().map(|(_, write)| write.trace.clone()).collect()))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_one_story_also_where_no_message_told_of_it_and_where_it_waited() -> Result<()> {
+    let (mut world, got) = told(1).await?;
+    let known = || spans(&got.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    lose_messages(&world).await?;
+
+    // Found by looking: in the trace of the read, as if it had been told.
+    let since = world.now().await?;
+    world.at_google(json!([joins("readers", 6)]))?;
+    world.sync(Some("readers@acme.example")).await?;
+    world.until_equal(WITHIN).await?;
+    let traces = traces_of_writes(&known, since, 1).await?;
+    let reads: BTreeSet<String> =
+        known().values().filter(|span| span.name == "watch reread").map(|span| span.trace.clone()).collect();
+    assert!(traces.is_subset(&reads), "what flows without waiting is one trace");
+
+    // A group is made first: its members are of the same story, though nobody heard that it is there.
+    let since = world.now().await?;
+    world.at_google(json!([
+        { "op": "group_created", "id": "grp_writers", "email": "writers@acme.example", "name": "writers" },
+        joins("writers", 7),
+    ]))?;
+    world.sync(None).await?;
+    world.until_equal(WITHIN).await?;
+    traces_of_writes(&known, since, 1).await?;
+
+    // A change that waits for the command of another one is a story of its own.
+    let since = world.now().await?;
+    world.fault("atlassian.org", "memberships.*", FaultKind::Slow { ms: 4_000 }, |_| {});
+    world.at_google(json!([joins("readers", 8)]))?;
+    world.sync(Some("readers@acme.example")).await?;
+    let open = "select count(*) from plan.command where settled_at is null";
+    eventually(WITHIN, "the first to be under way", async || Ok((world.one(open).await? == 1).then_some(()))).await?;
+    world.at_google(json!([joins("readers", 9)]))?;
+    world.sync(Some("readers@acme.example")).await?;
+    let waits = "select count(*) from plan.released_edge where command is null";
+    eventually(WITHIN, "the second to wait for it", async || Ok((world.one(waits).await? == 1).then_some(()))).await?;
+    world.no_faults();
+    world.until_equal(WITHIN).await?;
+    let traces = traces_of_writes(&known, since, 2).await?;
+    assert_eq!(traces.len(), 2, "two changes, two stories");
+
+    // Read while nobody decided: whoever loads it goes on with the story.
+    let since = world.now().await?;
+    world.reconciler.kill();
+    world.at_google(json!([joins("readers", 10)]))?;
+    world.sync(Some("readers@acme.example")).await?;
+    let seen = format!(
+        "select count(*) from directory.membership where member = '{}' and group_id = 'grp_readers'",
+        Company::id(10)
+    );
+    eventually(WITHIN, "the change to be read", async || Ok((world.one(&seen).await? == 1).then_some(()))).await?;
+    world.reconciler.restart()?;
+    world.until_equal(WITHIN).await?;
+    traces_of_writes(&known, since, 1).await?;
+    Ok(())
 }
 
 /// What is scraped is the whole table, but for the figures of dead letters; and each service speaks for its own part.

@@ -33,7 +33,7 @@ fn sweep(at: i64, people: &[(&str, &str)], group: (&str, &str, Option<&str>), me
 async fn read(world: &World, directory: &str, reading: &Reading) {
     let id = DirectoryId::new(directory).unwrap();
     let key = world.watcher.directory(&tenant(), &id).await.unwrap();
-    world.watcher.commit_reading(None, &key, Pass::Sweep, reading, |_| Vec::new()).await.unwrap();
+    world.watcher.commit_reading(None, &key, Pass::Sweep, reading, None, |_| Vec::new()).await.unwrap();
 }
 
 async fn ask(world: &World, query: &str) -> Vec<ops::Explanation> {

@@ -276,7 +276,7 @@ impl World {
     async fn commit(&self, directory: &'static str, pass: Pass, reading: Reading) -> Committed {
         let key = &self.keys[directory];
         let announce = |committed: &Committed| announce(key, committed);
-        self.watcher.commit_reading(None, key, pass, &reading, announce).await.unwrap()
+        self.watcher.commit_reading(None, key, pass, &reading, None, announce).await.unwrap()
     }
 
     /// Answers every question truthfully.
@@ -306,7 +306,7 @@ impl World {
             }
             count += answers.len();
             let announce = |committed: &Committed| announce(&key, committed);
-            self.watcher.commit_answers(None, &key, &answers, &[], announce).await.unwrap();
+            self.watcher.commit_answers(None, &key, &answers, &[], None, announce).await.unwrap();
         }
         count
     }

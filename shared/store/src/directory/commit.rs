@@ -28,13 +28,14 @@ impl Store {
         directory: &DirectoryKey,
         pass: Pass,
         reading: &Reading,
+        traceparent: Option<&str>,
         announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
     ) -> Result<Committed, StoreError> {
-        self.commit_readings(held, directory, pass, std::slice::from_ref(reading), announce).await
+        self.commit_readings(held, directory, pass, std::slice::from_ref(reading), traceparent, announce).await
     }
 
     /// Commits readings of one directory, in the order given, as one transaction and one version; `announce` says which
-    /// messages go out with them.
+    /// messages go out with them. `traceparent` is what they were read in.
     ///
     /// A complete read of a scope closes what it did not see, as of its end; a partial one adds and updates only. A read
     /// that began before a newer one of the same thing was committed changes nothing about it. Hundreds of rows go as
@@ -48,15 +49,16 @@ impl Store {
         directory: &DirectoryKey,
         pass: Pass,
         readings: &[Reading],
+        traceparent: Option<&str>,
         announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
     ) -> Result<Committed, StoreError> {
         let folded = fold(pass, readings);
         let mut client = self.client("commit_readings").await?;
         let tx = client.transaction().await?;
-        let version = next_version(&tx, directory, read_at(readings)).await?;
+        let version = next_version(&tx, directory, read_at(readings), traceparent).await?;
         let mut committed = Committed { version, whole: folded.whole, ..Committed::default() };
         write(&tx, directory, version, folded, &mut committed).await?;
-        committed.messages = finish(tx, held, &committed, announce).await?;
+        committed.messages = finish(tx, held, (directory, traceparent), &committed, announce).await?;
         Ok(committed)
     }
 
@@ -71,17 +73,18 @@ impl Store {
         directory: &DirectoryKey,
         answers: &[Corroboration],
         readings: &[Reading],
+        traceparent: Option<&str>,
         announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
     ) -> Result<Committed, StoreError> {
         let folded = fold(Pass::Targeted, readings);
         let mut client = self.client("commit_answers").await?;
         let tx = client.transaction().await?;
         let answered_at = answers.iter().map(|answer| answer.read_at).max();
-        let version = next_version(&tx, directory, read_at(readings).max(answered_at)).await?;
+        let version = next_version(&tx, directory, read_at(readings).max(answered_at), traceparent).await?;
         let mut committed = Committed { version, ..Committed::default() };
         write(&tx, directory, version, folded, &mut committed).await?;
         committed.answers = diff::answers(&tx, directory.key, version, answers).await?;
-        committed.messages = finish(tx, held, &committed, announce).await?;
+        committed.messages = finish(tx, held, (directory, traceparent), &committed, announce).await?;
         Ok(committed)
     }
 }
@@ -91,13 +94,18 @@ fn read_at(readings: &[Reading]) -> Option<Time> {
     readings.iter().map(|reading| reading.ended_at).max()
 }
 
-/// Takes the directory's row lock and its next version, and notes when that was read.
-async fn next_version(tx: &Transaction<'_>, directory: &DirectoryKey, at: Option<Time>) -> Result<u64, StoreError> {
+/// Takes the directory's row lock and its next version, and notes when that was read, and in which trace.
+async fn next_version(
+    tx: &Transaction<'_>,
+    directory: &DirectoryKey,
+    at: Option<Time>,
+    traceparent: Option<&str>,
+) -> Result<u64, StoreError> {
     let sql = "with next as (update directory.directory set version = version + 1 where key = $1 returning version),
-                    noted as (insert into directory.commit (dir, version, at)
-                              select $1, version, $2::bigint from next where $2::bigint is not null)
+                    noted as (insert into directory.commit (dir, version, at, traceparent)
+                              select $1, version, $2::bigint, $3::text from next where $2::bigint is not null)
                select version from next";
-    let rows = sql::query(tx, sql, &[&directory.key, &at.map(|at| at.0)]).await?;
+    let rows = sql::query(tx, sql, &[&directory.key, &at.map(|at| at.0), &traceparent]).await?;
     match rows.first() {
         Some(row) => sql::Columns::number(row, 0),
         None => Err(StoreError::corrupt("directory.directory", "the directory's row is gone")),
@@ -120,10 +128,16 @@ async fn write(
 async fn finish(
     tx: Tx<'_>,
     held: Option<&Lease>,
+    (directory, traceparent): (&DirectoryKey, Option<&str>),
     committed: &Committed,
     announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
 ) -> Result<Vec<Envelope>, StoreError> {
     let messages = outbox::put(&tx, Schema::Directory, &announce(committed)).await?;
+    if traceparent.is_some() && !committed.is_news() {
+        // No decision comes of it.
+        let forget = "update directory.commit set traceparent = null where dir = $1 and version = $2";
+        sql::execute(&*tx, forget, &[&directory.key, &sql::big(committed.version)]).await?;
+    }
     if let Some(held) = held {
         lease::hold(&tx, held).await?;
     }

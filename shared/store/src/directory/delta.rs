@@ -32,6 +32,17 @@ pub struct DirectoryVersion {
     pub undecided_since: Option<Time>,
 }
 
+/// The trace in which a version of a directory was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionTrace {
+    /// Which directory.
+    pub directory: DirectoryId,
+    /// Which version.
+    pub version: u64,
+    /// The trace.
+    pub traceparent: String,
+}
+
 impl Store {
     /// The versions of all directories of a tenant: what a tick compares with the mirrors.
     ///
@@ -39,6 +50,25 @@ impl Store {
     /// When the database does not answer.
     pub async fn directory_versions(&self, tenant: &TenantId) -> Result<Vec<DirectoryVersion>, StoreError> {
         versions(&self.client("directory_versions").await?, tenant).await
+    }
+
+    /// The traces in which versions were read that are part of no decision yet: of each directory up to `most` of the
+    /// newest.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn undecided_traces(&self, tenant: &TenantId, most: u32) -> Result<Vec<VersionTrace>, StoreError> {
+        let client = self.client("undecided_traces").await?;
+        let rows = sql::query_on(&client, TRACES, &[&tenant.as_str(), &i64::from(most)]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(VersionTrace {
+                    directory: row.directory("directory.directory", 0)?,
+                    version: row.number(1)?,
+                    traceparent: row.try_get(2)?,
+                })
+            })
+            .collect()
     }
 
     /// Everything of a directory that is newer than `version`, as of one instant. From version 0 what ended more than 30
@@ -183,6 +213,13 @@ pub(crate) const VERSIONS: &str = "select d.directory, d.version, d.blind_since,
                                        where p.tenant = d.tenant and p.directory = d.directory), 0)
           order by c.version limit 1)
     from directory.directory d where d.tenant = $1 order by d.directory";
+const TRACES: &str = "select d.directory, c.version, c.traceparent
+    from directory.directory d
+    left join plan.progress p on p.tenant = d.tenant and p.directory = d.directory
+    cross join lateral (select version, traceparent from directory.commit
+                         where dir = d.key and version > coalesce(p.version, 0) and traceparent is not null
+                         order by version desc limit $2) c
+   where d.tenant = $1 order by d.directory, c.version";
 const NEWEST: &str = "select version from directory.directory where key = $1";
 const USERS: &str = "select body, gone_at from directory.user_row
     where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id";

@@ -18,7 +18,7 @@ use model::{AccountId, DirectoryId, GroupId, TenantId};
 use crate::{Envelope, Store, StoreError, sql};
 
 pub use commit::Pass;
-pub use delta::DirectoryVersion;
+pub use delta::{DirectoryVersion, VersionTrace};
 pub(crate) use delta::{VERSIONS, versions};
 pub use inbox::{Health, Wish};
 pub use scope::GroupNews;

@@ -1,5 +1,7 @@
 //! Loading what the reconciler remembers, once, when it takes a tenant over.
 
+use std::sync::Arc;
+
 use deadpool_postgres::Transaction;
 use model::{CommandId, EdgeOp, Fact, GuardName, Lane, LinkHow, Span, TenantId, Time};
 use tokio_postgres::{IsolationLevel, Row};
@@ -128,7 +130,7 @@ async fn edges(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows)
             confirmed_at: row.time(4)?,
         });
     }
-    let select = "select target, group_id, account, op, lane, revocation, plan, command, released_at
+    let select = "select target, group_id, account, op, lane, revocation, plan, command, released_at, traceparent
                     from plan.released_edge where tenant = $1 order by target, group_id, account";
     for row in sql::query(tx, select, &[&tenant.as_str()]).await? {
         let (op, lane): (&str, &str) = (row.try_get(3)?, row.try_get(4)?);
@@ -140,6 +142,7 @@ async fn edges(tx: &Transaction<'_>, tenant: &TenantId, memory: &mut MemoryRows)
             plan: row.number(6)?,
             command: row.try_get::<_, Option<uuid::Uuid>>(7)?.map(CommandId),
             released_at: row.time(8)?,
+            traceparent: row.try_get::<_, Option<&str>>(9)?.map(Arc::from),
         });
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! The rows of schema `plan` as values.
 
+use std::sync::Arc;
+
 use model::{
     AccountId, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, GuardName, Lane, LinkHow, Span, Time,
 };
@@ -83,6 +85,8 @@ pub struct ReleasedRow {
     pub command: Option<CommandId>,
     /// When.
     pub released_at: Time,
+    /// The trace in which it was: its command may come later.
+    pub traceparent: Option<Arc<str>>,
 }
 
 /// A group that is being made.

@@ -285,15 +285,16 @@ fn release<'a>(batch: &mut Batch<'a>, tenant: &'a TenantId, turn: &'a Turn) {
     let plans: Vec<i64> = turn.released.iter().map(|row| sql::big(row.plan)).collect();
     let commands: Vec<Option<uuid::Uuid>> = turn.released.iter().map(|row| row.command.map(|id| id.0)).collect();
     let at: Vec<i64> = turn.released.iter().map(|row| row.released_at.0).collect();
+    let traces: Vec<Option<&str>> = turn.released.iter().map(|row| row.traceparent.as_deref()).collect();
     batch.add(
         "insert into plan.released_edge (tenant, target, group_id, account, op, lane, revocation, plan, command,
-                                         released_at)
+                                         released_at, traceparent)
          select $1, r.* from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[],
-                                    $8::bigint[], $9::uuid[], $10::bigint[]) as r
+                                    $8::bigint[], $9::uuid[], $10::bigint[], $11::text[]) as r
          on conflict (tenant, target, group_id, account) do update
             set op = excluded.op, lane = excluded.lane, revocation = excluded.revocation, plan = excluded.plan,
-                command = excluded.command, released_at = excluded.released_at",
-        values![tenant.as_str(), targets, groups, accounts, ops, lanes, revocations, plans, commands, at],
+                command = excluded.command, released_at = excluded.released_at, traceparent = excluded.traceparent",
+        values![tenant.as_str(), targets, groups, accounts, ops, lanes, revocations, plans, commands, at, traces],
     );
 }
 

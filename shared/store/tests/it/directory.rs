@@ -26,7 +26,7 @@ async fn i02_a_partial_read_never_removes_and_a_complete_one_does() {
     let world = World::start().await;
     let directory = world.directory().await;
     let commit = async |pass, reading| {
-        world.watcher.commit_reading(None, &directory, pass, &reading, no_messages).await.unwrap()
+        world.watcher.commit_reading(None, &directory, pass, &reading, None, no_messages).await.unwrap()
     };
     let first = commit(Pass::Sweep, sweep(10, &["ann", "bob"], &[("g", &["ann", "bob"])])).await;
     assert!(first.whole && first.is_news());
@@ -59,7 +59,7 @@ async fn i02_an_older_read_changes_nothing_about_what_a_newer_one_saw() {
     let world = World::start().await;
     let directory = world.directory().await;
     let commit = async |pass, reading| {
-        world.watcher.commit_reading(None, &directory, pass, &reading, no_messages).await.unwrap()
+        world.watcher.commit_reading(None, &directory, pass, &reading, None, no_messages).await.unwrap()
     };
     commit(Pass::Sweep, sweep(10, &["ann", "bob"], &[("g", &["ann"])])).await;
     // Read again one by one at 50, while a sweep that began at 20 is still under way.
@@ -84,7 +84,8 @@ async fn copy_and_arrays_come_to_the_same_rows() {
     let groups: Vec<(&str, &[&str])> =
         group_names.iter().enumerate().map(|(n, name)| (name.as_str(), &all[n..n + 20])).collect();
     let bulk = sweep(10, &all, &groups);
-    let committed = world.watcher.commit_reading(None, &directory, Pass::Sweep, &bulk, no_messages).await.unwrap();
+    let committed =
+        world.watcher.commit_reading(None, &directory, Pass::Sweep, &bulk, None, no_messages).await.unwrap();
     assert_eq!((committed.members_added, committed.users.len(), committed.groups.len()), (6_000, 1_000, 300));
 
     // The same in another directory, one group and a few users at a time.
@@ -96,7 +97,7 @@ async fn copy_and_arrays_come_to_the_same_rows() {
         singles.push(single);
     }
     for part in singles.chunks(7) {
-        world.watcher.commit_readings(None, &other, Pass::Targeted, part, no_messages).await.unwrap();
+        world.watcher.commit_readings(None, &other, Pass::Targeted, part, None, no_messages).await.unwrap();
     }
     let one = world.reconciler.delta_since(&directory, 0, Time(99)).await.unwrap();
     let two = world.reconciler.delta_since(&other, 0, Time(99)).await.unwrap();
@@ -115,7 +116,8 @@ async fn copy_and_arrays_come_to_the_same_rows() {
     let shifted: Vec<(&str, &[&str])> =
         group_names.iter().enumerate().map(|(n, name)| (name.as_str(), &all[n + 1..n + 21])).collect();
     let second = sweep(100, &all[..900], &shifted[..299]);
-    let committed = world.watcher.commit_reading(None, &directory, Pass::Sweep, &second, no_messages).await.unwrap();
+    let committed =
+        world.watcher.commit_reading(None, &directory, Pass::Sweep, &second, None, no_messages).await.unwrap();
     assert_eq!((committed.members_added, committed.members_removed), (299, 299));
     assert_eq!((committed.users_gone, committed.groups_gone), (100, 1));
     // What a group's digest says in the mirror is what its rows say.
@@ -138,7 +140,7 @@ async fn what_ended_long_ago_is_remembered_where_something_refers_to_it() {
     let directory = world.directory().await;
     let cloud = world.watcher.directory(&tenant(), &id("cloud")).await.unwrap();
     let commit = async |key, reading| {
-        world.watcher.commit_reading(None, key, Pass::Sweep, &reading, no_messages).await.unwrap();
+        world.watcher.commit_reading(None, key, Pass::Sweep, &reading, None, no_messages).await.unwrap();
     };
     let lease = world.lease(&world.reconciler, "reconciler/acme").await;
     let link = |person: &str, name: &str| PersonLinkRow {
@@ -206,7 +208,7 @@ async fn i03_a_loss_that_nobody_decided_upon_stays_a_loss() {
     let lease = world.lease(&world.reconciler, "reconciler/acme").await;
     let commit = async |at: i64, count: usize| {
         let reading = sweep(at, &all[..count], &[("g", &all[..count])]);
-        world.watcher.commit_reading(None, &directory, Pass::Sweep, &reading, no_messages).await.unwrap().version
+        world.watcher.commit_reading(None, &directory, Pass::Sweep, &reading, None, no_messages).await.unwrap().version
     };
     let rows = async |at: i64| {
         let delta = world.reconciler.delta_since(&directory, 0, Time(at)).await.unwrap();
@@ -233,10 +235,11 @@ async fn a_sweep_without_news_moves_marks_and_no_rows() {
     let world = World::start().await;
     let directory = world.directory().await;
     let first = sweep(10, &["ann"], &[("g", &["ann"])]);
-    let v1 = world.watcher.commit_reading(None, &directory, Pass::Sweep, &first, no_messages).await.unwrap().version;
+    let v1 =
+        world.watcher.commit_reading(None, &directory, Pass::Sweep, &first, None, no_messages).await.unwrap().version;
     let mut again = walk(20, "g", &["ann"], true);
     again.users.seen.push(user("ann"));
-    let v2 = world.watcher.commit_reading(None, &directory, Pass::Targeted, &again, no_messages).await.unwrap();
+    let v2 = world.watcher.commit_reading(None, &directory, Pass::Targeted, &again, None, no_messages).await.unwrap();
     assert!(!v2.is_news() && v2.version > v1);
     let delta = world.reconciler.delta_since(&directory, v1, Time(30)).await.unwrap();
     assert!(delta.users.is_empty() && delta.members.is_empty() && delta.groups.is_empty());
@@ -258,7 +261,7 @@ async fn i01_versions_under_concurrency_show_every_row_up_to_them() {
                     let name = format!("g{task}-{n}");
                     let walk = walk(10 + n, &name, &["ann"], true);
                     let done =
-                        store.commit_reading(None, &directory, Pass::Targeted, &walk, no_messages).await.unwrap();
+                        store.commit_reading(None, &directory, Pass::Targeted, &walk, None, no_messages).await.unwrap();
                     versions.push(done.version);
                 }
                 versions
@@ -291,7 +294,7 @@ async fn a_person_who_comes_back_is_told_as_present() {
     let directory = world.directory().await;
     for (at, members) in [(10, &["ann", "bob"][..]), (20, &["bob"]), (30, &["ann", "bob"])] {
         let walk = walk(at, "g", members, true);
-        world.watcher.commit_reading(None, &directory, Pass::Targeted, &walk, no_messages).await.unwrap();
+        world.watcher.commit_reading(None, &directory, Pass::Targeted, &walk, None, no_messages).await.unwrap();
     }
     let delta = world.reconciler.delta_since(&directory, 1, Time(40)).await.unwrap();
     let ann: Vec<_> = delta.members.iter().filter(|m| m.member.id() == "ann").collect();
@@ -309,10 +312,17 @@ async fn people_of_other_domains_are_not_gone_because_a_list_does_not_name_them(
     let mut guest = user("guest");
     guest.standing = Standing::Unlisted;
     first.users.seen.push(guest.clone());
-    world.watcher.commit_reading(None, &directory, Pass::Sweep, &first, no_messages).await.unwrap();
+    world.watcher.commit_reading(None, &directory, Pass::Sweep, &first, None, no_messages).await.unwrap();
     let done = world
         .watcher
-        .commit_reading(None, &directory, Pass::Sweep, &sweep(20, &["ann"], &[("g", &["ann", "guest"])]), no_messages)
+        .commit_reading(
+            None,
+            &directory,
+            Pass::Sweep,
+            &sweep(20, &["ann"], &[("g", &["ann", "guest"])]),
+            None,
+            no_messages,
+        )
         .await
         .unwrap();
     assert_eq!(done.users_gone, 0);
@@ -321,7 +331,8 @@ async fn people_of_other_domains_are_not_gone_because_a_list_does_not_name_them(
     let mut ann = user("ann");
     ann.standing = Standing::Unlisted;
     targeted.users.seen.push(ann);
-    let done = world.watcher.commit_reading(None, &directory, Pass::Targeted, &targeted, no_messages).await.unwrap();
+    let done =
+        world.watcher.commit_reading(None, &directory, Pass::Targeted, &targeted, None, no_messages).await.unwrap();
     assert!(done.users.is_empty());
 }
 
@@ -336,9 +347,9 @@ async fn answers_reach_the_mirror_and_close_the_question() {
     assert_eq!(world.watcher.open_needs(&directory, 10).await.unwrap(), [(fact.clone(), Time(100))]);
     let answer = |at| Corroboration { fact: fact.clone(), answer: Answer::Gone, read_at: Time(at) };
     // An answer from before the question is none.
-    world.watcher.commit_answers(None, &directory, &[answer(99)], &[], no_messages).await.unwrap();
+    world.watcher.commit_answers(None, &directory, &[answer(99)], &[], None, no_messages).await.unwrap();
     assert_eq!(world.watcher.open_needs(&directory, 10).await.unwrap().len(), 1);
-    let done = world.watcher.commit_answers(None, &directory, &[answer(101)], &[], no_messages).await.unwrap();
+    let done = world.watcher.commit_answers(None, &directory, &[answer(101)], &[], None, no_messages).await.unwrap();
     assert!(done.is_news());
     assert!(world.watcher.open_needs(&directory, 10).await.unwrap().is_empty());
     let delta = world.reconciler.delta_since(&directory, done.version - 1, Time(200)).await.unwrap();
@@ -380,7 +391,7 @@ async fn what_no_text_can_hold_does_not_stop_a_commit() {
     let mut named = user("ann");
     named.display_name = Some("nul \0 and \u{FFFF}".to_owned());
     odd.users.seen.push(named.clone());
-    world.watcher.commit_reading(None, &directory, Pass::Targeted, &odd, no_messages).await.unwrap();
+    world.watcher.commit_reading(None, &directory, Pass::Targeted, &odd, None, no_messages).await.unwrap();
     let delta = world.reconciler.delta_since(&directory, 0, Time(20)).await.unwrap();
     assert_eq!(delta.users[0].user, named);
     assert_eq!(delta.members.len(), 2);
@@ -398,7 +409,7 @@ async fn the_oldest_commit_that_no_decision_knows_is_told_with_the_versions() {
     let commit = async |at: i64| {
         let mut read = walk(at, "g", &["ann"], true);
         read.ended_at = Time(at + 1);
-        world.watcher.commit_reading(None, &directory, Pass::Targeted, &read, no_messages).await.unwrap().version
+        world.watcher.commit_reading(None, &directory, Pass::Targeted, &read, None, no_messages).await.unwrap().version
     };
     assert_eq!(undecided().await, None);
     let first = commit(10).await;
@@ -416,4 +427,29 @@ async fn the_oldest_commit_that_no_decision_knows_is_told_with_the_versions() {
     world.watcher.prune(Schema::Directory, Span::from_secs(1), late, 100).await.unwrap();
     assert_eq!(world.count("select count(*) from directory.commit").await, 1);
     assert_eq!(undecided().await, Some(Time(31)));
+}
+
+#[tokio::test]
+async fn the_traces_of_what_is_new_and_undecided_are_told() {
+    let world = World::start().await;
+    let directory = world.directory().await;
+    let commit = async |at: i64, who: &[&str], trace: Option<&str>| {
+        let read = walk(at, "g", who, true);
+        world.watcher.commit_reading(None, &directory, Pass::Targeted, &read, trace, no_messages).await.unwrap().version
+    };
+    let traces = async |most| {
+        let traces = world.reconciler.undecided_traces(&tenant(), most).await.unwrap();
+        traces.into_iter().map(|of| (of.version, of.traceparent)).collect::<Vec<_>>()
+    };
+    let first = commit(10, &["ann"], Some("one")).await;
+    commit(20, &["ann"], Some("nothing new")).await;
+    commit(30, &["ann", "bob"], None).await;
+    let last = commit(40, &["bob"], Some("two")).await;
+    let (one, two) = ((first, "one".to_owned()), (last, "two".to_owned()));
+    assert_eq!(traces(9).await, [one, two.clone()]);
+    assert_eq!(traces(1).await, std::slice::from_ref(&two), "of many the newest");
+    let lease = world.lease(&world.reconciler, "reconciler/acme").await;
+    let decided = Turn { progress: vec![(directory.directory.clone(), first)], ..Turn::default() };
+    world.reconciler.commit_turn(&lease, &tenant(), &decided).await.unwrap();
+    assert_eq!(traces(9).await, [two]);
 }

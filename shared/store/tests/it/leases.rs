@@ -24,10 +24,11 @@ async fn i08_a_holder_that_was_replaced_commits_nothing() {
 
     assert!(!store.renew(&old, LEASE).await.unwrap());
     let reading = sweep(10, &["ann"], &[]);
-    let error = store.commit_reading(Some(&old), &directory, Pass::Sweep, &reading, no_messages).await.unwrap_err();
+    let error =
+        store.commit_reading(Some(&old), &directory, Pass::Sweep, &reading, None, no_messages).await.unwrap_err();
     assert!(matches!(error, StoreError::LeaseLost { .. }), "{error:?}");
     assert_eq!(world.count("select count(*) from directory.user_row").await, 0);
-    store.commit_reading(Some(&new), &directory, Pass::Sweep, &reading, no_messages).await.unwrap();
+    store.commit_reading(Some(&new), &directory, Pass::Sweep, &reading, None, no_messages).await.unwrap();
     assert_eq!(world.count("select count(*) from directory.user_row").await, 1);
 }
 

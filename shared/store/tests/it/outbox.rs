@@ -35,7 +35,7 @@ async fn i01_no_message_is_missed_whatever_commits_at_once() {
                 for n in 0..40_usize {
                     let read = walk(10 + i64::try_from(n).unwrap(), "g", &["ann"], true);
                     let announce = |_: &store::directory::Committed| vec![message(&format!("d{task}"), "", n)];
-                    store.commit_reading(None, &directory, Pass::Targeted, &read, announce).await.unwrap();
+                    store.commit_reading(None, &directory, Pass::Targeted, &read, None, announce).await.unwrap();
                 }
             })
         })
@@ -57,7 +57,7 @@ async fn directory_events_go_in_order_and_only_by_the_holder() {
     for n in 0..5_usize {
         let read = walk(10 + i64::try_from(n).unwrap(), "g", &["ann"], true);
         let announce = |_: &store::directory::Committed| vec![message("acme/workspace", "", n)];
-        world.watcher.commit_reading(Some(&lease), &directory, Pass::Targeted, &read, announce).await.unwrap();
+        world.watcher.commit_reading(Some(&lease), &directory, Pass::Targeted, &read, None, announce).await.unwrap();
     }
     let claim =
         async |limit| world.watcher.claim_in_order(Schema::Directory, &lease, "acme/workspace", limit).await.unwrap();
@@ -106,8 +106,8 @@ async fn a_commit_that_fails_sends_nothing() {
     world.watcher.release(&lease).await.unwrap();
     let announce = |_: &store::directory::Committed| vec![message("acme/workspace", "", 1)];
     let read = walk(10, "g", &["ann"], true);
-    world.watcher.commit_reading(Some(&lease), &directory, Pass::Targeted, &read, announce).await.unwrap_err();
+    world.watcher.commit_reading(Some(&lease), &directory, Pass::Targeted, &read, None, announce).await.unwrap_err();
     assert!(world.watcher.claim(Schema::Directory, 10).await.unwrap().is_empty());
-    let done = world.watcher.commit_reading(None, &directory, Pass::Targeted, &read, no_messages).await.unwrap();
+    let done = world.watcher.commit_reading(None, &directory, Pass::Targeted, &read, None, no_messages).await.unwrap();
     assert_eq!(done.version, 1, "the failed commit took no version");
 }

@@ -36,6 +36,7 @@ fn full_turn() -> Turn {
         plan: 1,
         command,
         released_at: Time(5),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     };
     let case = case();
     Turn {

@@ -163,7 +163,11 @@ async fn wishes_that_were_looked_at_and_answers_of_old_go_and_contradictions_sta
     let world = World::start().await;
     let directory = world.directory().await;
     let reading = sweep(10, &["ann", "bob"], &[("g", &["ann"])]);
-    world.watcher.commit_reading(None, &directory, store::directory::Pass::Sweep, &reading, no_messages).await.unwrap();
+    world
+        .watcher
+        .commit_reading(None, &directory, store::directory::Pass::Sweep, &reading, None, no_messages)
+        .await
+        .unwrap();
     let wish = |place: &str| Wish {
         id: 0,
         place: place.to_owned(),
@@ -178,7 +182,7 @@ async fn wishes_that_were_looked_at_and_answers_of_old_go_and_contradictions_sta
     let fact = |user: &str| Fact::User { directory: id("workspace"), user: account(user) };
     let answer = |user: &str, answer| Corroboration { fact: fact(user), answer, read_at: Time(20) };
     let answers = [answer("ann", Answer::Gone), answer("bob", Answer::Holds)];
-    world.watcher.commit_answers(None, &directory, &answers, &[], no_messages).await.unwrap();
+    world.watcher.commit_answers(None, &directory, &answers, &[], None, no_messages).await.unwrap();
     let now = Time::from_secs(8 * 24 * 3600);
     assert_eq!(world.watcher.prune(Schema::Directory, Span(now.0.unsigned_abs()), now, 100).await.unwrap(), 1);
     assert_eq!(world.watcher.prune(Schema::Directory, KEEP, now, 100).await.unwrap(), 1);
