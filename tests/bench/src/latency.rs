@@ -1,5 +1,5 @@
-//! A change committed at the source → the call at Atlassian, at 100 changes a second, on durable NATS and PostgreSQL,
-//! with quotas and lag off; beside it two one-row commits and two hops over the bus.
+//! A change committed at the source → the call at Atlassian, at 100 changes a second, on NATS and PostgreSQL as durable
+//! as in production, with quotas and lag off; beside it two one-row commits and two hops over the same servers.
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +31,7 @@ const WITHIN: Duration = Duration::from_mins(3);
 pub(crate) async fn measure(report: &mut Report, seconds: u32) -> Result<()> {
     machine::let_the_disk_rest();
     let mut stack = Stack::start(&company::policy(Target::Organization), &COMPANY.world(), false).await?;
+    stack.note_servers(report).await?;
     let feed = ready(&mut stack, "cloud=1000000/1").await?;
     let mut bare = Bare::start(&stack).await?;
     let mut beside = bare.run(BARE).await?;

@@ -1,13 +1,16 @@
-//! The whole pipeline for a measurement: a twin in this process, durable NATS and PostgreSQL, services as processes.
+//! The whole pipeline for a measurement: a twin in this process, NATS and PostgreSQL as durable as in production,
+//! services as processes.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use harness::{Nats, Postgres, Service, eventually, ports};
 use serde_json::Value;
 use store::{Role, Store};
 use tempfile::TempDir;
 use twin::world::atlassian::{BaseKey, ORGANIZATION};
+
+use crate::report::Report;
 
 /// What runs, with what.
 pub(crate) struct Stack {
@@ -27,10 +30,11 @@ pub(crate) type Members = BTreeMap<String, std::collections::BTreeSet<String>>;
 
 impl Stack {
     /// Starts servers and the twin, with this world and without lag. `{google}` and `{atlassian}` in the policy are
-    /// replaced by the twin's addresses.
+    /// replaced by the twin's addresses. Both servers have on the disk what they acknowledge; where there is no
+    /// nats-server that can do that, this fails.
     pub(crate) async fn start(policy: &str, world: &[u8], quotas: bool) -> Result<Self> {
         harness::prepare();
-        let (nats, postgres) = tokio::try_join!(Nats::start(), Postgres::start())?;
+        let (nats, postgres) = tokio::try_join!(Nats::durable(), Postgres::start())?;
         let database = postgres.database("bench").await?;
         store::migrate(&database).await?;
         let twin = twin::Twin::start(twin::Config { quotas, ..twin::Config::default() }).await?;
@@ -38,6 +42,25 @@ impl Stack {
         let folder = tempfile::tempdir()?;
         write_policy(&folder, policy, &twin)?;
         Ok(Self { twin, nats, postgres, database, folder, services: BTreeMap::new(), health: BTreeMap::new() })
+    }
+
+    /// Notes which servers these are, and that both have on the disk what they acknowledge: asked of the servers
+    /// themselves, not of how they were started.
+    pub(crate) async fn note_servers(&self, report: &mut Report) -> Result<()> {
+        let (nats, sql) = (self.nats.version()?, self.postgres.connect("bench").await?);
+        let mut settings = Vec::new();
+        for name in ["server_version", "fsync", "synchronous_commit"] {
+            let row = sql.query_one(&format!("show {name}"), &[]).await?;
+            settings.push(row.try_get::<_, String>(0)?);
+        }
+        let [version, fsync, commit] = settings.as_slice() else { bail!("PostgreSQL does not say its settings") };
+        let always = self.nats.syncs_each_message().await?;
+        report.at_least("nats-syncs", truth(always), 1.0, &format!("nats-server {nats}, sync_interval: always"));
+        let syncs = fsync == "on" && commit == "on";
+        let version = version.split_whitespace().next().unwrap_or_default();
+        let words = format!("PostgreSQL {version}, fsync and synchronous_commit");
+        report.at_least("postgres-syncs", truth(syncs), 1.0, &words);
+        Ok(())
     }
 
     /// The policy file.
@@ -134,7 +157,7 @@ impl Stack {
             match wanted.iter().find(|(name, members)| observed.get(*name) != Some(members)) {
                 None => Ok(Some(())),
                 Some((name, members)) => {
-                    anyhow::bail!(
+                    bail!(
                         "{name} should have {} members: {:?}",
                         members.len(),
                         observed.get(name).map(std::collections::BTreeSet::len)
@@ -166,6 +189,10 @@ impl Stack {
         let of = operations.get(family).into_iter().flatten();
         of.map(|(operation, figures)| (operation.clone(), (figures.calls, figures.throttled))).collect()
     }
+}
+
+fn truth(is: bool) -> f64 {
+    f64::from(u8::from(is))
 }
 
 /// Writes the policy file and the secrets that it names.

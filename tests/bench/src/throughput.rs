@@ -1,5 +1,6 @@
 //! Changes that arrive one by one, or in groups, as fast as the pipeline takes them: SCIM target, quotas and lag off,
-//! durable NATS and PostgreSQL. So many changes are kept under way; what is counted is what changed at Atlassian.
+//! NATS and PostgreSQL as durable as in production. So many changes are kept under way; what is counted is what changed
+//! at Atlassian.
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ const STALLED: Duration = Duration::from_mins(1);
 pub(crate) async fn measure(report: &mut Report, seconds: u32) -> Result<()> {
     machine::let_the_disk_rest();
     let mut stack = Stack::start(&company::policy(Target::Provisioning), &COMPANY.world(), false).await?;
+    stack.note_servers(report).await?;
     let feed = ready(&mut stack, "cloud=1000000/1").await?;
     let during = Duration::from_secs(u64::from(seconds));
     let mut next = 0;

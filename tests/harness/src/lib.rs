@@ -8,7 +8,8 @@
 //! * nothing outlives the test: a value's end ends its process, and the death of the test process, however sudden, ends
 //!   all of them;
 //! * tests may run in parallel, in one process or in many: ports are reserved across processes;
-//! * data is as durable as in production unless a test asks for `fast`.
+//! * data survives a kill, and in PostgreSQL a power cut, unless a test asks for `fast`; in NATS a power cut as in
+//!   production where a test asks for [`Nats::durable`], which needs a current server.
 //!
 //! Assumptions: Linux; the servers come from the PATH, from Debian's folders or from `.dev/`, which `./dev setup` fills.
 //! As root PostgreSQL runs as `postgres`, or as `nobody` where there is no such user, because it refuses root.

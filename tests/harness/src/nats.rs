@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::process::{Lines, Process, run};
@@ -29,7 +29,7 @@ pub struct NatsOptions {
     /// Which server.
     pub server: NatsServer,
     /// Sync every message to disk before it is acknowledged, as in production. Servers before 2.10 refuse the key and
-    /// run without.
+    /// run without; [`Nats::syncs_each_message`] says what came of it.
     pub sync_always: bool,
     /// How much of the disk the server may use, in megabytes; `None`: as much as it likes.
     pub max_file_store: Option<u32>,
@@ -54,12 +54,29 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// The distribution's server, durable, ready.
+    /// The distribution's server, as durable as it can be, ready: what it acknowledged survives a kill. One before 2.10
+    /// (Debian 12's) writes to the disk in its own time, so a measurement of durable settings asks for
+    /// [`Nats::durable`].
     ///
     /// # Errors
     /// When it is not installed or does not become ready.
     pub async fn start() -> Result<Self> {
         Self::start_with(NatsOptions::default()).await
+    }
+
+    /// The current server as in production, ready: every message is on the disk before it is acknowledged. It says so
+    /// itself, or this fails.
+    ///
+    /// # Errors
+    /// When there is no current server (says how to get one), it does not become ready, or it does not sync each message.
+    pub async fn durable() -> Result<Self> {
+        let nats = Self::start_with(NatsOptions { server: NatsServer::Current, ..NatsOptions::default() }).await?;
+        let version = nats.version()?;
+        ensure!(
+            nats.syncs_each_message().await?,
+            "nats-server {version} does not sync each message; use 2.12 or newer"
+        );
+        Ok(nats)
     }
 
     /// A server as asked for, ready.
@@ -70,6 +87,17 @@ impl Nats {
         let mut nats = Self::prepare("nats", options, |_| String::new())?;
         nats.restart().await?;
         Ok(nats)
+    }
+
+    /// Whether the running server has each message on the disk before it acknowledges it, as it says itself: its
+    /// `/varz` shows `sync_interval: always` as `sync_always`, and servers before 2.10 nothing of the kind.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn syncs_each_message(&self) -> Result<bool> {
+        let url = format!("http://127.0.0.1:{}/varz", self.monitor);
+        let said: serde_json::Value = crate::http()?.get(url).send().await?.json().await?;
+        Ok(said.pointer("/jetstream/config/sync_always").and_then(serde_json::Value::as_bool) == Some(true))
     }
 
     /// Its address: `nats://127.0.0.1:PORT`.
@@ -304,6 +332,22 @@ mod tests {
     fn versions_are_compared_as_numbers() {
         assert!(!knows_sync_interval("2.9.10"));
         assert!(knows_sync_interval("2.10.0") && knows_sync_interval("2.12.8") && knows_sync_interval("3.0.0"));
+    }
+
+    #[tokio::test]
+    async fn a_durable_server_says_itself_that_it_syncs_each_message() {
+        if find::nats_server_current().is_err() {
+            println!("there is no current nats-server: not tested");
+            return;
+        }
+        let durable = Nats::durable().await.unwrap();
+        assert!(durable.syncs_each_message().await.unwrap() && knows_sync_interval(&durable.version().unwrap()));
+        let options = NatsOptions { server: NatsServer::Current, sync_always: false, ..NatsOptions::default() };
+        let quick = Nats::start_with(options).await.unwrap();
+        assert!(!quick.syncs_each_message().await.unwrap(), "the same server without the key does not");
+        let distribution = Nats::start().await.unwrap();
+        let can = knows_sync_interval(&distribution.version().unwrap());
+        assert_eq!(distribution.syncs_each_message().await.unwrap(), can, "an old one cannot, and does not say so");
     }
 
     #[tokio::test]
