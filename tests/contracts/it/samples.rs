@@ -1,29 +1,27 @@
-//! One value of every shape that a message can have.
+//! One value of every shape that a message can have; plans are in `plans`.
 
 use std::collections::BTreeMap;
 
 use contract::{DeadLetterNotice, DirectoryEvent, EventKind, Verify};
 use model::{
-    Access, AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, Edge,
-    EdgeChange, EdgeOp, EdgeOutcome, Fact, GroupId, GuardName, GuardVerdict, Held, Lane, Link, LinkHow, Outcome, Plan,
-    PlanBody, Reason, Refusal, RefusalWhy, Rejection, RuleId, Seats, Step, StepResult, TargetPlan, TenantId, Time,
-    UserState, Wait, WaitWhy,
+    Access, AccountChange, AccountId, Command, CommandBody, CommandId, DirectoryId, EdgeChange, EdgeOp, EdgeOutcome,
+    Fact, GroupId, Lane, Outcome, Rejection, RuleId, StepResult, TenantId, Time,
 };
 use uuid::Uuid;
 
-fn tenant() -> TenantId {
+pub(crate) fn tenant() -> TenantId {
     TenantId::new("acme").unwrap()
 }
-fn directory(id: &str) -> DirectoryId {
+pub(crate) fn directory(id: &str) -> DirectoryId {
     DirectoryId::new(id).unwrap()
 }
-fn group(id: &str) -> GroupId {
+pub(crate) fn group(id: &str) -> GroupId {
     GroupId::new(id).unwrap()
 }
-fn account(id: &str) -> AccountId {
+pub(crate) fn account(id: &str) -> AccountId {
     AccountId::new(id).unwrap()
 }
-fn rule() -> RuleId {
+pub(crate) fn rule() -> RuleId {
     RuleId::new("teams").unwrap()
 }
 fn command_id(n: u128) -> CommandId {
@@ -47,7 +45,7 @@ pub(crate) fn events() -> BTreeMap<&'static str, DirectoryEvent> {
     ])
 }
 
-fn facts() -> Vec<Fact> {
+pub(crate) fn facts() -> Vec<Fact> {
     let source = || directory("workspace");
     vec![
         Fact::Member { directory: source(), group: group("01abc"), user: account("118234") },
@@ -61,7 +59,7 @@ pub(crate) fn verifies() -> BTreeMap<&'static str, Verify> {
     BTreeMap::from([("verify", Verify { tenant: tenant(), directory: directory("workspace"), facts: facts() })])
 }
 
-fn attributes() -> BTreeMap<String, String> {
+pub(crate) fn attributes() -> BTreeMap<String, String> {
     BTreeMap::from([
         ("displayName".to_owned(), "Ana B".to_owned()),
         ("name.familyName".to_owned(), "B".to_owned()),
@@ -69,7 +67,7 @@ fn attributes() -> BTreeMap<String, String> {
     ])
 }
 
-fn product() -> Access {
+pub(crate) fn product() -> Access {
     Access::Product {
         product: "jira-software".to_owned(),
         site: "https://acme.atlassian.net".to_owned(),
@@ -77,7 +75,7 @@ fn product() -> Access {
     }
 }
 
-fn portal() -> Access {
+pub(crate) fn portal() -> Access {
     Access::Portal { desk: "HELP".to_owned() }
 }
 
@@ -136,6 +134,8 @@ pub(crate) fn commands() -> BTreeMap<&'static str, Command> {
             command(6, Lane::Urgent, of_account(known.clone(), AccountChange::Deactivate, 3)),
         ),
         ("command_account_restore", command(7, Lane::Normal, of_account(known.clone(), AccountChange::Restore, 4))),
+        ("command_account_suspend", command(11, Lane::Urgent, of_account(known.clone(), AccountChange::Suspend, 6))),
+        ("command_account_remove", command(12, Lane::Urgent, of_account(known.clone(), AccountChange::Remove, 7))),
         ("command_account_hand_over", command(8, Lane::Urgent, of_account(known, hand_over(), 5))),
     ])
 }
@@ -205,191 +205,6 @@ pub(crate) fn notices() -> BTreeMap<&'static str, DeadLetterNotice> {
     ])
 }
 
-fn reasons() -> Vec<Reason> {
-    let source = || directory("workspace");
-    let path = || vec![group("01abc"), group("02def")];
-    let states = [
-        UserState::Active,
-        UserState::Pending,
-        UserState::Suspended,
-        UserState::Archived,
-        UserState::Deactivated,
-        UserState::Deleted,
-    ];
-    let mut reasons = vec![
-        Reason::Joined { rule: rule(), source: source(), path: path() },
-        Reason::Left { rule: rule(), source: source(), path: path() },
-        Reason::OutOfScope { source: source() },
-        Reason::Drift { rule: rule() },
-        Reason::Conflict { rule: rule() },
-        Reason::Policy { rule: rule() },
-        Reason::Missing { rule: rule(), source: source(), group: Some(group("01abc")) },
-        Reason::Missing { rule: rule(), source: source(), group: None },
-        Reason::SourceDeleted { rule: rule(), source: source(), group: group("01abc") },
-        Reason::Provision { rule: rule(), source: source() },
-    ];
-    reasons.extend(states.map(|state| Reason::Leaver { source: source(), state }));
-    reasons
-}
-
-fn steps() -> Vec<Step> {
-    let mut steps: Vec<Step> = reasons()
-        .into_iter()
-        .enumerate()
-        .map(|(n, reason)| Step::Edge {
-            edge: Edge {
-                group: n.is_multiple_of(2).then(|| group("g-1")),
-                group_name: "eng".to_owned(),
-                account: n.is_multiple_of(3).then(|| account("70121:aa-1")),
-                person: n.is_multiple_of(5).then(|| account("118234")),
-                op: if n.is_multiple_of(2) { EdgeOp::Remove } else { EdgeOp::Add },
-            },
-            reason,
-        })
-        .collect();
-    let drift = || Reason::Drift { rule: rule() };
-    steps.push(Step::CreateGroup { name: "eng".to_owned(), description: String::new(), reason: drift() });
-    steps.push(Step::DeleteGroup { group: group("g-1"), name: "eng".to_owned(), reason: drift() });
-    let changes = [
-        AccountChange::Create { attributes: attributes() },
-        AccountChange::Update { attributes: attributes() },
-        AccountChange::Deactivate,
-        AccountChange::Restore,
-    ];
-    steps.extend(changes.into_iter().enumerate().map(|(n, change)| Step::Account {
-        account: (n > 0).then(|| account("scim-1")),
-        person: (n < 3).then(|| account("118234")),
-        change,
-        reason: drift(),
-    }));
-    steps
-}
-
-fn hand_over() -> AccountChange {
+pub(crate) fn hand_over() -> AccountChange {
     AccountChange::HandOver { project: Some("jdoe".to_owned()), component: None }
-}
-
-fn kinds() -> Vec<CaseKind> {
-    let source = || directory("workspace");
-    let name = || "eng".to_owned();
-    vec![
-        CaseKind::Leaver { source: source(), person: account("118234") },
-        CaseKind::Create { name: name() },
-        CaseKind::Conflict { group: group("g-1"), name: name() },
-        CaseKind::Additions { group: group("g-1"), name: name() },
-        CaseKind::Removals { group: group("g-1"), name: name() },
-        CaseKind::Delete { group: group("g-1"), name: name() },
-        CaseKind::Account { source: source(), person: account("118234") },
-    ]
-}
-
-fn waits() -> Vec<Wait> {
-    let whys = [
-        WaitWhy::CompleteRead { directory: directory("workspace"), group: Some(group("01abc")) },
-        WaitWhy::CompleteRead { directory: directory("workspace"), group: None },
-        WaitWhy::TargetRead { group: group("g-1") },
-        WaitWhy::NoAccount,
-        WaitWhy::Doubt,
-        WaitWhy::AccountUnusable,
-        WaitWhy::Opaque { group: group("02def") },
-        WaitWhy::DeadLetter { id: 42 },
-        WaitWhy::Grace { until: Time(1_764_000_000_000_000) },
-        WaitWhy::Seat,
-        WaitWhy::SourceBlind { directory: directory("workspace") },
-    ];
-    let wait = |(n, why): (u64, WaitWhy)| Wait {
-        group: n.is_multiple_of(2).then(|| "eng".to_owned()),
-        person: n.is_multiple_of(3).then(|| account("118234")),
-        why,
-        edges: n,
-    };
-    (0..).zip(whys).map(wait).collect()
-}
-
-fn links() -> Vec<Link> {
-    let hows =
-        [LinkHow::ExternalId, LinkHow::Email, LinkHow::Alias, LinkHow::Created, LinkHow::Equal, LinkHow::Adopted];
-    let person = |how| Link::Person {
-        source: directory("workspace"),
-        person: account("118234"),
-        account: account("70121:aa-1"),
-        how,
-    };
-    let mut links: Vec<Link> = hows.map(person).into();
-    links.push(Link::Group { name: "eng".to_owned(), group: group("g-1"), how: LinkHow::Adopted });
-    links
-}
-
-pub(crate) fn plans() -> BTreeMap<&'static str, Plan> {
-    let case = |(n, kind): (usize, CaseKind)| {
-        let steps: Vec<Step> = if n == 0 { steps() } else { steps().into_iter().skip(n).take(2).collect() };
-        Case {
-            digest: Case::digest_of(&directory("cloud"), &kind, &steps),
-            kind,
-            lane: Lane::ALL.into_iter().cycle().nth(n).unwrap(),
-            steps,
-            guards: vec![GuardVerdict { guard: GuardName::PerGroupRemovals, found: 7, limit: 5 }],
-            held: if n == 0 {
-                GuardName::ALL.map(|guard| Held { guard, reason: "7 removals, 5 allowed".to_owned() }).into()
-            } else {
-                Vec::new()
-            },
-            needs: if n == 1 { facts() } else { Vec::new() },
-        }
-    };
-    let whys = [
-        RefusalWhy::ProtectedGroup,
-        RefusalWhy::ProtectedPerson,
-        RefusalWhy::OurOwnAccount,
-        RefusalWhy::LastAdministrator,
-        RefusalWhy::NotOurs,
-        RefusalWhy::DefaultAccessGroup,
-        RefusalWhy::MayNotCreate,
-        RefusalWhy::Skipped,
-    ];
-    let refusals = whys.into_iter().zip(steps()).map(|(why, step)| Refusal { step, why }).collect();
-    let target = TargetPlan {
-        target: directory("cloud"),
-        cases: kinds().into_iter().enumerate().map(case).collect(),
-        refusals,
-        waits: waits(),
-        links: links(),
-        seats: vec![Seats { product: "jira-software".to_owned(), limit: 500, used: 499, gained: 2, freed: 1 }],
-    };
-    let plan = |number, targets| Plan {
-        number,
-        made_at: Time(1_764_000_000_000_000),
-        policy: Digest::of(b"policy"),
-        calls: BTreeMap::from([(directory("cloud"), 12), (directory("cloud-idp"), 3)]),
-        body: PlanBody { schema: "rollcall.plan/1".to_owned(), tenant: tenant(), targets, wider: Vec::new() },
-    };
-    let access = |group, access| Step::GrantAccess {
-        group,
-        name: "eng".to_owned(),
-        access,
-        reason: Reason::Access { rule: rule() },
-    };
-    let kind = CaseKind::Access { group: group("g-1"), name: "eng".to_owned() };
-    let steps = vec![access(None, portal()), access(Some(group("g-1")), product())];
-    let granted = TargetPlan {
-        target: directory("cloud"),
-        cases: vec![Case {
-            digest: Case::digest_of(&directory("cloud"), &kind, &steps),
-            kind,
-            lane: Lane::Normal,
-            steps,
-            guards: Vec::new(),
-            held: Vec::new(),
-            needs: Vec::new(),
-        }],
-        refusals: Vec::new(),
-        waits: Vec::new(),
-        links: Vec::new(),
-        seats: Vec::new(),
-    };
-    BTreeMap::from([
-        ("plan", plan(Some(7), vec![target])),
-        ("plan_access", plan(Some(8), vec![granted])),
-        ("plan_empty", plan(None, Vec::new())),
-    ])
 }

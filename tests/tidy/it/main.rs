@@ -5,6 +5,7 @@
 
 mod alerts;
 mod imports;
+mod kept;
 mod manifests;
 mod pages;
 mod scan;
