@@ -27,16 +27,17 @@ fn files_stay_readable() {
 fn functions_stay_readable() {
     let mut violations = Vec::new();
     let mut measured = 0;
-    for file in files().iter().filter(|file| file.is_rust() && !file.is_test()) {
-        for function in scan::functions(&file.code) {
+    for file in files().iter().filter(|file| file.is_rust()) {
+        // In the masked text of the whole file, since the code leaves tests out: they are read as often.
+        for function in scan::functions(&scan::masked(&file.text)) {
             measured += 1;
             if function.lines > FUNCTION_LINES_MAX {
                 violations.push(format!("{}:{} {}: {} lines", file.path, function.line, function.name, function.lines));
             }
         }
     }
-    assert!(measured > 100, "only {measured} functions were found; the rule would say nothing");
-    assert_none(&format!("functions have at most {FUNCTION_LINES_MAX} lines, tests and tables excepted:"), &violations);
+    assert!(measured > 5000, "only {measured} functions were found; the rule would say nothing");
+    assert_none(&format!("functions have at most {FUNCTION_LINES_MAX} lines, tables excepted:"), &violations);
 }
 
 #[test]

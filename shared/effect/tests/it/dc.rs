@@ -9,7 +9,7 @@ use twin::engine::fault::FaultKind;
 
 use crate::world::{Memory, World, run};
 
-const PRODUCTS: [(DcProduct, &str); 5] = [
+pub(crate) const PRODUCTS: [(DcProduct, &str); 5] = [
     (DcProduct::Jira, "jira"),
     (DcProduct::Confluence, "confluence"),
     (DcProduct::Bitbucket, "bitbucket"),
@@ -210,84 +210,6 @@ pub(crate) fn user(world: &World, instance: &str, name: &str) -> (String, String
     (format!("{}/{}", person.key, person.name), person.email.clone(), person.active)
 }
 
-#[tokio::test]
-async fn accounts_are_made_changed_taken_away_and_given_back() {
-    for (product, instance) in PRODUCTS {
-        let world = world().await;
-        let runner = world.dc(product, instance, None);
-        let what = format!("{product:?} at {instance}");
-        let made = change(&world, &runner, None, AccountChange::Create { attributes: attributes("dan") }).await.outcome;
-        let (id, email, _) = user(&world, instance, "dan");
-        assert_eq!(
-            (made.result, made.account.as_ref().map(AccountId::as_str)),
-            (StepResult::Done, Some(id.as_str())),
-            "{what}"
-        );
-        assert_eq!(email, "dan@example.com", "{what}");
-        let id = AccountId::new(id).unwrap();
-        // Made again: found by name and address. Confluence tells no address, so only what an attempt of ours may have
-        // made is found there, by the name to show.
-        let again =
-            change(&world, &runner, None, AccountChange::Create { attributes: attributes("dan") }).await.outcome;
-        let found = (StepResult::AlreadySo, Some(id.clone()));
-        if product == DcProduct::Confluence {
-            assert_eq!(again.result, StepResult::Rejected(Rejection::Conflict), "{what}");
-            let mut job = of(&world, None, AccountChange::Create { attributes: attributes("dan") });
-            job.begun_before = true;
-            let again = run(&runner, &job).await.outcome;
-            assert_eq!((again.result, again.account), found, "{what}");
-        } else {
-            assert_eq!((again.result, again.account), found, "{what}");
-        }
-        // For another person the name is taken, though they are called the same.
-        let mut namesake = attributes("dan");
-        namesake.insert("emails[primary].value".to_owned(), "dan.two@example.com".to_owned());
-        let taken = change(&world, &runner, None, AccountChange::Create { attributes: namesake }).await.outcome;
-        assert_eq!((taken.result, taken.account), (StepResult::Rejected(Rejection::Conflict), None), "{what}");
-        let mut other = attributes("ann");
-        other.insert("emails[primary].value".to_owned(), "ann.two@example.com".to_owned());
-        let taken = change(&world, &runner, None, AccountChange::Create { attributes: other }).await.outcome.result;
-        assert_eq!(taken, StepResult::Rejected(Rejection::Conflict), "{what}");
-        let mut new = BTreeMap::from([("emails[primary].value".to_owned(), "daniel@example.com".to_owned())]);
-        assert!(
-            change(&world, &runner, Some(&id), AccountChange::Update { attributes: new.clone() })
-                .await
-                .outcome
-                .result
-                .holds(),
-            "{what}"
-        );
-        assert_eq!(user(&world, instance, "dan").1, "daniel@example.com", "{what}");
-        let nobody = AccountId::new("1/nobody").unwrap();
-        let lost =
-            change(&world, &runner, Some(&nobody), AccountChange::Update { attributes: new.clone() }).await.outcome;
-        assert_eq!(lost.result, StepResult::Rejected(Rejection::UnknownUser), "{what}");
-        // A rename keeps the key, and the answer names the account as it is known from now on.
-        new.insert("userName".to_owned(), "daniel".to_owned());
-        let renamed = change(&world, &runner, Some(&id), AccountChange::Update { attributes: new }).await.outcome;
-        let id = if product == DcProduct::Confluence {
-            assert_eq!(renamed.result, StepResult::Rejected(Rejection::Validation), "{what}");
-            id
-        } else {
-            let known = user(&world, instance, "daniel").0;
-            assert_eq!(renamed.account.as_ref().map(AccountId::as_str), Some(known.as_str()), "{what}");
-            AccountId::new(known).unwrap()
-        };
-        let name = atlassian_name(&id);
-        let off = change(&world, &runner, Some(&id), AccountChange::Deactivate).await.outcome.result;
-        if product == DcProduct::Bitbucket {
-            assert_eq!(off, StepResult::AlreadySo, "nothing lets in who is new: {what}");
-            let back = change(&world, &runner, Some(&id), AccountChange::Restore).await.outcome.result;
-            assert_eq!((back, user(&world, instance, &name).2), (StepResult::AlreadySo, true), "{what}");
-            continue;
-        }
-        assert_eq!((off, user(&world, instance, &name).2), (StepResult::Done, false), "{what}");
-        assert!(change(&world, &runner, Some(&id), AccountChange::Deactivate).await.outcome.result.holds(), "{what}");
-        assert!(change(&world, &runner, Some(&id), AccountChange::Restore).await.outcome.result.holds(), "{what}");
-        assert!(user(&world, instance, &name).2, "{what}");
-    }
-}
-
 /// Whoever is signed in stays signed in when the account is taken away: at Jira and Crowd that is ended too.
 #[tokio::test]
 async fn i05_who_is_deactivated_is_signed_out_also_where_the_first_try_was_cut_off() {
@@ -429,7 +351,7 @@ async fn p2_11_who_leaves_bitbucket_is_let_in_by_nothing_any_more() {
     assert!(finished.answers[0].as_ref().unwrap().text.starts_with("still let in: "));
 }
 
-fn atlassian_name(id: &AccountId) -> String {
+pub(crate) fn atlassian_name(id: &AccountId) -> String {
     id.as_str().split_once('/').unwrap().1.to_owned()
 }
 

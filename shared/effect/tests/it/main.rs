@@ -6,6 +6,7 @@ mod access;
 mod confluence;
 mod customers;
 mod dc;
+mod dc_accounts;
 mod fence;
 mod handover;
 mod jira;

@@ -26,22 +26,40 @@ fn case() -> model::Case {
     }
 }
 
+/// A turn in which everything that a turn can say is said.
 fn full_turn() -> Turn {
     let command = command("g", &["a"], Lane::Normal, 3);
-    let released = |who: &str, command| ReleasedRow {
-        edge: edge("g", who),
-        op: EdgeOp::Add,
-        lane: Lane::Normal,
-        revocation: false,
-        plan: 1,
-        command,
-        released_at: Time(5),
-        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
-    };
-    let case = case();
     Turn {
         at: Time(5),
         managed: vec![edge("g", "old")],
+        plan_holds: Some(vec![PlanHoldRow {
+            target: id("cloud"),
+            name: "eng".to_owned(),
+            op: EdgeOp::Remove,
+            guard: GuardName::SourceShrink,
+        }]),
+        plan: Some(PlanRow {
+            number: 1,
+            made_at: Time(5),
+            policy: Digest::of(b"policy"),
+            digest: Digest::of(b"plan"),
+            body: b"{}".to_vec(),
+            summary: "{}".to_owned(),
+        }),
+        held: Some(vec![held()]),
+        released: vec![released("a", Some(command.id)), released("b", None)],
+        openings: vec![OpeningRow { target: id("cloud"), name: "new".to_owned(), command: command.id }],
+        commands: vec![new_command(&command, 3)],
+        generations: vec![(id("cloud"), "group/g".to_owned(), 3)],
+        windows: windows(),
+        progress: vec![(id("workspace"), 7)],
+        ..learned()
+    }
+}
+
+/// What a turn learned from directories and outcomes.
+fn learned() -> Turn {
+    Turn {
         confirmed: vec![ConfirmedRow { edge: edge("g", "c"), present: true, confirmed_at: Time(4) }],
         links: vec![PersonLinkRow {
             source: id("workspace"),
@@ -61,12 +79,6 @@ fn full_turn() -> Turn {
             source: Some((id("workspace"), group("s"))),
             pinned_at: Time(5),
         }],
-        plan_holds: Some(vec![PlanHoldRow {
-            target: id("cloud"),
-            name: "eng".to_owned(),
-            op: EdgeOp::Remove,
-            guard: GuardName::SourceShrink,
-        }]),
         leaving: Some(vec![LeavingRow {
             target: id("cloud"),
             source: id("workspace"),
@@ -74,39 +86,41 @@ fn full_turn() -> Turn {
             since: Time(2),
             removed_at: Some(Time(3)),
         }]),
-        plan: Some(PlanRow {
-            number: 1,
-            made_at: Time(5),
-            policy: Digest::of(b"policy"),
-            digest: Digest::of(b"plan"),
-            body: b"{}".to_vec(),
-            summary: "{}".to_owned(),
-        }),
-        held: Some(vec![HeldRow {
-            digest: case.digest,
-            target: id("cloud"),
-            kind: "removals".to_owned(),
-            body: serde_json::to_vec(&case).unwrap(),
-            state: CaseState::Held,
-            traceparent: Some("00-trace".to_owned()),
-        }]),
-        released: vec![released("a", Some(command.id)), released("b", None)],
-        openings: vec![OpeningRow { target: id("cloud"), name: "new".to_owned(), command: command.id }],
-        commands: vec![new_command(&command, 3)],
-        generations: vec![(id("cloud"), "group/g".to_owned(), 3)],
-        windows: vec![
-            WindowRow { target: id("cloud"), at: Time(5), kind: WindowKind::Removals, count: 2, person: None },
-            WindowRow {
-                target: id("cloud"),
-                at: Time(5),
-                kind: WindowKind::Deactivations,
-                count: 1,
-                person: Some((id("workspace"), account("p"))),
-            },
-        ],
-        progress: vec![(id("workspace"), 7)],
         ..Turn::default()
     }
+}
+
+fn released(who: &str, command: Option<model::CommandId>) -> ReleasedRow {
+    ReleasedRow {
+        edge: edge("g", who),
+        op: EdgeOp::Add,
+        lane: Lane::Normal,
+        revocation: false,
+        plan: 1,
+        command,
+        released_at: Time(5),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+    }
+}
+
+fn held() -> HeldRow {
+    let case = case();
+    HeldRow {
+        digest: case.digest,
+        target: id("cloud"),
+        kind: "removals".to_owned(),
+        body: serde_json::to_vec(&case).unwrap(),
+        state: CaseState::Held,
+        traceparent: Some("00-trace".to_owned()),
+    }
+}
+
+fn windows() -> Vec<WindowRow> {
+    let window = |kind, count, person| WindowRow { target: id("cloud"), at: Time(5), kind, count, person };
+    vec![
+        window(WindowKind::Removals, 2, None),
+        window(WindowKind::Deactivations, 1, Some((id("workspace"), account("p")))),
+    ]
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! What is old and closed goes; what is open, or of which a dead letter speaks, stays.
 
 use model::{
-    AccountId, Answer, Case, CaseKind, Corroboration, Digest, Edge, EdgeOp, Fact, Lane, Outcome, Plan, PlanBody,
-    Reason, RuleId, Span, Step, StepResult, TargetPlan, Time,
+    AccountId, Answer, Case, CaseKind, Command, Corroboration, Digest, Edge, EdgeOp, Fact, Lane, Outcome, Plan,
+    PlanBody, Reason, RuleId, Span, Step, StepResult, TargetPlan, Time,
 };
 use store::Schema;
 use store::directory::Wish;
@@ -18,29 +18,21 @@ fn later() -> Time {
     Time::from_secs(2 * 3600)
 }
 
-#[tokio::test]
-async fn closed_commands_go_with_their_tries_and_open_or_rejected_ones_stay() {
-    let world = World::start().await;
-    let writing = world.lease(&world.writer, "writer/acme/cloud").await;
-    let deciding = world.lease(&world.reconciler, "reconciler/acme").await;
-    // Settled; done and not taken in; tried and unknown; settled and rejected.
-    let commands: Vec<_> = ["done", "told", "tried", "poison"].map(|of| command(of, &["a"], Lane::Normal, 1)).into();
-    world.reconciler.commit_turn(&deciding, &tenant(), &turn_with(&commands)).await.unwrap();
-    let attempts: Vec<NewAttempt> = commands
-        .iter()
-        .map(|command| NewAttempt {
-            id: uuid::Uuid::new_v4(),
-            command: command.id,
-            digest: model::Canonical::digest(command),
-            target: id("cloud"),
-            request: "POST /".to_owned(),
-            edges: vec!["add/g/a".to_owned()],
-            began_at: Time(10),
-        })
-        .collect();
-    assert_eq!(world.writer.begin_attempts(&writing, &tenant(), &attempts).await.unwrap().len(), 4);
-    let outcome = |at: usize, result| Outcome {
-        command: commands[at].id,
+fn attempt(command: &Command) -> NewAttempt {
+    NewAttempt {
+        id: uuid::Uuid::new_v4(),
+        command: command.id,
+        digest: model::Canonical::digest(command),
+        target: id("cloud"),
+        request: "POST /".to_owned(),
+        edges: vec!["add/g/a".to_owned()],
+        began_at: Time(10),
+    }
+}
+
+fn outcome(command: &Command, result: StepResult) -> Outcome {
+    Outcome {
+        command: command.id,
         tenant: tenant(),
         target: id("cloud"),
         at: Time(20),
@@ -49,7 +41,20 @@ async fn closed_commands_go_with_their_tries_and_open_or_rejected_ones_stay() {
         group: None,
         account: None,
         behind: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn closed_commands_go_with_their_tries_and_open_or_rejected_ones_stay() {
+    let world = World::start().await;
+    let writing = world.lease(&world.writer, "writer/acme/cloud").await;
+    let deciding = world.lease(&world.reconciler, "reconciler/acme").await;
+    // Settled; done and not taken in; tried and unknown; settled and rejected.
+    let commands: Vec<_> = ["done", "told", "tried", "poison"].map(|of| command(of, &["a"], Lane::Normal, 1)).into();
+    world.reconciler.commit_turn(&deciding, &tenant(), &turn_with(&commands)).await.unwrap();
+    let attempts: Vec<NewAttempt> = commands.iter().map(attempt).collect();
+    assert_eq!(world.writer.begin_attempts(&writing, &tenant(), &attempts).await.unwrap().len(), 4);
+    let outcome = |at: usize, result| outcome(&commands[at], result);
     let class = model::Rejection::UnknownUser;
     let outcomes =
         [outcome(0, StepResult::Done), outcome(1, StepResult::Done), outcome(3, StepResult::Rejected(class))];
