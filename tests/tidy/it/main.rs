@@ -7,6 +7,7 @@ mod alerts;
 mod imports;
 mod kept;
 mod manifests;
+mod outside;
 mod pages;
 mod scan;
 mod sizes;
