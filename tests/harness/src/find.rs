@@ -67,13 +67,15 @@ pub fn ours(name: &str) -> Result<PathBuf> {
     }
 }
 
-/// nats-server as the distribution has it: the one on the PATH.
+/// nats-server as the distribution has it: the one on the PATH, or unpacked by `./dev setup` from the distribution's package.
+/// Where there is none, the current one.
 ///
 /// # Errors
 /// When there is none; says how to get one.
 pub fn nats_server() -> Result<PathBuf> {
     on_path("nats-server")
         .or_else(|| existing(Path::new("/usr/sbin/nats-server")))
+        .or_else(|| existing(&repository().join(".dev/debian/usr/sbin/nats-server")))
         .or_else(|| existing(&repository().join(".dev/nats/nats-server")))
         .context("nats-server is not installed; run `./dev setup`, or `apt-get install nats-server`")
 }

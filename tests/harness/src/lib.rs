@@ -24,6 +24,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod service;
+pub mod versions;
 mod wait;
 
 pub use nats::{Nats, NatsCluster, NatsOptions, NatsServer};

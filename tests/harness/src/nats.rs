@@ -16,11 +16,29 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Which server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NatsServer {
-    /// The one on the PATH: 2.9.10 on Debian 12.
+    /// The one on the PATH: 2.9.10 on Debian 12. Where there is none, the current one takes its place, and [`crate::versions`]
+    /// says so.
     #[default]
     Distribution,
     /// A current one, 2.12, that `./dev setup` brings.
     Current,
+}
+
+impl NatsServer {
+    /// Its version, such as `2.9.10`.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be run.
+    pub fn version(self) -> Result<String> {
+        version(&self.binary()?)
+    }
+
+    fn binary(self) -> Result<PathBuf> {
+        match self {
+            Self::Distribution => find::nats_server(),
+            Self::Current => find::nats_server_current(),
+        }
+    }
 }
 
 /// How the server is started.
@@ -171,10 +189,7 @@ impl Nats {
     }
 
     fn prepare(name: &str, options: NatsOptions, extra: impl FnOnce(u16) -> String) -> Result<Self> {
-        let binary = match options.server {
-            NatsServer::Distribution => find::nats_server()?,
-            NatsServer::Current => find::nats_server_current()?,
-        };
+        let binary = options.server.binary()?;
         let folder = tempfile::Builder::new().prefix("rollcall-nats-").tempdir()?;
         let (port, monitor) = (ports::free()?, ports::free()?);
         let sync =

@@ -10,16 +10,9 @@ use model::{DirectoryId, TenantId};
 /// How long a test waits for what must come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// The servers that are here. The current one comes with `./dev setup`; with `CI=true` it must be here.
+/// The servers that are here: the distribution's, which with `CI=true` must be 2.9, and the current one, 2.12 or newer.
 pub(crate) fn servers() -> Vec<NatsServer> {
-    match harness::find::nats_server_current() {
-        Ok(_) => vec![NatsServer::Distribution, NatsServer::Current],
-        Err(error) => {
-            assert!(!std::env::var("CI").is_ok_and(|value| value == "true"), "{error}");
-            println!("not tested on a current server: {error}");
-            vec![NatsServer::Distribution]
-        }
-    }
+    harness::versions::to_test_on().unwrap()
 }
 
 /// A server and a connection.
