@@ -208,7 +208,7 @@ pub struct TwinArgs {
     /// Where Atlassian listens.
     #[arg(long, default_value = "127.0.0.1:7002", value_name = "ADDRESS")]
     pub atlassian: SocketAddr,
-    /// Write the secrets that a policy needs to reach this twin into this folder.
+    /// Write the secrets that a policy needs to reach this twin into this folder, and a token for the operators' API.
     #[arg(long, value_name = "FOLDER")]
     pub secrets: Option<PathBuf>,
     /// The administrator in whose name a policy reads.

@@ -99,6 +99,49 @@ fn compose_runs_our_binaries_and_known_images() {
     assert_none("the compose file:", &violations);
 }
 
+/// What of the host a compose file mounts: its own paths, from the root of the repository, with their lines.
+fn mounted(compose: &str) -> impl Iterator<Item = (usize, &str)> {
+    compose.lines().enumerate().filter_map(|(number, line)| {
+        let mount = line.trim().strip_prefix("- ./")?;
+        Some((number + 1, mount.split(':').next().unwrap_or(mount)))
+    })
+}
+
+/// Of what is absent Docker makes a folder, and what reads it fails; so a fresh clone must hold all that is mounted.
+#[test]
+fn compose_mounts_what_the_repository_holds() {
+    let Some(compose) = file("docker-compose.yml") else { return };
+    let mut violations = Vec::new();
+    for (line, path) in mounted(&compose.text) {
+        if !files().iter().any(|file| file.path == path || file.is_in(path)) {
+            violations.push(format!("docker-compose.yml:{line}: ./{path}"));
+        }
+    }
+    assert!(mounted(&compose.text).count() >= 4, "too few mounts were found; the rule would say nothing");
+    assert_none("mounted, and not in the repository:", &violations);
+    let absent = "  - ./deploy/docker/tokens.toml:/etc/tokens.toml:ro\n  - secrets:/etc/secrets\n";
+    assert_eq!(mounted(absent).collect::<Vec<_>>(), [(1, "deploy/docker/tokens.toml")]);
+}
+
+/// The twin writes the console's tokens beside its other secrets; nobody else does.
+#[test]
+fn compose_has_the_console_read_what_the_twin_writes() {
+    let Some(compose) = file("docker-compose.yml") else { return };
+    let commands = compose.text.lines().filter_map(|line| line.trim().strip_prefix("command:"));
+    let commands: Vec<Vec<String>> = commands.filter_map(|words| serde_json::from_str(words.trim()).ok()).collect();
+    let option = |name: &str| {
+        let of = commands.iter().find_map(|words| words.iter().skip_while(|word| *word != name).nth(1));
+        of.cloned().unwrap_or_default()
+    };
+    let (secrets, tokens) = (option("--secrets"), option("--tokens"));
+    assert!(!secrets.is_empty() && tokens == format!("{secrets}/tokens.toml"), "{tokens:?} is not in {secrets:?}");
+    let volume = format!("secrets:{secrets}");
+    let mounts = |ending: &str| compose.text.lines().any(|line| line.trim() == format!("- {volume}{ending}"));
+    assert!(mounts("") && mounts(":ro"), "the twin writes {volume}, and the others read it");
+    let awaited = compose.text.matches("twin: { condition: service_healthy }").count();
+    assert_eq!(awaited, 4, "each service waits until the twin has written");
+}
+
 #[test]
 fn the_readme_names_commands_that_exist() {
     let (Some(readme), Some(dev)) = (file("README.md"), file("dev")) else { return };
