@@ -154,6 +154,11 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Where this machine keeps what is only for a while: `TMPDIR`, or else the system's folder.
+pub fn temporary_folder() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// See [`ServiceOptions::policy_files`].
 pub fn policy_files(given: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
     let mut files = Vec::new();

@@ -46,12 +46,11 @@ const AROUND: [&str; 21] = [
 ];
 
 /// Where one of them stands, which, and why.
-const AROUND_IN: [(&str, &str, &str); 5] = [
+const AROUND_IN: [(&str, &str, &str); 4] = [
+    ("shared/runtime/src/config.rs", "env::temp_dir", "the one place that reads the environment"),
     ("services/reconciler/src/tenant.rs", "elapsed", "how long a message took, for its metric: it decides nothing"),
     ("services/watcher/src/ask.rs", "elapsed", "how long a message took, for its metric: it decides nothing"),
     ("services/writer/src/desk.rs", "elapsed", "how long a message took, for its metric: it decides nothing"),
-    ("services/rollcall/src/demo/mod.rs", "env::temp_dir", "names the folder in which the demo can make none"),
-    ("services/rollcall/src/local/journal.rs", "env::temp_dir", "where state goes when nothing says where its home is"),
 ];
 
 /// Test crates, and tests of other crates that stand in files of their own.

@@ -146,7 +146,7 @@ async fn show_plan(folder: &Path, policy: &Path, quiet: bool) -> Result<(), Faul
 /// A folder that an unprivileged PostgreSQL can pass through.
 fn temporary_folder() -> Result<tempfile::TempDir, Fault> {
     let made = tempfile::Builder::new().prefix("rollcall-demo-").tempdir();
-    let folder = made.map_err(|cause| cannot(&std::env::temp_dir(), &cause))?;
+    let folder = made.map_err(|cause| cannot(&runtime::config::temporary_folder(), &cause))?;
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).map_err(|cause| cannot(folder.path(), &cause))?;
     Ok(folder)

@@ -238,7 +238,10 @@ pub fn actor() -> String {
 /// Where programs keep their state.
 pub fn state_home() -> PathBuf {
     let home = || runtime::config::env("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    runtime::config::env("XDG_STATE_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(std::env::temp_dir)
+    runtime::config::env("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(home)
+        .unwrap_or_else(runtime::config::temporary_folder)
 }
 
 #[cfg(test)]
