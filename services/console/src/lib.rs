@@ -58,7 +58,7 @@ mod status;
 mod tokens;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -106,19 +106,44 @@ pub struct ConsoleOptions {
 /// Serves until the end begins.
 ///
 /// # Errors
-/// E0301 token file, E0302 address without a proxy, E0101/E0102 NATS or PostgreSQL unreachable, E0103 port taken, E0106
-/// or E0114 policy file.
+/// E0301 token file, E0302 address without a proxy, E0101/E0102 NATS or PostgreSQL unreachable, E0131 PostgreSQL refuses,
+/// E0103 port taken, E0106 or E0114 policy file.
 pub fn run(options: ConsoleOptions, shutdown: Shutdown) -> lifecycle::Run {
-    Box::pin(run_to_the_end(options, shutdown))
+    Box::pin(async move {
+        let listener = listen(options.api, options.behind_proxy, "--api")?;
+        run_to_the_end(options, listener, shutdown).await
+    })
 }
 
-async fn run_to_the_end(options: ConsoleOptions, shutdown: Shutdown) -> Result<(), Fault> {
-    let ConsoleOptions { service, api, tokens, behind_proxy, host } = options;
+/// As [`run`], on a port that [`listen`] has taken.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(options: ConsoleOptions, listener: TcpListener, shutdown: Shutdown) -> lifecycle::Run {
+    Box::pin(run_to_the_end(options, listener, shutdown))
+}
+
+/// Takes the port of the operators' API; `flag` is the option that chooses another one. Whoever connects waits until
+/// somebody serves.
+///
+/// # Errors
+/// E0302 an address that others reach without a proxy, E0103 port taken.
+pub fn listen(api: SocketAddr, behind_proxy: bool, flag: &str) -> Result<TcpListener, Fault> {
     if !api.ip().is_loopback() && !behind_proxy {
         let message = format!("the operators' API would listen on {api}, where others can read tokens on their way");
-        return Err(Fault::new("E0302", Exit::Usage, message)
-            .help("listen on loopback, or put a proxy that speaks TLS before it and say so with --behind-proxy"));
+        let help = "listen on loopback, or put a proxy that speaks TLS before it and say so with \
+                    `rollcall-console --behind-proxy`";
+        return Err(Fault::new("E0302", Exit::Usage, message).help(help));
     }
+    TcpListener::bind(api).map_err(|cause| Fault::cannot_listen(flag, &api, &cause))
+}
+
+async fn run_to_the_end(options: ConsoleOptions, listener: TcpListener, shutdown: Shutdown) -> Result<(), Fault> {
+    let ConsoleOptions { service, api, tokens, behind_proxy: _, host } = options;
+    let cannot_serve = |cause: std::io::Error| Fault::cannot_listen("--api", &api, &cause);
+    listener.set_nonblocking(true).map_err(cannot_serve)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(cannot_serve)?;
+    let health_listener = health::bind(service.listen).await?;
     let token_file = TokenFile::open(&tokens)?;
     let policies = policies(&service)?;
     let clock = service.clock()?;
@@ -141,8 +166,6 @@ async fn run_to_the_end(options: ConsoleOptions, shutdown: Shutdown) -> Result<(
         BusError::Denied(why) => Fault::nats_denies(url, why),
         _ => Fault::nats_unreachable(url, &error),
     })?;
-    let health_listener = health::bind(service.listen).await?;
-    let listener = tokio::net::TcpListener::bind(api).await.map_err(|cause| Fault::cannot_listen(&api, &cause))?;
     let address = listener.local_addr().unwrap_or(api);
     let metrics = metrics::process().clone();
     let hosts = hosts(address.port(), &host);
@@ -152,7 +175,7 @@ async fn run_to_the_end(options: ConsoleOptions, shutdown: Shutdown) -> Result<(
     shutdown.spawn(health::watch(needs(&state, [postgres, nats, file]), stop.clone()));
     tracing::info!(event.name = "rollcall.console.listening", %address, "operators' API is up");
     let served = axum::serve(listener, routes::router(state)).with_graceful_shutdown(stop.cancelled_owned());
-    let served = served.await.map_err(|cause| Fault::cannot_listen(&address, &cause));
+    let served = served.await.map_err(cannot_serve);
     // Nothing is lost when the connection is gone already.
     let _gone = bus.close().await;
     served
@@ -198,9 +221,8 @@ fn policies(service: &ServiceOptions) -> Result<BTreeMap<model::TenantId, Arc<Po
 }
 
 fn store_fault(url: &str, error: &StoreError) -> Fault {
-    let mut fault = Fault::no_postgres(url, error, &error.to_string());
-    if !error.is_transient() {
-        fault.exit = Exit::Error;
+    match error {
+        StoreError::Unreachable(_) => Fault::no_postgres(url, error, &error.why()),
+        other => Fault::postgres_refuses(url, "console", other),
     }
-    fault
 }

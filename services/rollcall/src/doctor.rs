@@ -3,6 +3,7 @@
 use outbound::ReadDirectory as _;
 use runtime::{Exit, Fault};
 use serde_json::json;
+use store::{Store, StoreError};
 
 use crate::{
     args::{DoctorArgs, Output},
@@ -59,11 +60,14 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Exit, Fault> {
     if let Some(url) = &args.database {
         let by = crate::services::access()?.tls()?;
         let result = async {
-            let store = store::Store::connect_by(url, Some(by), None, 1).await?;
+            let store = Store::connect_by(url, Some(by), None, 1).await?;
             store.ping().await
         };
         let result = result.await.map(|()| "answers".to_owned());
-        let result = result.map_err(|error| Fault::no_postgres(url, &error, &error.to_string()));
+        let result = result.map_err(|error| match &error {
+            StoreError::Unreachable(_) => Fault::no_postgres(url, &error, &error.why()),
+            other => Fault::postgres_refuses(url, "service", other),
+        });
         findings.push(Finding { what: "PostgreSQL".to_owned(), result });
     }
     print(&findings, args.output);

@@ -105,8 +105,8 @@ impl Fault {
     /// PostgreSQL answers, and refuses a service. `url` may hold a password; it is not shown.
     pub fn postgres_refuses(url: &str, service: &str, cause: &dyn fmt::Display) -> Self {
         let help = format!(
-            "run the migrations (`rollcall up` does), and check that this user may take the {service}'s role; where \
-                     it says `no encryption`, add ?sslmode=verify-full to the address"
+            "check database, user and password in the address, run the migrations (`rollcall up` does), and check that \
+             this user may take the {service}'s role; where it says `no encryption`, add ?sslmode=verify-full"
         );
         Self::new("E0131", Exit::Error, format!("{}: {cause}", without_password(url))).help(help)
     }
@@ -134,14 +134,16 @@ impl Fault {
         .help("start it, or give its address with --database or ROLLCALL_DATABASE")
     }
 
-    /// A port that we should listen on is taken, or may not be opened.
-    pub fn cannot_listen(address: &dyn fmt::Display, cause: &std::io::Error) -> Self {
+    /// A port that we should listen on is taken, or may not be opened. `flag` is the option that names another one, such
+    /// as `--listen`.
+    pub fn cannot_listen(flag: &str, address: &dyn fmt::Display, cause: &std::io::Error) -> Self {
         let what = if cause.kind() == std::io::ErrorKind::AddrInUse {
             format!("the port of {address} is taken by another process")
         } else {
             format!("cannot listen on {address}: {cause}")
         };
-        Self::new("E0103", Exit::Error, what).help("stop the other process, or choose another address with --listen")
+        Self::new("E0103", Exit::Error, what)
+            .help(format!("stop the other process, or choose another address with {flag}"))
     }
 
     /// A secret that the policy refers to is not to be had.
@@ -233,8 +235,9 @@ mod tests {
     #[test]
     fn a_taken_port_says_so() {
         let taken = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-        let fault = Fault::cannot_listen(&"127.0.0.1:8080", &taken);
+        let fault = Fault::cannot_listen("--api", &"127.0.0.1:8080", &taken);
         assert!(fault.message.contains("127.0.0.1:8080 is taken"));
+        assert!(fault.help.ends_with("another address with --api"), "{fault}");
         assert_eq!(fault.exit, Exit::Error);
     }
 }

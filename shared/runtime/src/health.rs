@@ -299,7 +299,7 @@ impl LoopHandle {
 /// # Errors
 /// E0103 when the port is taken or the address is not ours.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Fault> {
-    TcpListener::bind(address).await.map_err(|cause| Fault::cannot_listen(&address, &cause))
+    TcpListener::bind(address).await.map_err(|cause| Fault::cannot_listen("--listen", &address, &cause))
 }
 
 /// Answers until `stop` fires. Loopback unless the operator says otherwise: the pages have no sign-in.

@@ -1,6 +1,7 @@
 //! `rollcall doctor` asks each vendor, and names what is missing.
 
 use anyhow::Result;
+use harness::{Postgres, ports};
 use scenarios::{Company, Outside};
 use serde_json::{Value, json};
 use twin::world::atlassian::SCIM_DIRECTORY;
@@ -74,6 +75,24 @@ async fn doctor_names_the_scope_that_is_missing() -> Result<()> {
         let outside = outside(&scopes).await?;
         let (well, said) = found(&outside, "workspace", 1).await?;
         assert!(!well && said.contains("E0118") && said.contains(&format!("takes the scope {missing}")), "{said}");
+    }
+    Ok(())
+}
+
+/// A server that refuses is no server that is away: its address is to be corrected, and waiting does not help.
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_tells_a_database_that_refuses_from_one_that_is_away() -> Result<()> {
+    let company = Company::of(2).group("staff", 0..2);
+    let outside = Outside::start(&company.snapshot(), &company.policy()).await?;
+    let postgres = Postgres::fast().await?;
+    let stranger = postgres.url("postgres").replace("//rollcall@", "//stranger:hunter2@");
+    let away = format!("postgresql://rollcall:hunter2@127.0.0.1:{}/rollcall", ports::free()?);
+    let rows = [(&postgres.url("postgres"), 0, "answers"), (&stranger, 1, "E0131"), (&away, 75, "E0102")];
+    for (url, code, word) in rows {
+        let said = outside.rollcall(&["doctor", "--database", url]).await?;
+        assert!(said.code == code && said.out.contains(word), "{code} {word}: {}{}", said.out, said.err);
+        assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{}{}", said.out, said.err);
+        assert_eq!(said.out.contains("start it"), code == 75, "{}", said.out);
     }
     Ok(())
 }

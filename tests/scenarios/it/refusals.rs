@@ -1,11 +1,13 @@
 //! What cannot work ends with one clear message that says what to do, the right exit code, and nothing written.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 use harness::{Nats, NatsOptions, Postgres, Service, ports};
 use scenarios::{Company, Outside, Said};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn company() -> Company {
     Company::of(6).group("staff", 0..5)
@@ -156,18 +158,76 @@ async fn a_taken_port_ends_with_1() -> Result<()> {
     Ok(())
 }
 
-const SERVICES: [&str; 3] = ["rollcall-watcher", "rollcall-reconciler", "rollcall-writer"];
+/// What there is in a folder; nothing where there is none.
+fn inside(folder: &Path) -> Result<BTreeSet<String>> {
+    if !folder.exists() {
+        return Ok(BTreeSet::new());
+    }
+    std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
 
-/// Starts a service with these addresses and waits for its end.
-async fn ends(binary: &str, nats: &str, database: &str, more: &[String]) -> Result<(i32, String)> {
-    let shared = [format!("--nats={nats}"), format!("--database={database}")];
-    let mut service = Service::spawn(binary, shared.iter().chain(more))?;
+#[tokio::test(flavor = "multi_thread")]
+async fn up_with_a_taken_port_ends_with_1_names_its_flag_and_leaves_whoever_holds_it_alone() -> Result<()> {
+    let outside = outside().await?;
+    let policy = format!("--config={}", outside.policy().display());
+    let folder = outside.folder.path().join("servers");
+    let up = async |console: &str| {
+        let arguments = ["up", &policy, &format!("--data={}", folder.display()), &format!("--console={console}")];
+        run("rollcall", &arguments.map(str::to_owned)).await
+    };
+    let (code, said) = up(&outside.twin.google.to_string()).await?;
+    one_message(&said, "E0103", &[&outside.twin.google.to_string(), "choose another address with --console"]);
+    assert_eq!((code, inside(&folder)?.len()), (1, 0), "nothing is written: {said}");
+    // Others have taken the ports that our own servers had when they last ran.
+    let (nats, postgres) = tokio::join!(Nats::start(), Postgres::fast());
+    let (nats, postgres) = (nats?, postgres?);
+    std::fs::create_dir(&folder)?;
+    for (name, port, flag) in [("postgres", postgres.port(), "--database"), ("nats", nats.port(), "--nats")] {
+        let file = folder.join(format!("{name}.port"));
+        std::fs::write(&file, port.to_string())?;
+        let (code, said) = up("127.0.0.1:0").await?;
+        one_message(&said, "E0103", &[&format!("127.0.0.1:{port} is taken"), flag, &file.display().to_string()]);
+        let written: Vec<String> = inside(&folder)?.into_iter().collect();
+        assert!(code == 1 && written == ["lock".to_owned(), format!("{name}.port")], "{written:?} {said}");
+        std::fs::remove_file(&file)?;
+    }
+    let schemas = "select count(*) from information_schema.schemata where schema_name in ('common', 'plan', 'effect')";
+    let migrated: i64 = postgres.connect("postgres").await?.query_one(schemas, &[]).await?.get(0);
+    let names = nats.connect().await?.request("$JS.API.STREAM.NAMES", Default::default()).await?;
+    let names: Value = serde_json::from_slice(&names.payload)?;
+    assert_eq!((migrated, &names["total"]), (0, &json!(0)), "nothing is written at others': {names}");
+    Ok(())
+}
+
+const SERVICES: [&str; 4] = ["rollcall-watcher", "rollcall-reconciler", "rollcall-writer", "rollcall-console"];
+
+/// Runs a binary of ours to its end; gives its code and what it said.
+async fn run(binary: &str, arguments: &[String]) -> Result<(i32, String)> {
+    let mut service = Service::spawn(binary, arguments)?;
     let code = service.wait(Duration::from_secs(40)).await?.code().unwrap_or(-1);
     Ok((code, service.lines().all().join("\n")))
 }
 
+/// Starts a service with these addresses and waits for its end.
+async fn ends(binary: &str, nats: &str, database: &str, more: &[String]) -> Result<(i32, String)> {
+    let mut arguments = vec![format!("--nats={nats}"), format!("--database={database}")];
+    arguments.extend_from_slice(more);
+    if binary == "rollcall-console" {
+        let tokens = tempfile::NamedTempFile::new()?;
+        let entry = format!("[[token]]\nperson = \"kim\"\nrole = \"admin\"\nsha256 = \"{}\"\n", "0".repeat(64));
+        std::fs::write(tokens.path(), entry)?;
+        arguments.push(format!("--tokens={}", tokens.path().display()));
+        if !more.iter().any(|argument| argument.starts_with("--api")) {
+            arguments.push("--api=127.0.0.1:0".to_owned());
+        }
+        return run(binary, &arguments).await;
+    }
+    run(binary, &arguments).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn services_without_nats_or_postgres_end_with_75_and_with_a_wrong_policy_with_64() -> Result<()> {
+async fn services_without_nats_or_postgres_end_with_75_where_it_refuses_with_1_and_with_a_wrong_policy_with_64()
+-> Result<()> {
     let outside = outside().await?;
     let postgres = Postgres::fast().await?;
     let database = postgres.database("empty").await?;
@@ -175,13 +235,21 @@ async fn services_without_nats_or_postgres_end_with_75_and_with_a_wrong_policy_w
         format!("nats://user:hunter2@127.0.0.1:{}", ports::free()?),
         format!("postgresql://user:hunter2@127.0.0.1:{}/rollcall", ports::free()?),
     );
-    store::migrate(&database).await?;
     let policy = [format!("--policy={}", outside.policy().display())];
-    let before = (outside.sequence(), rows(&postgres).await?);
     let told = |(code, said): (i32, String), expected: (i32, &str), words: &[&str]| {
         assert!(code == expected.0 && !said.contains("hunter2"), "{code}: {said}");
         one_message(&said, expected.1, words);
     };
+    // A database without our migrations has no roles of ours; and a user whom it does not know.
+    let stranger = database.replace("//rollcall@", "//stranger:hunter2@");
+    for binary in SERVICES {
+        for (url, word) in [(&database, "role \"rollcall_"), (&stranger, "role \"stranger\"")] {
+            let refused = ends(binary, &nowhere, url, &policy).await?;
+            told(refused, (1, "E0131"), &[word, "does not exist", "run the migrations"]);
+        }
+    }
+    store::migrate(&database).await?;
+    let before = (outside.sequence(), rows(&postgres).await?);
     for binary in SERVICES {
         let no_nats = ends(binary, &nowhere, &database, &policy).await?;
         told(no_nats, (75, "E0101"), &["NATS", "start nats-server with JetStream"]);
@@ -192,6 +260,9 @@ async fn services_without_nats_or_postgres_end_with_75_and_with_a_wrong_policy_w
         let no_port = ends(binary, &nowhere, &database, &listening).await?;
         told(no_port, (1, "E0103"), &[&taken, "choose another address with --listen"]);
     }
+    let taken = outside.twin.google.to_string();
+    let no_port = ends("rollcall-console", &nowhere, &database, &[policy[0].clone(), format!("--api={taken}")]).await?;
+    told(no_port, (1, "E0103"), &[&taken, "choose another address with --api"]);
     let mut wrong = company();
     wrong.rule = "membrs = \"exact\"\n".to_owned();
     let other = outside.folder.path().join("company.toml");
@@ -232,7 +303,8 @@ async fn a_nats_without_room_is_told_at_once_and_one_that_is_not_there_after_a_w
     store::migrate(&database).await?;
     let nats = Nats::start_with(NatsOptions { max_file_store: Some(64), ..NatsOptions::default() }).await?;
     let policy = [format!("--policy={}", outside.policy().display())];
-    for binary in SERVICES {
+    // The console declares no streams.
+    for binary in SERVICES.into_iter().filter(|binary| *binary != "rollcall-console") {
         let (code, said) = ends(binary, &nats.url(), &database, &policy).await?;
         assert!(code == 1 && said.contains("E0136") && said.contains("max_file_store"), "{binary}: {code} {said}");
     }

@@ -1,7 +1,7 @@
 //! The servers and services of one machine, from start to stop.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     binaries::{Binaries, Needs},
-    private::{Private, lock},
+    private::{Port, Private, lock},
     tokens,
 };
 use crate::{services::options, show};
@@ -69,11 +69,21 @@ impl Stack {
     /// # Errors
     /// When one of them cannot be; what was started before is stopped.
     pub async fn start(settings: Settings) -> Result<Self, Fault> {
-        let lock = lock(&settings.folder)?;
+        let (lock, listener) = alone(&settings)?;
+        let folder = &settings.folder;
         let needs = Needs { nats: settings.nats.is_none(), postgres: settings.database.is_none() };
         let binaries = Binaries::find(needs)?;
-        let postgres = if needs.postgres { Some(Private::postgres(&binaries, &settings.folder).await?) } else { None };
-        let nats = if needs.nats { Some(Private::nats(&binaries, &settings.folder).await?) } else { None };
+        // All ports are ours before anything is written.
+        let to_postgres = if needs.postgres { Some(Port::take(folder, "postgres", "--database").await?) } else { None };
+        let to_nats = if needs.nats { Some(Port::take(folder, "nats", "--nats").await?) } else { None };
+        let postgres = match to_postgres {
+            Some(port) => Some(Private::postgres(&binaries, folder, port).await?),
+            None => None,
+        };
+        let nats = match to_nats {
+            Some(port) => Some(Private::nats(&binaries, folder, port).await?),
+            None => None,
+        };
         let url = |given: &Option<String>, private: &Option<Private>| {
             given.clone().or_else(|| private.as_ref().map(|server| server.url.clone())).unwrap_or_default()
         };
@@ -82,7 +92,7 @@ impl Stack {
         declare(&nats_url).await?;
         let local = tokens::local(&settings.folder)?;
         let token = settings.tokens.is_none().then(|| local.token.clone());
-        let console = free(settings.console)?;
+        let console = listener.local_addr().unwrap_or(settings.console);
         let (report, faults) = mpsc::channel(8);
         let mut stack = Self {
             console,
@@ -96,7 +106,7 @@ impl Stack {
             postgres,
             _lock: lock,
         };
-        stack.services(&settings, settings.tokens.as_deref().unwrap_or(&local.tokens), &report)?;
+        stack.services(&settings, settings.tokens.as_deref().unwrap_or(&local.tokens), listener, &report)?;
         Ok(stack)
     }
 
@@ -135,7 +145,13 @@ impl Stack {
         }
     }
 
-    fn services(&mut self, settings: &Settings, tokens: &Path, report: &mpsc::Sender<Fault>) -> Result<(), Fault> {
+    fn services(
+        &mut self,
+        settings: &Settings,
+        tokens: &Path,
+        listener: TcpListener,
+        report: &mpsc::Sender<Fault>,
+    ) -> Result<(), Fault> {
         let text = |path: &Path| path.display().to_string();
         let shared = vec![
             format!("--nats={}", self.nats_url),
@@ -151,7 +167,14 @@ impl Stack {
         self.spawn(report, move |shutdown| watcher::run(watching.clone(), shutdown));
         self.spawn(report, move |shutdown| reconciler::run(reconciling.clone(), shutdown));
         self.spawn(report, move |shutdown| writer::run(writing.clone(), shutdown));
-        self.spawn(report, move |shutdown| console::run(consoling.clone(), shutdown));
+        self.spawn(report, move |shutdown| {
+            // The port stays ours while the console begins again.
+            let (options, listener) = (consoling.clone(), listener.try_clone());
+            async move {
+                let again = |cause| Fault::cannot_listen("--console", &options.api, &cause);
+                console::run_on(options.clone(), listener.map_err(again)?, shutdown).await
+            }
+        });
         Ok(())
     }
 
@@ -194,6 +217,16 @@ impl Stack {
             }
         }));
     }
+}
+
+/// Locks the folder and takes the port of the operators' API. Where that is taken and there is no folder yet, none is made;
+/// who runs in the folder already is told before that they have the port.
+fn alone(settings: &Settings) -> Result<(std::fs::File, TcpListener), Fault> {
+    let listener = console::listen(settings.console, false, "--console");
+    if let (Err(fault), false) = (&listener, settings.folder.exists()) {
+        return Err(fault.clone());
+    }
+    Ok((lock(&settings.folder)?, listener?))
 }
 
 /// Whether this long has passed since.
@@ -252,13 +285,4 @@ pub async fn migrate(url: &str) -> Result<(), Fault> {
             }
         }
     }
-}
-
-/// The address itself; for port 0 one that is free now.
-fn free(address: SocketAddr) -> Result<SocketAddr, Fault> {
-    if address.port() != 0 {
-        return Ok(address);
-    }
-    let listener = std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr());
-    listener.map_err(|cause| Fault::cannot_listen(&address, &cause))
 }
