@@ -1,8 +1,10 @@
-//! What can be typed.
+//! What can be typed. Addresses may bear a password: they are secrets, neither in `Debug` nor shown by `--help`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use runtime::config::secret_text;
+use secrecy::SecretString;
 
 /// Keeps Atlassian's users and groups in step with Google Workspace.
 #[derive(Debug, Parser)]
@@ -172,11 +174,11 @@ pub struct UpArgs {
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// A running NATS instead of a private one.
-    #[arg(long, env = "ROLLCALL_NATS", value_name = "URL")]
-    pub nats: Option<String>,
+    #[arg(long, env = "ROLLCALL_NATS", hide_env_values = true, value_parser = secret_text, value_name = "URL")]
+    pub nats: Option<SecretString>,
     /// A running PostgreSQL instead of a private one.
-    #[arg(long, env = "ROLLCALL_DATABASE", value_name = "URL")]
-    pub database: Option<String>,
+    #[arg(long, env = "ROLLCALL_DATABASE", hide_env_values = true, value_parser = secret_text, value_name = "URL")]
+    pub database: Option<SecretString>,
     /// Where the operators' API listens.
     #[arg(long, default_value = "127.0.0.1:7400", value_name = "ADDRESS")]
     pub console: SocketAddr,
@@ -220,8 +222,9 @@ pub struct TwinArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
     /// The operators' API.
-    #[arg(long, env = "ROLLCALL_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
-    pub server: String,
+    #[arg(long, env = "ROLLCALL_SERVER", hide_env_values = true, value_parser = secret_text,
+        default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    pub server: SecretString,
     /// A file with your bearer token.
     #[arg(long, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -234,8 +237,8 @@ pub struct ServerArgs {
 #[derive(Debug, Clone, Args)]
 pub struct OptionalServer {
     /// Act on the running services behind this operators' API.
-    #[arg(long, env = "ROLLCALL_SERVER", value_name = "URL")]
-    pub server: Option<String>,
+    #[arg(long, env = "ROLLCALL_SERVER", hide_env_values = true, value_parser = secret_text, value_name = "URL")]
+    pub server: Option<SecretString>,
     /// A file with your bearer token.
     #[arg(long, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -382,8 +385,8 @@ pub struct SyncArgs {
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
     /// The PostgreSQL database; its user must be able to create schemas and roles.
-    #[arg(long, env = "ROLLCALL_DATABASE", hide_env_values = true, value_name = "URL")]
-    pub database: String,
+    #[arg(long, env = "ROLLCALL_DATABASE", hide_env_values = true, value_parser = secret_text, value_name = "URL")]
+    pub database: SecretString,
 }
 
 /// `doctor`.
@@ -393,11 +396,11 @@ pub struct DoctorArgs {
     #[command(flatten)]
     pub policy: PolicyFile,
     /// NATS to look at.
-    #[arg(long, env = "ROLLCALL_NATS", value_name = "URL")]
-    pub nats: Option<String>,
+    #[arg(long, env = "ROLLCALL_NATS", hide_env_values = true, value_parser = secret_text, value_name = "URL")]
+    pub nats: Option<SecretString>,
     /// PostgreSQL to look at.
-    #[arg(long, env = "ROLLCALL_DATABASE", value_name = "URL")]
-    pub database: Option<String>,
+    #[arg(long, env = "ROLLCALL_DATABASE", hide_env_values = true, value_parser = secret_text, value_name = "URL")]
+    pub database: Option<SecretString>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,

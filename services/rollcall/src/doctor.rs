@@ -2,6 +2,7 @@
 
 use outbound::ReadDirectory as _;
 use runtime::{Exit, Fault};
+use secrecy::ExposeSecret;
 use serde_json::json;
 use store::{Store, StoreError};
 
@@ -46,7 +47,7 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Exit, Fault> {
         };
         findings.push(Finding { what: format!("directory {id}"), result: result.await });
     }
-    if let Some(url) = &args.nats {
+    if let Some(url) = args.nats.as_ref().map(ExposeSecret::expose_secret) {
         let of = crate::services::access()?;
         let access = bus::Access { credentials: of.credentials()?, tls: Some(of.tls()?) };
         let options = bus::BusOptions { declare: false, replicas: 1 };
@@ -57,7 +58,7 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Exit, Fault> {
         };
         findings.push(Finding { what: "NATS".to_owned(), result });
     }
-    if let Some(url) = &args.database {
+    if let Some(url) = args.database.as_ref().map(ExposeSecret::expose_secret) {
         let by = crate::services::access()?.tls()?;
         let result = async {
             let store = Store::connect_by(url, Some(by), None, 1).await?;

@@ -75,3 +75,50 @@ fn with_runtime<Work: Future<Output = Result<Exit, Fault>>>(work: Work) -> Resul
         runtime.map_err(|cause| Fault::new("E0127", Exit::Error, format!("no threads to be had: {cause}")))?;
     runtime.block_on(work)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// The options of all verbs that take an address from the environment: the verb, the option, and whether `--help`
+    /// hides what is there.
+    fn addresses(command: &clap::Command) -> Vec<(String, String, bool)> {
+        let is_address = |arg: &&clap::Arg| {
+            arg.get_env().is_some() && arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "URL"))
+        };
+        let own = command.get_arguments().filter(is_address);
+        let own =
+            own.map(|arg| (command.get_name().to_owned(), arg.get_id().to_string(), arg.is_hide_env_values_set()));
+        own.chain(command.get_subcommands().flat_map(addresses)).collect()
+    }
+
+    #[test]
+    fn what_may_bear_a_password_is_neither_in_help_nor_in_debug() {
+        let mut command = Cli::command();
+        command.build();
+        let found = addresses(&command);
+        let of = |name: &str| found.iter().filter(|(_, option, _)| option == name).count();
+        assert!(of("nats") >= 2 && of("database") >= 3 && of("server") >= 10, "{found:?}");
+        assert!(found.iter().all(|(.., hidden)| *hidden), "{found:?}");
+        for (verb, option, _) in &found {
+            let needed: &[&str] = match verb.as_str() {
+                "approve" | "reject" => &["case", "--reason=x"],
+                "pause" | "resume" => &["--reason=x"],
+                "explain" => &["kim"],
+                _ => &[],
+            };
+            let given = format!("--{option}=http://user:hunter2@127.0.0.1");
+            let line = ["rollcall", verb, &given].into_iter().chain(needed.iter().copied());
+            // Verbs of verbs have the option of the verb above them.
+            let Ok(cli) = Cli::try_parse_from(line) else { continue };
+            assert!(!format!("{cli:?}").contains("hunter2"), "{verb} {option}");
+        }
+        let of_up = Cli::try_parse_from(["rollcall", "up", "--database=postgresql://a:hunter2@b/c"]).unwrap();
+        let Verb::Up(args) = &of_up.verb else { unreachable!("it is up") };
+        let settings = up::settings(args);
+        assert!(settings.database.is_some() && !format!("{settings:?}").contains("hunter2"));
+    }
+}

@@ -19,7 +19,7 @@ async fn spans_reach_the_collector_with_the_service_that_made_them() {
         }),
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let otlp = Some(format!("http://{}", listener.local_addr().unwrap()));
+    let otlp = Some(format!("http://{}", listener.local_addr().unwrap()).into());
     tokio::spawn(async move { axum::serve(listener, collector).await });
 
     let guard = telemetry::init("watcher", &Options { otlp, log_format: LogFormat::Json }).unwrap();

@@ -191,8 +191,11 @@ fn is_policy(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|extension| extension == "toml")
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the shape that clap asks of a parser")]
-fn secret_text(text: &str) -> Result<SecretString, std::convert::Infallible> {
+/// Takes an option's text as a secret: for addresses that may bear a password. Give `hide_env_values` with it.
+///
+/// # Errors
+/// None.
+pub fn secret_text(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 

@@ -21,7 +21,10 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::fault::{Exit, Fault};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::secret_text;
+use crate::fault::{Exit, Fault, without_password};
 
 mod json;
 
@@ -40,8 +43,9 @@ const QUEUE_SPANS_MAX: usize = 4096;
 #[group(skip)]
 pub struct Options {
     /// Collector for traces (OTLP over HTTP), for example http://127.0.0.1:4318; none: traces are not sent
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
-    pub otlp: Option<String>,
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true,
+        value_parser = secret_text)]
+    pub otlp: Option<SecretString>,
 
     /// Shape of the log lines on standard error
     #[arg(long, value_name = "FORMAT", env = "ROLLCALL_LOG_FORMAT", value_enum, default_value_t)]
@@ -137,7 +141,7 @@ fn trace_filter() -> Targets {
     })
 }
 
-fn provider(service: &str, options: &Options) -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
+fn provider(service: &str, options: &Options) -> Result<SdkTracerProvider, String> {
     let resource = Resource::builder()
         .with_service_name(format!("rollcall-{service}"))
         .with_attributes([
@@ -158,12 +162,11 @@ fn provider(service: &str, options: &Options) -> Result<SdkTracerProvider, opent
 }
 
 /// The exporter, when a collector is named: by the option, or for traces alone by OpenTelemetry's own variable.
-fn exporter(
-    options: &Options,
-) -> Result<Option<opentelemetry_otlp::SpanExporter>, opentelemetry_otlp::ExporterBuildError> {
+/// An error is without what the address may say of user and password.
+fn exporter(options: &Options) -> Result<Option<opentelemetry_otlp::SpanExporter>, String> {
     let disabled = crate::config::env("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let traces_only = crate::config::env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").filter(|url| !url.is_empty());
-    let base = options.otlp.as_deref().filter(|url| !url.is_empty());
+    let base = options.otlp.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
     let endpoint = match (traces_only, base) {
         _ if disabled => return Ok(None),
         (Some(url), _) => url,
@@ -175,9 +178,10 @@ fn exporter(
         .with_http()
         .with_protocol(Protocol::HttpJson)
         .with_timeout(EXPORT_TIMEOUT)
-        .with_endpoint(endpoint)
+        .with_endpoint(&endpoint)
         .build()
         .map(Some)
+        .map_err(|error| error.to_string().replace(&endpoint, &without_password(&endpoint)))
 }
 
 #[cfg(test)]
@@ -197,8 +201,9 @@ mod tests {
     #[test]
     fn without_a_collector_nothing_is_exported_and_a_bad_address_is_refused() {
         assert!(exporter(&Options::default()).unwrap().is_none());
-        let bad = Options { otlp: Some("not a url".to_owned()), ..Options::default() };
-        assert!(exporter(&bad).is_err());
+        let bad = Options { otlp: Some("no address://user:hunter2@here".into()), ..Options::default() };
+        let refused = exporter(&bad).unwrap_err();
+        assert!(refused.contains("no address://here") && !format!("{refused}{bad:?}").contains("hunter2"), "{refused}");
     }
 
     #[test]
@@ -206,7 +211,7 @@ mod tests {
         use opentelemetry::trace::{Span as _, Tracer as _};
         // Accepts, and then says nothing.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let otlp = Some(format!("http://{}", silent.local_addr().unwrap()));
+        let otlp = Some(format!("http://user:hunter2@{}", silent.local_addr().unwrap()).into());
         let provider = provider("writer", &Options { otlp, ..Options::default() }).unwrap();
         let tracer = provider.tracer("test");
         let began = crate::clock::monotonic();

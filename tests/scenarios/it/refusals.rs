@@ -193,7 +193,7 @@ async fn up_with_a_taken_port_ends_with_1_names_its_flag_and_leaves_whoever_hold
     }
     let schemas = "select count(*) from information_schema.schemata where schema_name in ('common', 'plan', 'effect')";
     let migrated: i64 = postgres.connect("postgres").await?.query_one(schemas, &[]).await?.get(0);
-    let names = nats.connect().await?.request("$JS.API.STREAM.NAMES", Default::default()).await?;
+    let names = nats.connect().await?.request("$JS.API.STREAM.NAMES", Vec::new().into()).await?;
     let names: Value = serde_json::from_slice(&names.payload)?;
     assert_eq!((migrated, &names["total"]), (0, &json!(0)), "nothing is written at others': {names}");
     Ok(())

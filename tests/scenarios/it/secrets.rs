@@ -1,11 +1,12 @@
 //! I11: what nobody may see is in no log, no answer, no metric, no trace and no row outside the mirror.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
-use harness::eventually;
-use scenarios::{Beginning, Company, Options, World};
+use harness::{eventually, find};
+use scenarios::{Beginning, Company, Options, Outside, World};
 use serde_json::{Value, json};
 use twin::engine::fault::FaultKind;
 use twin::google::key;
@@ -301,6 +302,53 @@ async fn i11_secrets_of_every_kind_are_in_no_log_no_metric_no_trace_no_answer_an
     let spoken = |place: &str| place == "log" || place == "trace" || place.starts_with("http");
     let spoken = seen.iter().filter(|(place, ..)| spoken(place));
     look_for(&people_of_the_company(), spoken.map(|(place, text, _)| (place.as_str(), text.as_str())));
+    Ok(())
+}
+
+/// The verbs that a command's help lists.
+fn verbs(help: &str) -> Vec<String> {
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A line that goes on with what the last verb does is farther in.
+    let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// `--help` shows where an option may come from, and never what stands there; nor does an error, whatever stands there.
+#[tokio::test(flavor = "multi_thread")]
+async fn i11_no_help_and_no_error_shows_what_an_address_in_the_environment_bears() -> Result<()> {
+    let company = Company::of(2).group("staff", 0..2);
+    let outside = Outside::start(&company.snapshot(), &company.policy()).await?;
+    let of = |scheme: &str| format!("{scheme}://rollcall:{}@127.0.0.1:1", PASSWORDS[0]);
+    let set = [
+        ("ROLLCALL_NATS", of("nats")),
+        ("ROLLCALL_DATABASE", of("postgresql")),
+        ("ROLLCALL_NATS_CREDENTIALS", PASSWORDS[1].to_owned()),
+        ("ROLLCALL_SERVER", of("https")),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", of("no address")),
+    ];
+    let set: Vec<(&str, &str)> = set.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (mut seen, mut shown) = (Vec::new(), BTreeSet::new());
+    for binary in ["rollcall", "rollcall-watcher", "rollcall-reconciler", "rollcall-writer", "rollcall-console"] {
+        let mut open = vec![Vec::new()];
+        while let Some(mut line) = open.pop() {
+            let mut command = Command::new(find::ours(binary)?);
+            let output = command.args(&line).arg("--help").envs(set.iter().copied()).output()?;
+            let help = String::from_utf8(output.stdout)?;
+            assert!(output.status.success() && help.contains("Usage:"), "{binary} {line:?}: {help}");
+            shown.extend(set.iter().filter(|(name, _)| help.contains(&format!("[env: {name}"))).map(|(name, _)| *name));
+            open.extend(verbs(&help).into_iter().map(|verb| [&line[..], &[verb]].concat()));
+            line.insert(0, binary.to_owned());
+            seen.push((line.join(" "), help));
+        }
+    }
+    assert!(seen.len() > 30 && shown.len() == set.len(), "{} helps show {shown:?}", seen.len());
+    for arguments in [&["up"][..], &["doctor"], &["migrate"], &["status", "--token-file", "secrets/org-key"]] {
+        let said = outside.rollcall_with(arguments, &set).await?;
+        assert!(said.code != 0, "{arguments:?}: {}{}", said.out, said.err);
+        seen.push((arguments.join(" "), said.out + &said.err));
+    }
+    let canaries = PASSWORDS.map(str::to_owned);
+    look_for(&canaries, seen.iter().map(|(place, text)| (place.as_str(), text.as_str())));
     Ok(())
 }
 

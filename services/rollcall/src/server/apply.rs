@@ -39,8 +39,7 @@ struct Applied {
 pub async fn apply(args: &ApplyArgs, quiet: bool) -> Result<Exit, Fault> {
     let saved = args.planfile.as_deref().map(planfile::load).transpose()?;
     let overrides = local::guards(&args.overrides)?;
-    let server = args.server.server.as_deref().unwrap_or_default();
-    let client = Client::new(server, args.server.token_file.as_deref())?;
+    let client = Client::of(&args.server)?;
     let Some(detail) = plan::newest(&client).await? else {
         show::data("The services have not planned yet.\n");
         return Ok(Exit::Done);

@@ -10,6 +10,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::args::OptionalServer;
+
 /// How long an answer may take. Explaining reads whole mirrors the first time.
 const ANSWER_WITHIN: Duration = Duration::from_mins(2);
 
@@ -27,13 +29,21 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// The one that is named, for a verb that also works without.
+    pub(super) fn of(named: &OptionalServer) -> Result<Self, Fault> {
+        Self::new(named.server.as_ref().unwrap_or(&SecretString::default()), named.token_file.as_deref())
+    }
+
     /// Reads the token and prepares the connection. A query of the address (`?tenant=acme`) goes with every request.
-    pub(super) fn new(server: &str, token_file: Option<&Path>) -> Result<Self, Fault> {
+    pub(super) fn new(server: &SecretString, token_file: Option<&Path>) -> Result<Self, Fault> {
         let wrong = |why: &str| {
             Fault::new("E0310", Exit::Usage, format!("the address of the operators' API {why}"))
                 .help("write it as http://127.0.0.1:7400, or https:// where it is not on this machine")
         };
-        let base = Url::parse(server).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+        let base = Url::parse(server.expose_secret()).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(wrong("bears a user or a password: who asks is known by the token alone"));
+        }
         let loopback = outbound::is_loopback(&base);
         match base.scheme() {
             "https" => {}
@@ -154,14 +164,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "hunter2-hunter2\n").unwrap();
-        let made = |server: &str| Client::new(server, Some(&file)).map(|_| ());
+        let made = |server: &str| Client::new(&server.into(), Some(&file)).map(|_| ());
         assert!(made("http://127.0.0.1:7400").is_ok());
         assert!(made("http://localhost:7400/?tenant=acme").is_ok());
         assert!(made("https://console.acme.example").is_ok());
         for wrong in ["http://console.acme.example", "http://10.0.0.1:7400", "ftp://127.0.0.1", "127.0.0.1:7400", ""] {
             assert_eq!(made(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
         }
-        assert_eq!(Client::new("http://127.0.0.1:7400", None).map(|_| ()).unwrap_err().code, "E0318");
+        let refused = made("https://kim:hunter2@console.acme.example").unwrap_err();
+        assert!(refused.code == "E0310" && !refused.to_string().contains("hunter2"), "{refused}");
+        assert_eq!(Client::new(&"http://127.0.0.1:7400".into(), None).map(|_| ()).unwrap_err().code, "E0318");
     }
 
     #[test]
@@ -169,7 +181,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "hunter2-hunter2\n").unwrap();
-        let client = Client::new("http://127.0.0.1:7400/?tenant=acme", Some(&file)).unwrap();
+        let client = Client::new(&"http://127.0.0.1:7400/?tenant=acme".into(), Some(&file)).unwrap();
         let url = client.url(&["conflicts", "cloud", "a/b"]).unwrap();
         assert_eq!(url.as_str(), "http://127.0.0.1:7400/api/v1/conflicts/cloud/a%2Fb?tenant=acme");
         assert!(!client.shown().contains("hunter2"));

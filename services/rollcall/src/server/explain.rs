@@ -12,8 +12,7 @@ use crate::show::table::table;
 /// # Errors
 /// When the operators' API cannot be asked, or knows no such person (64).
 pub async fn explain(args: &ExplainArgs) -> Result<Exit, Fault> {
-    let server = args.server.server.as_deref().unwrap_or_default();
-    let client = Client::new(server, args.server.token_file.as_deref())?;
+    let client = Client::of(&args.server)?;
     let mut query = vec![("person", args.person.as_str())];
     if let Some(group) = &args.group {
         query.push(("group", group.as_str()));

@@ -16,8 +16,7 @@ use crate::{
 /// # Errors
 /// When the operators' API cannot be asked.
 pub async fn plan(args: &PlanArgs) -> Result<Exit, Fault> {
-    let server = args.server.server.as_deref().unwrap_or_default();
-    let client = Client::new(server, args.server.token_file.as_deref())?;
+    let client = Client::of(&args.server)?;
     let Some(detail) = newest(&client).await? else {
         show::data("The services have not planned yet.\n");
         return Ok(Exit::Done);

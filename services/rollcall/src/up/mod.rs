@@ -9,6 +9,7 @@ pub mod tokens;
 use std::path::PathBuf;
 
 use runtime::{Exit, Fault, Shutdown, telemetry};
+use secrecy::{ExposeSecret as _, SecretString};
 
 pub use stack::{Settings, Stack};
 
@@ -24,16 +25,7 @@ pub async fn up(args: &UpArgs) -> Result<Exit, Fault> {
     let telemetry = telemetry::init("up", &crate::services::options::<telemetry::Options>(&[])?)?;
     let shutdown = Shutdown::on_signals()
         .map_err(|cause| Fault::new("E0130", Exit::Error, format!("signals cannot be caught: {cause}")))?;
-    let settings = Settings {
-        folder: args.data.clone().unwrap_or_else(default_folder),
-        policy: args.policy.path.clone(),
-        nats: args.nats.clone(),
-        database: args.database.clone(),
-        console: args.console,
-        tokens: args.tokens.clone(),
-        extra: Vec::new(),
-    };
-    let stack = Stack::start(settings).await?;
+    let stack = Stack::start(settings(args)).await?;
     show::note(&format!("The operators' API is at http://{}; your token is in {}", stack.console, stack.token_shown()));
     show::note(&format!("Ask it with: rollcall status --server http://{} --token-file …", stack.console));
     let ended = tokio::select! {
@@ -43,6 +35,19 @@ pub async fn up(args: &UpArgs) -> Result<Exit, Fault> {
     stack.stop().await;
     drop(telemetry);
     ended
+}
+
+/// What these arguments ask for.
+pub fn settings(args: &UpArgs) -> Settings {
+    Settings {
+        folder: args.data.clone().unwrap_or_else(default_folder),
+        policy: args.policy.path.clone(),
+        nats: args.nats.clone(),
+        database: args.database.clone(),
+        console: args.console,
+        tokens: args.tokens.clone(),
+        extra: Vec::new(),
+    }
 }
 
 /// Where private servers keep their data when no folder is named. PostgreSQL runs as nobody's root, so root's own home
@@ -59,8 +64,8 @@ fn default_folder() -> PathBuf {
 ///
 /// # Errors
 /// When the database cannot be reached or refuses.
-pub async fn migrate(database: &str) -> Result<Exit, Fault> {
-    stack::migrate(database).await?;
+pub async fn migrate(database: &SecretString) -> Result<Exit, Fault> {
+    stack::migrate(database.expose_secret()).await?;
     show::note("The database's schema is up to date.");
     Ok(Exit::Done)
 }

@@ -8,6 +8,7 @@ use std::{
 
 use bus::{Access, Bus, BusError, BusOptions};
 use runtime::{Exit, Fault, Shutdown};
+use secrecy::{ExposeSecret as _, SecretString};
 use store::StoreError;
 use tokio::{
     sync::{Mutex, mpsc},
@@ -34,9 +35,9 @@ pub struct Settings {
     /// The policy file, or a folder of them.
     pub policy: PathBuf,
     /// A running NATS; `None`: a private one.
-    pub nats: Option<String>,
+    pub nats: Option<SecretString>,
     /// A running PostgreSQL; `None`: a private one.
-    pub database: Option<String>,
+    pub database: Option<SecretString>,
     /// Where the operators' API listens; port 0 takes a free one.
     pub console: SocketAddr,
     /// Who may use it; `None`: a token is made in the folder.
@@ -50,10 +51,8 @@ pub struct Settings {
 pub struct Stack {
     /// Where the operators' API listens.
     pub console: SocketAddr,
-    /// Where NATS is.
-    pub nats_url: String,
-    /// Where PostgreSQL is.
-    pub database_url: String,
+    nats_url: SecretString,
+    database_url: SecretString,
     token: Option<PathBuf>,
     shutdowns: Vec<Shutdown>,
     running: Vec<JoinHandle<()>>,
@@ -84,12 +83,12 @@ impl Stack {
             Some(port) => Some(Private::nats(&binaries, folder, port).await?),
             None => None,
         };
-        let url = |given: &Option<String>, private: &Option<Private>| {
-            given.clone().or_else(|| private.as_ref().map(|server| server.url.clone())).unwrap_or_default()
+        let url = |given: &Option<SecretString>, private: &Option<Private>| {
+            given.clone().or_else(|| private.as_ref().map(|server| server.url.as_str().into())).unwrap_or_default()
         };
         let (nats_url, database_url) = (url(&settings.nats, &nats), url(&settings.database, &postgres));
-        migrate(&database_url).await?;
-        declare(&nats_url).await?;
+        migrate(database_url.expose_secret()).await?;
+        declare(nats_url.expose_secret()).await?;
         let local = tokens::local(&settings.folder)?;
         let token = settings.tokens.is_none().then(|| local.token.clone());
         let console = listener.local_addr().unwrap_or(settings.console);
@@ -154,8 +153,8 @@ impl Stack {
     ) -> Result<(), Fault> {
         let text = |path: &Path| path.display().to_string();
         let shared = vec![
-            format!("--nats={}", self.nats_url),
-            format!("--database={}", self.database_url),
+            format!("--nats={}", self.nats_url.expose_secret()),
+            format!("--database={}", self.database_url.expose_secret()),
             format!("--policy={}", text(&settings.policy)),
         ];
         let with = |more: &[String]| shared.iter().chain(more).cloned().collect::<Vec<_>>();
