@@ -9,7 +9,7 @@ use store::plan::{PlanRow, Turn, Verdicts};
 use crate::{
     settle,
     state::{AccountKey, State},
-    tell,
+    story, tell,
 };
 
 /// A fact is asked for again when its answer did not suffice, but not sooner than this.
@@ -32,6 +32,7 @@ pub(crate) fn decide(state: &mut State, now: Time, turn: &mut Turn) -> (Decision
     }
     state.planner.forget_given(&mut state.memory, now);
     let mut decision = state.planner.decide(&state.memory, now, occasion);
+    state.stories.reached(state.planner.take_reached(), story::here().as_ref());
     if let Err(violations) = planner::check::check(&decision.plan, &state.planner, &state.memory) {
         for violation in violations.iter().take(20) {
             tracing::error!(event.name = "rollcall.plan.refused", rollcall.org = state.tenant.as_str(), %violation,

@@ -137,7 +137,8 @@ pub(crate) struct Origin {
     pub(crate) plan: u64,
     /// When the oldest change was detected that it is made of.
     pub(crate) detected_at: Time,
-    /// The trace in which all of it was released; `None`: they were several, and it is part of this turn's.
+    /// The trace in which all of it was released; `None`: they were several, or one that is not known, and it is part of
+    /// this turn's.
     pub(crate) trace: Option<Trace>,
 }
 
@@ -209,4 +210,45 @@ pub(crate) fn tidy(turn: &mut Turn) {
         confirmed.insert(row.edge.clone(), row);
     }
     turn.confirmed = confirmed.into_values().collect();
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::sync::Arc;
+
+    use policy::Policy;
+    use store::plan::MemoryRows;
+
+    use super::*;
+    use crate::{state::Released, testing::POLICY};
+
+    #[test]
+    fn a_command_is_part_of_the_trace_in_which_all_of_it_was_released() {
+        let (target, group) = (DirectoryId::new("cloud").unwrap(), GroupId::new("g").unwrap());
+        let taken = |traces: &[Option<&str>]| {
+            let policy = Arc::new(Policy::parse(POLICY).unwrap());
+            let tenant = model::TenantId::new("acme").unwrap();
+            let mut state = State::new(tenant, policy, MemoryRows::default(), Time::NEVER);
+            let mut chosen = Vec::new();
+            for (number, trace) in traces.iter().enumerate() {
+                let account = AccountId::new(format!("a{number}")).unwrap();
+                let (op, lane, trace) = (EdgeOp::Add, Lane::Normal, trace.map(Trace::from));
+                let (plan, detected_at) = (1, Time::from_secs(9));
+                let released = Released { op, lane, revocation: false, plan, command: None, detected_at, trace };
+                state.release((target.clone(), group.clone(), account.clone()), released);
+                chosen.push((op, account));
+            }
+            let (id, now, mut turn) = (CommandId(uuid::Uuid::from_u128(1)), Time::from_secs(10), Turn::default());
+            let (origin, all) = take(&mut state, &target, &group, &chosen, id, now, &mut turn);
+            let kept: Vec<Option<String>> =
+                turn.released.iter().map(|row| row.traceparent.as_deref().map(str::to_owned)).collect();
+            assert_eq!(kept, traces.iter().map(|trace| trace.map(str::to_owned)).collect::<Vec<_>>());
+            (origin.trace.map(|trace| trace.to_string()), all.len())
+        };
+        assert_eq!(taken(&[Some("one"), Some("one")]), (Some("one".to_owned()), 1));
+        assert_eq!(taken(&[Some("one"), Some("two")]), (None, 2), "of several it is part of this turn's");
+        assert_eq!(taken(&[Some("one"), None]), (None, 1), "and of one that nobody knows");
+        assert_eq!(taken(&[None, None]), (None, 0));
+    }
 }

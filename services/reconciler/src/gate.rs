@@ -1,6 +1,7 @@
 //! The gate: which cases of a plan go, and which wait for a person.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::{
     AccountChange, AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, GroupId,
@@ -14,7 +15,7 @@ use store::plan::{AccountOpenRow, CaseState, EdgeKey as EdgeRow, HeldRow, Openin
 use crate::{
     dispatch::{self, Origin},
     state::{AccountOpen, Held, Released, State},
-    story::{self, PutOff},
+    story::{self, Trace},
     tell,
 };
 
@@ -33,32 +34,33 @@ pub(crate) fn release(
 ) {
     let plan = decision.plan.number.unwrap_or(0);
     state.applied.expire(now);
-    let before = std::mem::take(&mut state.put_off);
-    let put_off = |target: &DirectoryId, case: &Case| {
-        (!before.is_empty()).then(|| before.get(&(target.clone(), case.kind.clone()))).flatten()
+    let before = std::mem::take(&mut state.unread);
+    let since = |target: &DirectoryId, case: &Case, now: Time| {
+        let waited = (!before.is_empty()).then(|| before.get(&(target.clone(), case.kind.clone()))).flatten();
+        waited.copied().unwrap_or(now)
     };
-    let here = story::here();
+    let (policy, here) = (Arc::clone(state.planner.policy()), story::here());
     let mut waited = BTreeSet::new();
     for (target, case) in decision.plan.cases() {
         let approved = state.memory.approvals.get(&case.digest) == Some(&Verdict::Approved);
-        let before = put_off(target, case);
-        let State { applied, memory, planner, .. } = &mut *state;
-        let fold = |name: &str| planner.policy().fold_group_name(target, name);
+        let State { applied, memory, .. } = &mut *state;
+        let fold = |name: &str| policy.fold_group_name(target, name);
         let let_go = applied.goes(target, case, memory, fold) || approved;
         if !case.is_released() || state.is_paused(target) || !(due || let_go) {
             // A person, the schedule and a pause take the time that they take; reading is ours.
-            let reads = case.held.is_empty() && !case.needs.is_empty();
-            let since = reads.then(|| before.and_then(|before| before.unread_since).unwrap_or(state.detected_at));
-            state.put_off(target, case, PutOff::again(before, since, case.digest, here.as_ref()));
+            if case.held.is_empty() && !case.needs.is_empty() {
+                let since = since(target, case, state.detected_at);
+                state.unread.insert((target.clone(), case.kind.clone()), since);
+            }
             continue;
         }
-        let unread_since = before.and_then(|before| before.unread_since);
-        let detected_at = if let_go { now } else { unread_since.unwrap_or(state.detected_at) };
-        waited.extend(before.into_iter().flat_map(|before| before.traces.iter().map(|trace| &**trace)));
-        if let Some(trace) = state.held.get(&case.digest).and_then(|held| held.traceparent.as_deref()) {
-            spans::link(&tracing::Span::current(), [trace]);
-        }
+        let detected_at = if let_go { now } else { since(target, case, state.detected_at) };
+        let held = state.held.get(&case.digest).and_then(|held| held.traceparent.as_deref());
+        waited.extend(held.map(Trace::from));
+        waited.append(&mut state.stories.of(target, case, fold));
         let origin = Origin { plan, detected_at, trace: here.clone() };
+        let group = story::group(&case.kind).filter(|_| here.is_some());
+        let more = group.is_some_and(|group| state.is_under_way(target, group));
         let mut gate = Gate { state: &mut *state, turn: &mut *turn, target, case, origin, now, gone: 0 };
         for step in &case.steps {
             gate.step(step, ids);
@@ -67,12 +69,11 @@ pub(crate) fn release(
         if gone > 0 {
             note(state, target, case, now, turn);
         }
-        if gone < case.steps.len() as u64 {
-            // The rest goes when an earlier command is done, or what it needs is there.
-            state.put_off(target, case, PutOff::again(before, None, case.digest, here.as_ref()));
+        if gone == case.steps.len() as u64 {
+            state.stories.went(target, case, more, fold);
         }
     }
-    spans::link(&tracing::Span::current(), waited);
+    spans::link(&tracing::Span::current(), waited.iter().map(|trace| &**trace));
 }
 
 /// One released case on its way.

@@ -6,15 +6,15 @@ use std::{
 };
 
 use model::{
-    AccountId, Case, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId,
-    Lane, TenantId, Time,
+    AccountId, CaseKind, Command, CommandBody, CommandId, Digest, DirectoryId, EdgeOp, Fact, Generation, GroupId, Lane,
+    TenantId, Time,
 };
-use planner::{Memory, Planner};
+use planner::{Memory, Object, Planner};
 use policy::Policy;
 use store::directory::DirectoryKey;
 use store::plan::{AccountOpenRow, CaseState, EdgeKey as EdgeRow, MemoryRows, ReleasedRow, Verdicts, WaitingCase};
 
-use crate::story::{PutOff, Trace};
+use crate::story::{Stories, Trace};
 use crate::{applied::Applied, dispatch::Pace, fresh::Freshness};
 
 /// One membership at a target, as the planner's memory keys it.
@@ -106,8 +106,10 @@ pub(crate) struct State {
     pub(crate) conflicts: BTreeSet<(DirectoryId, GroupId)>,
     /// When the oldest change was detected that this turn takes in; the turn's own time where there is none.
     pub(crate) detected_at: Time,
-    /// Cases that did not go, or not all of them.
-    pub(crate) put_off: BTreeMap<(DirectoryId, CaseKind), PutOff>,
+    /// Cases that wait for facts to be read, and since when.
+    pub(crate) unread: BTreeMap<(DirectoryId, CaseKind), Time>,
+    /// What the objects that something is to be done about come of.
+    pub(crate) stories: Stories,
     pub(crate) last_plan: Option<(u64, Digest)>,
     /// Cases of the last stored plan: their steps are stored.
     pub(crate) stored_cases: BTreeSet<Digest>,
@@ -150,7 +152,8 @@ impl State {
             held: rows.held.into_iter().map(held).collect(),
             conflicts: BTreeSet::new(),
             detected_at: now,
-            put_off: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            stories: Stories::default(),
             last_plan: rows.last_plan,
             stored_cases: BTreeSet::new(),
             pace: BTreeMap::new(),
@@ -163,6 +166,9 @@ impl State {
             swept: true,
             unproven: BTreeMap::new(),
         };
+        if runtime::spans::collected() {
+            state.planner.note_reached();
+        }
         for open in rows.commands {
             state.opened(open.command, open.created_at);
         }
@@ -205,13 +211,6 @@ impl State {
         Some(open)
     }
 
-    /// Remembers that a case did not go, or not all of it.
-    pub(crate) fn put_off(&mut self, target: &DirectoryId, case: &Case, put_off: Option<PutOff>) {
-        if let Some(put_off) = put_off {
-            self.put_off.insert((target.clone(), case.kind.clone()), put_off);
-        }
-    }
-
     /// Notes a released edge, in a command or waiting for one.
     pub(crate) fn release(&mut self, key: EdgeKey, released: Released) {
         if released.command.is_none() {
@@ -228,6 +227,14 @@ impl State {
         let released = Released { command: None, ..self.unrelease(key)? };
         self.release(key.clone(), released.clone());
         Some(released)
+    }
+
+    /// Whether something that was released of a group is not done yet.
+    pub(crate) fn is_under_way(&self, target: &DirectoryId, group: &GroupId) -> bool {
+        // A space sorts before every id: ids are not empty and hold no control characters.
+        let least = AccountId::new(" ").ok().map(|least| (target.clone(), group.clone(), least));
+        let next = least.and_then(|least| self.released.range(least..).next());
+        next.is_some_and(|((at, of, _), _)| at == target && of == group)
     }
 
     /// Takes a released edge out.
@@ -254,6 +261,24 @@ impl State {
         let generation = self.generations.entry((target.clone(), object)).or_insert(0);
         *generation += 1;
         *generation
+    }
+
+    /// Forgets what the objects come of that are as they are to be, with nothing under way that may change that.
+    pub(crate) fn forget_stories(&mut self) {
+        let mut stories = std::mem::take(&mut self.stories);
+        stories.forget(|object| {
+            let under_way = || match object {
+                Object::Group { target, key } => {
+                    let pin = self.memory.pins.get(&(target.clone(), key.clone()));
+                    pin.is_some_and(|pin| self.is_under_way(target, &pin.group))
+                }
+                Object::Account { target, source, person } => {
+                    self.accounts.contains_key(&(target.clone(), source.clone(), person.clone()))
+                }
+            };
+            self.planner.is_quiet(object) && !under_way()
+        });
+        self.stories = stories;
     }
 
     /// Whether dispatch to a target is paused, by a row or over the bus.

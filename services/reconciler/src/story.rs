@@ -2,17 +2,22 @@
 //! something had to wait.
 //!
 //! A turn takes in whatever the database has, and what was committed a moment ago may be found before the message about
-//! it came: so the trace is kept with the rows. What flows on at once stays in its trace; what waited is linked to it.
-//! Where no collector gets the spans nothing of this is kept, nor asked for.
+//! it came: so the trace is kept with the rows. What flows on at once stays in its trace. What waited (for an earlier
+//! command, for a read, for an account, for the schedule, for a pause) is linked to it: [`Stories`] remembers of every
+//! object that something is to be done about what it comes of. They do not outlive the process; what was held, released
+//! or not taken in yet does, by the traces in its rows.
+//!
+//! Where no collector gets the spans none of this is kept nor asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use model::{CommandId, Digest, DirectoryId, Outcome, Time};
+use model::{Case, CaseKind, CommandId, DirectoryId, GroupId, Outcome, Step};
+use planner::Object;
 use runtime::spans::{self, LINKS};
+use store::Store;
 use store::directory::VersionTrace;
 use store::plan::Turn;
-use store::{Store, StoreError};
 
 use crate::state::State;
 
@@ -24,14 +29,15 @@ pub(crate) fn here() -> Option<Trace> {
     spans::kept().map(Arc::from)
 }
 
-/// The traces of outcomes that no message told of. `told`: of which commands one did.
+/// The traces of outcomes that no message told of, each once. `told`: of which commands one did.
 pub(crate) fn of_outcomes(outcomes: &[(Outcome, Option<String>)], told: &[CommandId]) -> Vec<String> {
     if !spans::collected() {
         return Vec::new();
     }
     let told: BTreeSet<&CommandId> = told.iter().collect();
     let untold = outcomes.iter().filter(|(outcome, _)| !told.contains(&outcome.command));
-    untold.filter_map(|(_, trace)| trace.clone()).take(LINKS).collect()
+    let traces: BTreeSet<&String> = untold.filter_map(|(_, trace)| trace.as_ref()).collect();
+    traces.into_iter().take(LINKS).cloned().collect()
 }
 
 /// The versions that the mirrors had before a turn took anything in.
@@ -40,29 +46,35 @@ pub(crate) struct Before(BTreeMap<DirectoryId, u64>);
 impl Before {
     /// As of now. What loading took in is no part of it: nothing was decided from that yet.
     pub(crate) fn of(state: &State, begun: &Turn) -> Self {
+        if !spans::collected() {
+            return Self(BTreeMap::new());
+        }
         let loaded = |directory: &DirectoryId| begun.progress.iter().any(|(of, _)| of == directory);
         let known = state.directories.iter().filter(|(directory, _)| !loaded(directory));
         Self(known.map(|(directory, (_, version))| (directory.clone(), *version)).collect())
     }
 
-    /// The traces of versions that were taken in since and that no message told of. `taken`: up to where, by directory;
-    /// `told`: what messages told of.
-    ///
-    /// # Errors
-    /// When the database does not answer.
+    /// The traces of versions that were taken in since and that no message told of, the newest of each directory first.
+    /// `taken`: up to where, by directory; `told`: what messages told of. None where the database does not answer: a
+    /// trace is worth less than the work.
     pub(crate) async fn untold(
         &self,
         store: &Store,
         state: &State,
         taken: &[(DirectoryId, u64)],
         told: &[(DirectoryId, u64)],
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Vec<String> {
         if !spans::collected() || self.all_told(taken, told) {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let most = u32::try_from(LINKS).unwrap_or(u32::MAX);
-        let traces = store.undecided_traces(&state.tenant, most).await?;
-        Ok(untold(traces, taken, told))
+        match store.undecided_traces(&state.tenant, taken, most).await {
+            Ok(traces) => untold(traces, told),
+            Err(error) => {
+                tracing::debug!(%error, "what was found is not linked to the reads that it comes of");
+                Vec::new()
+            }
+        }
     }
 
     fn all_told(&self, taken: &[(DirectoryId, u64)], told: &[(DirectoryId, u64)]) -> bool {
@@ -77,42 +89,104 @@ fn is_told(directory: &DirectoryId, version: u64, told: &[(DirectoryId, u64)]) -
     told.iter().any(|(of, told)| of == directory && *told == version)
 }
 
-/// Of what is undecided: what was taken in, and no message told of.
-fn untold(undecided: Vec<VersionTrace>, taken: &[(DirectoryId, u64)], told: &[(DirectoryId, u64)]) -> Vec<String> {
-    let is_in = |of: &VersionTrace| taken.iter().any(|(by, up_to)| *by == of.directory && of.version <= *up_to);
-    let untold = undecided.into_iter().filter(|of| is_in(of) && !is_told(&of.directory, of.version, told));
-    untold.map(|of| of.traceparent).collect()
+/// Of what is undecided: what no message told of. Of each directory in turn, so that none hides another's.
+fn untold(undecided: Vec<VersionTrace>, told: &[(DirectoryId, u64)]) -> Vec<String> {
+    let mut places: BTreeMap<DirectoryId, usize> = BTreeMap::new();
+    let untold = undecided.into_iter().filter(|of| !is_told(&of.directory, of.version, told));
+    let mut placed: Vec<(usize, String)> = Vec::new();
+    for of in untold {
+        let place = places.entry(of.directory).or_insert(0);
+        placed.push((*place, of.traceparent));
+        *place += 1;
+    }
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, trace)| trace).collect()
 }
 
-/// A case that did not go, or not all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PutOff {
-    /// Since when it waits for facts to be read, if it does.
-    pub(crate) unread_since: Option<Time>,
-    /// What it came to when it was put off last.
-    digest: Digest,
-    /// The traces in which it came to that.
-    pub(crate) traces: Vec<Trace>,
+/// Of each object that something is to be done about, or that is waited for: the traces of the turns that reached it, the
+/// newest last.
+#[derive(Debug, Default)]
+pub(crate) struct Stories(BTreeMap<Object, VecDeque<Trace>>);
+
+impl Stories {
+    /// A turn reached these objects.
+    pub(crate) fn reached(&mut self, objects: BTreeSet<Object>, here: Option<&Trace>) {
+        let Some(here) = here else { return };
+        for object in objects {
+            let traces = self.0.entry(object).or_default();
+            if traces.back() != Some(here) {
+                traces.push_back(Trace::clone(here));
+            }
+            if traces.len() > LINKS {
+                traces.pop_front();
+            }
+        }
+    }
+
+    /// What a case comes of.
+    pub(crate) fn of(&self, target: &DirectoryId, case: &Case, fold: impl Fn(&str) -> String) -> BTreeSet<Trace> {
+        if self.0.is_empty() {
+            return BTreeSet::new();
+        }
+        let traces = objects(target, case, fold).into_iter().filter_map(|object| self.0.get(&object));
+        traces.flatten().cloned().collect()
+    }
+
+    /// A case went, all of it: what comes of its objects from now on is another story. `more`: what this turn brought may
+    /// be more than the case, the opposite of what was under way, and is to be decided when that is done.
+    pub(crate) fn went(&mut self, target: &DirectoryId, case: &Case, more: bool, fold: impl Fn(&str) -> String) {
+        if self.0.is_empty() {
+            return;
+        }
+        for object in objects(target, case, fold) {
+            if let Some(traces) = self.0.get_mut(&object) {
+                traces.drain(..traces.len().saturating_sub(usize::from(more)));
+            }
+        }
+    }
+
+    /// Forgets the objects that nothing is to be done about any more.
+    pub(crate) fn forget(&mut self, is_done: impl Fn(&Object) -> bool) {
+        self.0.retain(|object, _| !is_done(object));
+    }
 }
 
-impl PutOff {
-    /// A case of this digest, put off here again if it was `before`. `None`: there is nothing to remember.
-    pub(crate) fn again(
-        before: Option<&Self>,
-        unread_since: Option<Time>,
-        digest: Digest,
-        here: Option<&Trace>,
-    ) -> Option<Self> {
-        let mut traces = before.map(|before| before.traces.clone()).unwrap_or_default();
-        let is_new = before.is_none_or(|before| before.digest != digest);
-        traces.extend(here.filter(|_| is_new && traces.len() < LINKS).cloned());
-        (unread_since.is_some() || !traces.is_empty()).then_some(Self { unread_since, digest, traces })
+/// The group whose members a case changes, where it is there.
+pub(crate) const fn group(kind: &CaseKind) -> Option<&GroupId> {
+    match kind {
+        CaseKind::Additions { group, .. } | CaseKind::Removals { group, .. } | CaseKind::Conflict { group, .. } => {
+            Some(group)
+        }
+        _ => None,
+    }
+}
+
+/// What a case is about.
+fn objects(target: &DirectoryId, case: &Case, fold: impl Fn(&str) -> String) -> BTreeSet<Object> {
+    let group = |name: &str| Object::Group { target: target.clone(), key: fold(name) };
+    match &case.kind {
+        CaseKind::Leaver { source, person } | CaseKind::Account { source, person } => {
+            let (target, source, person) = (target.clone(), source.clone(), person.clone());
+            let groups = case.steps.iter().filter_map(|step| match step {
+                Step::Edge { edge, .. } => Some(group(&edge.group_name)),
+                _ => None,
+            });
+            groups.chain([Object::Account { target, source, person }]).collect()
+        }
+        CaseKind::Create { name }
+        | CaseKind::Conflict { name, .. }
+        | CaseKind::Additions { name, .. }
+        | CaseKind::Removals { name, .. }
+        | CaseKind::Delete { name, .. }
+        | CaseKind::Access { name, .. } => [group(name)].into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use model::{AccountId, Digest, Edge, EdgeOp, Lane, Reason, RuleId};
+
     use super::*;
 
     fn at(directory: &str, version: u64) -> (DirectoryId, u64) {
@@ -133,21 +207,69 @@ mod tests {
         assert!(!before.all_told(&[at("workspace", 6)], &[at("workspace", 6)]), "the fifth came with the sixth");
         assert!(!before.all_told(&[at("cloud", 8)], &[at("workspace", 8)]));
         assert!(!before.all_told(&[at("idp", 1)], &[]), "a directory that is new");
-        let undecided = vec![read("cloud", 8), read("workspace", 5), read("workspace", 6), read("workspace", 7)];
-        let taken = [at("workspace", 6), at("cloud", 8)];
-        let found = untold(undecided, &taken, &[at("workspace", 6)]);
-        assert_eq!(found, ["cloud 8", "workspace 5"], "the seventh came later, and is another turn's");
+        let undecided = ["cloud", "cloud", "workspace", "workspace"].into_iter().zip([9, 8, 6, 5]);
+        let undecided = undecided.map(|(directory, version)| read(directory, version)).collect();
+        let found = untold(undecided, &[at("workspace", 6)]);
+        assert_eq!(found, ["cloud 9", "workspace 5", "cloud 8"], "no directory hides another one's");
     }
 
     #[test]
-    fn a_case_that_waits_remembers_each_trace_in_which_it_came_to_more() {
-        let (first, second): (Trace, Trace) = ("one".into(), "two".into());
-        let (small, big) = (Digest([1; 32]), Digest([2; 32]));
-        assert_eq!(PutOff::again(None, None, small, None), None, "there is nothing to remember");
-        let once = PutOff::again(None, None, small, Some(&first)).unwrap();
-        let same = PutOff::again(Some(&once), None, small, Some(&second)).unwrap();
-        assert_eq!(same, once, "a look that found nothing new is no part of the story");
-        let more = PutOff::again(Some(&same), Some(Time(5)), big, Some(&second)).unwrap();
-        assert_eq!((more.traces, more.unread_since), (vec![first, second], Some(Time(5))));
+    fn of_what_waits_every_trace_that_reached_it_is_told_until_it_went() {
+        let cloud = DirectoryId::new("cloud").unwrap();
+        let group = Object::Group { target: cloud.clone(), key: "staff".to_owned() };
+        let case = additions("Staff");
+        let fold = str::to_lowercase;
+        let mut stories = Stories::default();
+        stories.reached([group.clone()].into(), None);
+        assert!(stories.of(&cloud, &case, fold).is_empty(), "nobody collects");
+        let (one, two): (Trace, Trace) = ("one".into(), "two".into());
+        for here in [&one, &one, &two] {
+            stories.reached([group.clone()].into(), Some(here));
+        }
+        assert_eq!(stories.of(&cloud, &case, fold), [one, two.clone()].into());
+        stories.went(&cloud, &case, true, fold);
+        assert_eq!(stories.of(&cloud, &case, fold), [two].into(), "the turn in which it went brought more");
+        stories.went(&cloud, &case, false, fold);
+        assert!(stories.of(&cloud, &case, fold).is_empty(), "what comes now is another story");
+        for number in 0..100 {
+            stories.reached([group.clone()].into(), Some(&number.to_string().into()));
+        }
+        let told = stories.of(&cloud, &case, fold);
+        assert!(told.len() == LINKS && told.contains("99"), "the newest are kept");
+        stories.forget(|object| object == &group);
+        assert!(stories.of(&cloud, &case, fold).is_empty());
+    }
+
+    #[test]
+    fn a_leaver_is_about_the_person_and_every_group() {
+        let target = DirectoryId::new("cloud").unwrap();
+        let (source, person) = (DirectoryId::new("workspace").unwrap(), AccountId::new("p").unwrap());
+        let kind = CaseKind::Leaver { source: source.clone(), person: person.clone() };
+        let case = Case { kind, ..additions("Staff") };
+        let group = Object::Group { target: target.clone(), key: "staff".to_owned() };
+        let account = Object::Account { target: target.clone(), source, person };
+        assert_eq!(objects(&target, &case, str::to_lowercase), [group, account].into());
+    }
+
+    /// One person is to come into a group.
+    fn additions(name: &str) -> Case {
+        let (group, account) = (GroupId::new("g").unwrap(), AccountId::new("a").unwrap());
+        let edge = Edge {
+            group: Some(group.clone()),
+            group_name: name.to_owned(),
+            account: Some(account),
+            person: None,
+            op: EdgeOp::Add,
+        };
+        let reason = Reason::Drift { rule: RuleId::new("teams").unwrap() };
+        Case {
+            digest: Digest([0; 32]),
+            kind: CaseKind::Additions { group, name: name.to_owned() },
+            lane: Lane::Normal,
+            steps: vec![Step::Edge { edge, reason }],
+            guards: Vec::new(),
+            held: Vec::new(),
+            needs: Vec::new(),
+        }
     }
 }

@@ -167,6 +167,7 @@ pub(crate) async fn report(
     now: Time,
 ) -> Result<(), StoreError> {
     state.memory.forget_windows(now);
+    state.forget_stories();
     let org = state.tenant.to_string();
     let mut said = Turn { at: now, ..Turn::default() };
     for (directory, stand) in stands(state, decision, agreed) {

@@ -260,8 +260,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// One turn, with its span: a child of what woke it if that is one trace, else linked to all of them. What a turn
-    /// finds by itself, a moment before the message comes that tells of it, is as good a cause.
+    /// One turn, with its span: a child of what woke it if that is one trace, else linked to all of them. It is linked, too,
+    /// to what it finds before the message comes that tells of it; where no message woke it, that is what it is a child of,
+    /// and the span begins when it is found.
     async fn turn(&mut self, woken: &Woken) -> (tracing::Span, Result<Turned, StoreError>) {
         let now = now(&self.shared.clock);
         let asked = now < self.asked_until;

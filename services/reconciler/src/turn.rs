@@ -91,7 +91,7 @@ pub(crate) async fn take_in(
         mirror::announced(store, state, told.versions, now)
     )?;
     let News { outcomes, verdicts, directories } = news;
-    let mut untold = story::of_outcomes(&outcomes, told.outcomes);
+    let told_late = story::of_outcomes(&outcomes, told.outcomes);
     let unclear = store.unclear(&settle::found_groups(&outcomes)).await?;
     settle::outcomes(state, &outcomes, &unclear, &mut turn);
     if told.everything {
@@ -105,7 +105,8 @@ pub(crate) async fn take_in(
         state.verdicts_read_at = now;
         decide::lay_over(state, verdicts);
     }
-    untold.extend(before.untold(store, state, &turn.progress, told.versions).await?);
+    let mut untold = before.untold(store, state, &turn.progress, told.versions).await;
+    untold.extend(told_late);
     Ok(Taken { turn, outcomes: outcomes.len(), rows, untold })
 }
 

@@ -42,7 +42,9 @@ mod lost;
 mod memory;
 pub mod mirror;
 mod people;
+mod reached;
 mod refresh;
+mod spared;
 mod state;
 mod still;
 pub mod sync_state;
@@ -68,6 +70,7 @@ pub use memory::{
     Confirmed, ConflictDecision, EdgeKey, LeaverKey, Memory, Pin, PlanHold, Verdict, WindowEntry, WindowKind, leaver_of,
 };
 pub use mirror::Mirror;
+pub use reached::Object;
 pub use still::StillWanted;
 pub use tracked::Tracked;
 
@@ -75,6 +78,7 @@ use crate::{
     claims::{ClaimsOf, Route},
     judge::accounts::Pending,
     people::Pairing,
+    reached::Reached,
     refresh::Followed,
     state::Target,
     wanted::Scratch,
@@ -101,6 +105,7 @@ pub struct Planner {
     stale_people: BTreeMap<usize, Vec<u32>>,
     rebuild_pairings: bool,
     scratch: Scratch,
+    reached: Reached,
 }
 
 /// Default groups are judged like everything else: by rules.
@@ -129,6 +134,7 @@ impl Planner {
             stale_people: BTreeMap::new(),
             rebuild_pairings: true,
             scratch: Scratch::default(),
+            reached: None,
         };
         planner.lay_out();
         planner

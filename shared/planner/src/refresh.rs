@@ -364,6 +364,7 @@ impl Planner {
             let changed = pairing.refresh(look, &persons);
             persons.extend_from_slice(&changed);
             self.refresh_pending(index, Some(&persons));
+            self.persons_reached(index, &persons);
             if !persons.is_empty() {
                 self.reach_default_groups(source_at, target_at);
             }
@@ -422,44 +423,13 @@ impl Planner {
         }
     }
 
-    /// Works out which accounts are never touched.
-    fn refresh_spared(&mut self, memory: &Memory) {
-        for target in &mut self.targets {
-            let Some(mirror) = self.mirrors.get_mut(target.mirror) else { continue };
-            let ids = memory.own_accounts.get(&target.id).into_iter().flatten();
-            let mut own: Vec<u32> = ids.map(|id| mirror.intern_person(id)).collect();
-            let mut protected: Vec<u32> = Vec::new();
-            let ours = self.policy.own_addresses().into_iter().map(|email| (email, true));
-            let others = self.policy.guard.protected_people.iter().map(|email| (email, false));
-            for (email, is_ours) in ours.chain(others) {
-                let list = if is_ours { &mut own } else { &mut protected };
-                if let Some(mirror) = self.mirrors.get(target.mirror) {
-                    list.extend(mirror.by_address(email.key()).chain(mirror.by_alias(email.key())));
-                }
-                for pairing in self.pairings.iter().filter(|pairing| pairing.target == target.mirror) {
-                    let Some(source) = self.mirrors.get(pairing.source) else { continue };
-                    let persons = source.by_address(email.key()).chain(source.by_alias(email.key()));
-                    list.extend(persons.filter_map(|person| pairing.account_of(person)));
-                }
-            }
-            for list in [&mut own, &mut protected] {
-                list.sort_unstable();
-                list.dedup();
-            }
-            if target.own != own || target.protected != protected {
-                target.own = own;
-                target.protected = protected;
-                target.renew_all_differences();
-            }
-        }
-    }
-
     fn refresh_groups(&mut self, memory: &Memory) {
         let policy = self.policy.clone();
         let mut members = Vec::new();
         for index in 0..self.targets.len() {
+            let old = self.targets.get_mut(index).map(|target| std::mem::take(&mut target.old)).unwrap_or_default();
+            self.groups_reached(index, &old);
             let Some(target) = self.targets.get_mut(index) else { continue };
-            let old = std::mem::take(&mut target.old);
             let lag = policy.directories.get(&target.id).map_or(Span::ZERO, |directory| directory.lag);
             let mirror_at = target.mirror;
             for at in old {

@@ -6,6 +6,7 @@
 //! A span that begins a piece of work says whose it is; every span below it inherits that. What only a collector
 //! reads is added when there is one.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -64,12 +65,20 @@ pub fn kept() -> Option<String> {
 /// Links a span that has begun to what else it comes of. What is malformed, too much, or of its own trace already is left
 /// out.
 pub fn link<'a>(span: &Span, causes: impl IntoIterator<Item = &'a str>) {
+    let causes = distinct(causes);
+    if causes.is_empty() {
+        return;
+    }
     let own = trace::ids_of(span).map(|(trace, _)| trace);
-    let others = causes.into_iter().filter(|cause| trace_of(cause) != own.as_deref());
-    let causes: std::collections::BTreeSet<&str> = others.collect();
-    for cause in causes.into_iter().take(LINKS) {
+    for cause in causes.into_iter().filter(|cause| trace_of(cause) != own.as_deref()).take(LINKS) {
         trace::link(span, cause);
     }
+}
+
+/// Each once, in the order given.
+fn distinct<'a>(causes: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    causes.into_iter().filter(|cause| seen.insert(*cause)).collect()
 }
 
 /// The trace that a `traceparent` names.
@@ -340,7 +349,7 @@ fn begin(span: &Span, whose: Whose, cause: Cause<'_>) {
         // Fails only on a span that is disabled or has begun already; neither must stop the work.
         let _ = span.set_parent(context);
     }
-    for cause in links.iter().take(LINKS) {
+    for cause in distinct(links.iter().copied()).into_iter().take(LINKS) {
         trace::link(span, cause);
     }
 }

@@ -173,3 +173,22 @@ fn what_the_database_and_the_bus_do_for_a_piece_of_work_lies_below_it_and_what_i
         );
     }
 }
+
+#[test]
+fn a_span_that_has_begun_is_linked_to_each_other_cause_once() {
+    let many: Vec<String> = (1..100).map(|number| OTHER.replace("c7ad", &format!("{number:04}"))).collect();
+    let spans = recorded(|| {
+        let span = decide(Whose::of("acme", ""), Cause::Flows(&[UPSTREAM]));
+        span.in_scope(|| link(&span, [OTHER, UPSTREAM, "nonsense", OTHER]));
+    });
+    let links: Vec<_> = spans["reconcile"].links.iter().map(|link| link.span_context.trace_id().to_string()).collect();
+    assert_eq!(links, ["1af7651916cd43dd8448eb211c80319c"], "not to its own trace");
+    let spans = recorded(|| {
+        let span = decide(Whose::of("acme", ""), Cause::Flows(&[]));
+        link(&span, many.iter().map(String::as_str));
+        let waited: Vec<&str> = [OTHER; LINKS].into_iter().chain([UPSTREAM]).collect();
+        drop(watch("watch sweep", Whose::of("acme", "w"), Cause::Waited(&waited)));
+    });
+    assert_eq!(spans["reconcile"].links.len(), LINKS);
+    assert_eq!(spans["watch sweep"].links.len(), 2, "a cause that comes often does not hide another one");
+}

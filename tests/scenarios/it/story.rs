@@ -104,7 +104,7 @@ fn is_read_at_google(span: &Span) -> bool {
 }
 
 fn is_write(span: &Span) -> bool {
-    span.service == "rollcall-writer" && span.name.starts_with("POST ") && span.name.contains("memberships")
+    span.service == "rollcall-writer" && !span.name.starts_with("GET ") && span.name.contains("/memberships")
 }
 
 const CONSUMER: u64 = 5;
@@ -276,25 +276,63 @@ async fn lose_messages(world: &World) -> Result<()> {
     Ok(world.sql().await?.batch_execute(lose).await?)
 }
 
-/// The traces of the writes that began since, once they are told and are so many; each is one story with a read at Google
-/// that began since.
-async fn traces_of_writes(known: &impl Fn() -> Spans, since: i64, count: usize) -> Result<BTreeSet<String>> {
+/// A write, as it was told.
+struct Told {
+    trace: String,
+    /// The reads at Google that it comes of and that began since: their traces.
+    reads: BTreeSet<String>,
+}
+
+/// What was written since, once it is told of so many commands, each with a read at Google that it comes of.
+async fn told_since(known: &impl Fn() -> Spans, since: i64, count: usize) -> Result<Vec<Told>> {
     eventually(WITHIN, "what was written to be told with its cause", async || {
         let spans = known();
-        let writes: Vec<_> = spans.iter().filter(|(_, span)| is_write(span) && span.began >= since).collect();
-        ensure!(writes.len() == count, "{} writes were told of {count}", writes.len());
-        for (id, _) in &writes {
+        let mut told = BTreeMap::new();
+        for (id, write) in spans.iter().filter(|(_, span)| is_write(span) && span.began >= since) {
             let causes = causes(&spans, id);
-            let mut reads = spans.values().filter(|span| is_read_at_google(span) && span.began >= since);
-            let chain: Vec<_> = causes.iter().filter_map(|id| spans.get(id)).map(|span| &span.name).collect();
-            ensure!(
-                reads.any(|read| causes.contains(&read.parent)),
-                "no read at Google is a cause of the write: {chain:?}"
-            );
+            let reads = spans.values().filter(|span| is_read_at_google(span) && span.began >= since);
+            let reads = reads.filter(|read| causes.contains(&read.parent)).map(|read| read.trace.clone()).collect();
+            // A call that was sent again is of the same command.
+            let command = write.attributes.get("rollcall.change.id").context("a write does not name its command")?;
+            told.insert(command.clone(), Told { trace: write.trace.clone(), reads });
         }
-        Ok(Some(writes.iter().map(|(_, write)| write.trace.clone()).collect()))
+        ensure!(told.len() == count, "{} commands were told of {count}", told.len());
+        let told: Vec<Told> = told.into_values().collect();
+        ensure!(told.iter().all(|told| !told.reads.is_empty()), "no read at Google is a cause of a write");
+        Ok(Some(told))
     })
     .await
+}
+
+/// Waits until a change at Google was read that began or ended since.
+async fn until_read(world: &World, since: i64) -> Result<()> {
+    let read = format!(
+        "select count(*) from directory.membership m join directory.directory d on d.key = m.dir
+          where d.directory = 'workspace' and greatest(m.since_at, m.until_at) >= {since}"
+    );
+    eventually(WITHIN, "the change to be read", async || Ok((world.one(&read).await? > 0).then_some(()))).await
+}
+
+/// Has the first change under way at Atlassian, and then the second waiting for it; and gives what was written.
+async fn one_after_the_other(world: &World, known: &impl Fn() -> Spans, changes: [Value; 2]) -> Result<Vec<Told>> {
+    let none = "select count(*) from plan.command where settled_at is null";
+    eventually(WITHIN, "nothing to be under way", async || Ok((world.one(none).await? == 0).then_some(()))).await?;
+    let since = world.now().await?;
+    world.fault("atlassian.org", "memberships.*", FaultKind::Slow { ms: 6_000 }, |fault| fault.times = Some(1));
+    let [first, second] = changes;
+    world.at_google(json!([first]))?;
+    world.sync(Some("readers@acme.example")).await?;
+    let begun =
+        "select count(*) from plan.command c join effect.attempt a on a.command = c.id where c.settled_at is null";
+    eventually(WITHIN, "the first to be under way", async || Ok((world.one(begun).await? == 1).then_some(()))).await?;
+    let before = world.now().await?;
+    world.at_google(json!([second]))?;
+    world.sync(Some("readers@acme.example")).await?;
+    until_read(world, before).await?;
+    world.until_decided().await?;
+    ensure!(world.one(begun).await? == 1, "the first was done before the second was decided");
+    world.until_equal(WITHIN).await?;
+    told_since(known, since, 2).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,10 +346,11 @@ async fn a_change_is_one_story_also_where_no_message_told_of_it_and_where_it_wai
     world.at_google(json!([joins("readers", 6)]))?;
     world.sync(Some("readers@acme.example")).await?;
     world.until_equal(WITHIN).await?;
-    let traces = traces_of_writes(&known, since, 1).await?;
-    let reads: BTreeSet<String> =
-        known().values().filter(|span| span.name == "watch reread").map(|span| span.trace.clone()).collect();
-    assert!(traces.is_subset(&reads), "what flows without waiting is one trace");
+    let told = told_since(&known, since, 1).await?;
+    assert!(
+        told.iter().all(|told| told.reads == [told.trace.clone()].into()),
+        "what flows without waiting is one trace"
+    );
 
     // A group is made first: its members are of the same story, though nobody heard that it is there.
     let since = world.now().await?;
@@ -321,37 +360,26 @@ async fn a_change_is_one_story_also_where_no_message_told_of_it_and_where_it_wai
     ]))?;
     world.sync(None).await?;
     world.until_equal(WITHIN).await?;
-    traces_of_writes(&known, since, 1).await?;
+    told_since(&known, since, 1).await?;
 
-    // A change that waits for the command of another one is a story of its own.
-    let since = world.now().await?;
-    world.fault("atlassian.org", "memberships.*", FaultKind::Slow { ms: 4_000 }, |_| {});
-    world.at_google(json!([joins("readers", 8)]))?;
-    world.sync(Some("readers@acme.example")).await?;
-    let open = "select count(*) from plan.command where settled_at is null";
-    eventually(WITHIN, "the first to be under way", async || Ok((world.one(open).await? == 1).then_some(()))).await?;
-    world.at_google(json!([joins("readers", 9)]))?;
-    world.sync(Some("readers@acme.example")).await?;
-    let waits = "select count(*) from plan.released_edge where command is null";
-    eventually(WITHIN, "the second to wait for it", async || Ok((world.one(waits).await? == 1).then_some(()))).await?;
-    world.no_faults();
-    world.until_equal(WITHIN).await?;
-    let traces = traces_of_writes(&known, since, 2).await?;
-    assert_eq!(traces.len(), 2, "two changes, two stories");
+    // A change that waits for the command of another one is a story of its own; also the opposite, which is decided anew
+    // when that command is done.
+    let gone = json!({ "op": "member_removed", "group": "grp_readers", "id": Company::id(10) });
+    for changes in [[joins("readers", 8), joins("readers", 9)], [joins("readers", 10), gone]] {
+        let told = one_after_the_other(&world, &known, changes).await?;
+        let reads: BTreeSet<&String> = told.iter().flat_map(|told| &told.reads).collect();
+        assert_eq!(reads.len(), 2, "two changes were read, and each was written");
+    }
 
     // Read while nobody decided: whoever loads it goes on with the story.
     let since = world.now().await?;
     world.reconciler.kill();
-    world.at_google(json!([joins("readers", 10)]))?;
+    world.at_google(json!([joins("readers", 11)]))?;
     world.sync(Some("readers@acme.example")).await?;
-    let seen = format!(
-        "select count(*) from directory.membership where member = '{}' and group_id = 'grp_readers'",
-        Company::id(10)
-    );
-    eventually(WITHIN, "the change to be read", async || Ok((world.one(&seen).await? == 1).then_some(()))).await?;
+    until_read(&world, since).await?;
     world.reconciler.restart()?;
     world.until_equal(WITHIN).await?;
-    traces_of_writes(&known, since, 1).await?;
+    told_since(&known, since, 1).await?;
     Ok(())
 }
 

@@ -22,6 +22,7 @@ mod narrow;
 mod people;
 mod proofs;
 mod properties;
+mod reached;
 mod reads;
 mod renames;
 mod unions;

@@ -58,7 +58,7 @@ impl Store {
         let version = next_version(&tx, directory, read_at(readings), traceparent).await?;
         let mut committed = Committed { version, whole: folded.whole, ..Committed::default() };
         write(&tx, directory, version, folded, &mut committed).await?;
-        committed.messages = finish(tx, held, (directory, traceparent), &committed, announce).await?;
+        committed.messages = finish(tx, held, &committed, announce).await?;
         Ok(committed)
     }
 
@@ -84,7 +84,7 @@ impl Store {
         let mut committed = Committed { version, ..Committed::default() };
         write(&tx, directory, version, folded, &mut committed).await?;
         committed.answers = diff::answers(&tx, directory.key, version, answers).await?;
-        committed.messages = finish(tx, held, (directory, traceparent), &committed, announce).await?;
+        committed.messages = finish(tx, held, &committed, announce).await?;
         Ok(committed)
     }
 }
@@ -128,16 +128,10 @@ async fn write(
 async fn finish(
     tx: Tx<'_>,
     held: Option<&Lease>,
-    (directory, traceparent): (&DirectoryKey, Option<&str>),
     committed: &Committed,
     announce: impl FnOnce(&Committed) -> Vec<OutboxMessage> + Send,
 ) -> Result<Vec<Envelope>, StoreError> {
     let messages = outbox::put(&tx, Schema::Directory, &announce(committed)).await?;
-    if traceparent.is_some() && !committed.is_news() {
-        // No decision comes of it.
-        let forget = "update directory.commit set traceparent = null where dir = $1 and version = $2";
-        sql::execute(&*tx, forget, &[&directory.key, &sql::big(committed.version)]).await?;
-    }
     if let Some(held) = held {
         lease::hold(&tx, held).await?;
     }

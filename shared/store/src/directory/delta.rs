@@ -52,14 +52,22 @@ impl Store {
         versions(&self.client("directory_versions").await?, tenant).await
     }
 
-    /// The traces in which versions were read that are part of no decision yet: of each directory up to `most` of the
-    /// newest.
+    /// The traces in which versions were read that are part of no decision yet: of each of these directories, up to the
+    /// version that is given with it, `most` of them, the newest first; each with the newest version that it read.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn undecided_traces(&self, tenant: &TenantId, most: u32) -> Result<Vec<VersionTrace>, StoreError> {
+    pub async fn undecided_traces(
+        &self,
+        tenant: &TenantId,
+        up_to: &[(DirectoryId, u64)],
+        most: u32,
+    ) -> Result<Vec<VersionTrace>, StoreError> {
         let client = self.client("undecided_traces").await?;
-        let rows = sql::query_on(&client, TRACES, &[&tenant.as_str(), &i64::from(most)]).await?;
+        let (directories, versions): (Vec<&str>, Vec<i64>) =
+            up_to.iter().map(|(directory, version)| (directory.as_str(), sql::big(*version))).unzip();
+        let params: sql::Params<'_> = &[&tenant.as_str(), &directories, &versions, &i64::from(most)];
+        let rows = sql::query_on(&client, TRACES, params).await?;
         rows.iter()
             .map(|row| {
                 Ok(VersionTrace {
@@ -214,12 +222,14 @@ pub(crate) const VERSIONS: &str = "select d.directory, d.version, d.blind_since,
           order by c.version limit 1)
     from directory.directory d where d.tenant = $1 order by d.directory";
 const TRACES: &str = "select d.directory, c.version, c.traceparent
-    from directory.directory d
+    from unnest($2::text[], $3::bigint[]) as r (directory, version)
+    join directory.directory d on d.tenant = $1 and d.directory = r.directory
     left join plan.progress p on p.tenant = d.tenant and p.directory = d.directory
-    cross join lateral (select version, traceparent from directory.commit
-                         where dir = d.key and version > coalesce(p.version, 0) and traceparent is not null
-                         order by version desc limit $2) c
-   where d.tenant = $1 order by d.directory, c.version";
+    cross join lateral (select max(x.version) as version, x.traceparent from directory.commit x
+                         where x.dir = d.key and x.version > coalesce(p.version, 0) and x.version <= r.version
+                           and x.traceparent is not null
+                         group by x.traceparent order by 1 desc limit $4) c
+   order by d.directory, c.version desc";
 const NEWEST: &str = "select version from directory.directory where key = $1";
 const USERS: &str = "select body, gone_at from directory.user_row
     where dir = $1 and version > $2 and (gone_at is null or gone_at > $3) order by id";

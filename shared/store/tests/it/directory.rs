@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use model::{
-    Answer, Corroboration, Fact, Group, LinkHow, Member, MemberKind, ReadScope, Role as MemberRole, Span, Standing,
-    Time,
+    Answer, Corroboration, DirectoryId, Fact, Group, LinkHow, Member, MemberKind, ReadScope, Role as MemberRole, Span,
+    Standing, Time,
 };
 use store::Schema;
 use store::directory::{Pass, Wish};
@@ -430,26 +430,28 @@ async fn the_oldest_commit_that_no_decision_knows_is_told_with_the_versions() {
 }
 
 #[tokio::test]
-async fn the_traces_of_what_is_new_and_undecided_are_told() {
+async fn the_traces_of_what_is_undecided_are_told() {
     let world = World::start().await;
     let directory = world.directory().await;
     let commit = async |at: i64, who: &[&str], trace: Option<&str>| {
         let read = walk(at, "g", who, true);
         world.watcher.commit_reading(None, &directory, Pass::Targeted, &read, trace, no_messages).await.unwrap().version
     };
-    let traces = async |most| {
-        let traces = world.reconciler.undecided_traces(&tenant(), most).await.unwrap();
+    let traces = async |up_to: u64, most| {
+        let up_to = [(directory.directory.clone(), up_to), (DirectoryId::new("nobody-reads-it").unwrap(), 9)];
+        let traces = world.reconciler.undecided_traces(&tenant(), &up_to, most).await.unwrap();
         traces.into_iter().map(|of| (of.version, of.traceparent)).collect::<Vec<_>>()
     };
     let first = commit(10, &["ann"], Some("one")).await;
-    commit(20, &["ann"], Some("nothing new")).await;
-    commit(30, &["ann", "bob"], None).await;
-    let last = commit(40, &["bob"], Some("two")).await;
-    let (one, two) = ((first, "one".to_owned()), (last, "two".to_owned()));
-    assert_eq!(traces(9).await, [one, two.clone()]);
-    assert_eq!(traces(1).await, std::slice::from_ref(&two), "of many the newest");
+    commit(20, &["ann", "bob"], None).await;
+    let second = commit(30, &["bob"], Some("two")).await;
+    let again = commit(40, &["ann"], Some("two")).await;
+    let (one, two) = ((first, "one".to_owned()), (again, "two".to_owned()));
+    assert_eq!(traces(again, 9).await, [two.clone(), one.clone()], "a trace of several commits is one");
+    assert_eq!(traces(again, 1).await, std::slice::from_ref(&two), "of many the newest");
+    assert_eq!(traces(second, 9).await, [(second, "two".to_owned()), one], "what came later is not told");
     let lease = world.lease(&world.reconciler, "reconciler/acme").await;
     let decided = Turn { progress: vec![(directory.directory.clone(), first)], ..Turn::default() };
     world.reconciler.commit_turn(&lease, &tenant(), &decided).await.unwrap();
-    assert_eq!(traces(9).await, [two]);
+    assert_eq!(traces(again, 9).await, [two]);
 }
