@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use crate::machine::figure;
+
 /// The figures of one bench.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -40,6 +42,11 @@ impl Report {
     /// A figure that must not be less.
     pub(crate) fn at_least(&mut self, name: &str, value: f64, least: f64, unit: &str) {
         self.add(name, value, unit, format!("≥ {}", short(least)), value >= least);
+    }
+
+    /// A figure that must be this one: what is counted, and known beforehand.
+    pub(crate) fn exactly(&mut self, name: &str, value: u64, known: u64, unit: &str) {
+        self.add(name, figure(value), unit, format!("= {known}"), value == known);
     }
 
     fn add(&mut self, name: &str, value: f64, unit: &str, to_reach: String, reached: bool) {
