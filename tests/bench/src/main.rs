@@ -20,6 +20,7 @@ mod plan;
 mod quota;
 mod replay;
 mod report;
+mod shape;
 mod stack;
 mod tenant;
 mod throughput;
