@@ -218,18 +218,18 @@ pub struct TwinArgs {
     pub administrator: String,
 }
 
-/// Where the operators' API is, and who asks.
+/// Where the operators' API is, and who asks. May be said before or after a verb's own verb.
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
     /// The operators' API.
-    #[arg(long, env = "ROLLCALL_SERVER", hide_env_values = true, value_parser = secret_text,
+    #[arg(long, global = true, env = "ROLLCALL_SERVER", hide_env_values = true, value_parser = secret_text,
         default_value = "http://127.0.0.1:7400", value_name = "URL")]
     pub server: SecretString,
     /// A file with your bearer token.
-    #[arg(long, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// How to print.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, global = true, value_enum, default_value_t)]
     pub output: Output,
 }
 

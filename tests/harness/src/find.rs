@@ -23,7 +23,7 @@ pub fn repository() -> PathBuf {
 /// # Errors
 /// With `CI=true` its absence is a failure.
 pub fn shared() -> Result<Option<PathBuf>> {
-    shared_at(&repository().join("../shared"), std::env::var("CI").is_ok_and(|value| value == "true"))
+    shared_at(&repository().join("../shared"), ci())
 }
 
 /// As [`shared`], of this folder; `ci`: its absence is a failure.
@@ -114,6 +114,11 @@ pub fn postgres_bin() -> Result<PathBuf> {
         .chain([brought])
         .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
         .context("PostgreSQL is not installed; run `./dev setup`, or `apt-get install postgresql`")
+}
+
+/// Whether this is a run of the gate (`CI=true`), for which everything must be there.
+pub fn ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
 }
 
 /// A program on the PATH.

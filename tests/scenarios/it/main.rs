@@ -30,6 +30,7 @@ mod stop;
 mod story;
 mod tenants;
 mod unread;
+mod verbs;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use scenarios::{Company, Outside, Said};
 use serde_json::{Value, json};
+use twin::engine::fault::FaultKind;
 
 fn company() -> Company {
     Company::of(12).group("staff", 0..10).group("readers", 2..6).group("writers", [7]).with_nested("readers")
@@ -123,6 +124,34 @@ async fn a_group_that_was_there_is_held_at_first_contact_until_somebody_override
     assert_eq!(nameless.code, 64, "no override without a reason");
     let released = outside.rollcall(&["apply", "--yes", "--override", "conflict", "--reason", "looked at it"]).await?;
     assert_eq!(released.code, 0, "{}{}", released.out, released.err);
+    assert_eq!(outside.difference(), Vec::<String>::new());
+    Ok(())
+}
+
+/// What a target refuses for good is told with what to do, and nothing else waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_of_which_a_target_refuses_a_part_does_the_rest_and_ends_with_4() -> Result<()> {
+    let outside = outside(&company()).await?;
+    let refuse = || {
+        let wrong = FaultKind::Fail { status: 400, after: false, plain: false };
+        outside.fault("atlassian.org", "memberships.add", wrong, |fault| fault.times = Some(1));
+    };
+    refuse();
+    let said = outside.rollcall(&["apply", "--yes"]).await?;
+    assert_eq!(said.code, 4, "{}{}", said.out, said.err);
+    assert!(said.out.contains("; 1 refused by a target") && said.out.contains("[validation]"), "{}", said.out);
+    assert_eq!(outside.difference().len(), 1, "everything else is applied: {:?}", outside.difference());
+    // In the words of programs, for what is left.
+    outside.no_faults();
+    refuse();
+    let said = outside.rollcall(&["apply", "--yes", "--output", "json"]).await?;
+    let document: Value = serde_json::from_str(&said.out)?;
+    let refused = document["rejected"].as_array().cloned().unwrap_or_default();
+    assert_eq!((said.code, document["holds"].as_u64(), refused.len()), (4, Some(0), 1), "{document}");
+    assert_eq!((&refused[0]["target"], &refused[0]["class"]), (&json!("cloud"), &json!("validation")), "{document}");
+    outside.no_faults();
+    let said = outside.rollcall(&["apply", "--yes"]).await?;
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     assert_eq!(outside.difference(), Vec::<String>::new());
     Ok(())
 }
