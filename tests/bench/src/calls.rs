@@ -1,11 +1,13 @@
 //! API calls of `rollcall apply`, counted by the twin, for every connector: for a first import, and when nothing has
-//! changed. Beside them the least that is possible; point reads, sign-ins and what was throttled are apart.
+//! changed. Beside them the least that is possible; point reads, sign-ins, looks for what is late and
+//! what was sent again are apart.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail, ensure};
 use scenarios::Outside;
 use serde_json::Value;
+use twin::engine::{count::Figures, fault::FaultKind};
 
 use crate::{
     connectors::{self, Connector},
@@ -20,6 +22,9 @@ const POINT_READS: [&str; 5] = ["users.get", "groups.get", "members.get", "membe
 const FEW: u64 = 10;
 /// Runs that a first import may take.
 const RUNS_MAX: usize = 3;
+/// How late it is seen what was made, in that run, and how often each of its faults comes.
+const LATE_MS: i64 = 3_000;
+const FAULTS: u64 = 3;
 /// What is asked of a Crowd of a hundred thousand memberships.
 const CROWD_READS: f64 = 20.0;
 
@@ -27,6 +32,39 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     for connector in connectors::all() {
         measure_one(report, &connector).await?;
     }
+    late_and_faulty(report).await
+}
+
+/// A first import where what is made is seen later, and some calls fail: what is asked again because of that is counted
+/// by itself, and the rest is as little as ever.
+async fn late_and_faulty(report: &mut Report) -> Result<()> {
+    let organization = connectors::all().into_iter().find(|connector| connector.name == "organization");
+    let Some(connector) = organization else { bail!("there is no organization to measure") };
+    let Some(start) = connector.start()? else { return Ok(()) };
+    let policy = start.policy.replace("lag = \"0s\"", &format!("lag = \"{}s\"", LATE_MS / 1_000));
+    ensure!(policy != start.policy, "the policy says of no directory how late it is");
+    let outside = Outside::begin(&start.snapshot, &policy, &start.beginning).await?;
+    outside.twin.twin.engine.lag.set_visibility("atlassian.org", LATE_MS);
+    for (operation, kind) in [
+        ("memberships.add", FaultKind::Fail { status: 503, after: false, plain: false }),
+        ("memberships.add", FaultKind::Throttle { retry_after: Some("1".to_owned()), shape: None }),
+        ("groups.create", FaultKind::Fail { status: 503, after: true, plain: false }),
+    ] {
+        outside.fault("atlassian.org", operation, kind, |fault| (fault.skip, fault.times) = (20, Some(FAULTS)));
+    }
+    let filled: Vec<u64> = outside.wanted().values().map(|members| members.len() as u64).collect();
+    let wanted: u64 = filled.iter().sum();
+    let (people, groups) = listed(&outside, &connector);
+    let sizes = connector.sizes(people, groups, filled);
+    apply(&outside, &connector).await?;
+    let added = outside.effects(0).iter().filter(|(_, key, there)| key.contains("/member/") && *there).count() as u64;
+    ensure!(added == wanted, "{added} memberships were made, not {wanted}");
+    let what = "late-and-faulty-organization";
+    let calls = calls(&outside, connector.families);
+    let count = |of: fn(&Figures) -> u64| calls.values().map(of).sum::<u64>();
+    ensure!(count(|of| of.again) > 0, "nothing was late");
+    ensure!(count(|of| of.statuses.get(&503).copied().unwrap_or(0)) == 2 * FAULTS, "not every fault came");
+    against(report, what, &calls, connector.first_import(&sizes));
     Ok(())
 }
 
@@ -66,7 +104,7 @@ async fn measure_one(report: &mut Report, connector: &Connector) -> Result<()> {
         against(report, "google-nothing-changed", &calls(&outside, &[GOOGLE]), google);
     }
     if connector.name == "crowd-of-100000" {
-        let reads: u64 = calls(&outside, connector.families).values().map(|(calls, _)| calls).sum();
+        let reads: u64 = calls(&outside, connector.families).values().map(|of| of.calls).sum();
         report.at_most("crowd-of-100000-reads", figure(reads), CROWD_READS, "reads of everything");
     }
     Ok(())
@@ -115,31 +153,35 @@ fn list(value: &Value, key: &str) -> Vec<Value> {
     value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
-/// Calls and throttled calls of these families since the counters were cleared, by operation.
-fn calls(outside: &Outside, families: &[&str]) -> BTreeMap<String, (u64, u64)> {
+/// Calls of these families since the counters were cleared, by operation.
+fn calls(outside: &Outside, families: &[&str]) -> BTreeMap<String, Figures> {
     let (operations, _) = outside.twin.twin.engine.counters.all();
     let of = families.iter().filter_map(|family| operations.get(*family)).flatten();
-    of.map(|(operation, figures)| (operation.clone(), (figures.calls, figures.throttled))).collect()
+    of.map(|(operation, figures)| (operation.clone(), figures.clone())).collect()
 }
 
 fn compare(report: &mut Report, what: &str, outside: &Outside, connector: &Connector, least: u64) {
     against(report, &format!("{}-{what}", connector.name), &calls(outside, connector.families), least);
 }
 
-/// Calls against the least possible.
-fn against(report: &mut Report, what: &str, calls: &BTreeMap<String, (u64, u64)>, least: u64) {
-    let points: u64 = calls.iter().filter(|(name, _)| is_point(name)).map(|(_, (calls, _))| calls).sum();
-    let throttled: u64 = calls.values().map(|(_, throttled)| throttled).sum();
-    let made = calls.values().map(|(calls, _)| calls).sum::<u64>().saturating_sub(points + throttled);
-    for (operation, (count, _)) in calls {
-        eprintln!("  {what} {operation}: {count}");
+/// Calls against the least possible. Each call that failed is sent again, or looked for: one of the two is apart.
+fn against(report: &mut Report, what: &str, calls: &BTreeMap<String, Figures>, least: u64) {
+    let points: u64 = calls.iter().filter(|(name, _)| is_point(name)).map(|(_, of)| of.calls).sum();
+    let others = || calls.iter().filter(|(name, _)| !is_point(name)).map(|(_, of)| of);
+    let failed = |of: &Figures| -> u64 {
+        of.statuses.iter().filter(|(status, _)| is_failed(**status)).map(|(_, count)| count).sum()
+    };
+    let (repeats, polls): (u64, u64) = (others().map(failed).sum(), others().map(|of| of.again).sum());
+    let all: u64 = others().map(|of| of.calls).sum();
+    let made = all.saturating_sub(repeats + polls);
+    for (operation, of) in calls {
+        eprintln!("  {what} {operation}: {}", of.calls);
     }
     report.note(&format!("{what}-calls"), figure(made), &format!("calls, of {least} at least"));
-    if points > 0 {
-        report.note(&format!("{what}-point-reads"), figure(points), "calls, apart");
-    }
-    if throttled > 0 {
-        report.note(&format!("{what}-throttled"), figure(throttled), "calls, apart");
+    for (class, count) in [("point-reads", points), ("lag-polls", polls), ("repeats", repeats)] {
+        if count > 0 {
+            report.note(&format!("{what}-{class}"), figure(count), "calls, apart");
+        }
     }
     // One call to try the credentials is no share of two or three: larger worlds of the same connector tell.
     if least >= FEW {
@@ -147,6 +189,11 @@ fn against(report: &mut Report, what: &str, calls: &BTreeMap<String, (u64, u64)>
     } else {
         report.at_most(&format!("{what}-more"), figure(made.saturating_sub(least)), 1.0, "calls more than the least");
     }
+}
+
+/// An answer after which a call is sent again: none at all, a quota's, or the vendor's own trouble.
+const fn is_failed(status: u16) -> bool {
+    status == 0 || status == 429 || status >= 500
 }
 
 fn is_point(operation: &str) -> bool {

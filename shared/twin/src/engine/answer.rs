@@ -30,6 +30,8 @@ pub struct Answer {
     pub json_type: &'static str,
     /// Cut the connection instead of answering: the client sees a transport error.
     pub reset: bool,
+    /// The names that the call looked for: who looks for them again, and for nothing else, waits for something that is late.
+    pub looked_for: Vec<String>,
 }
 
 impl Answer {
@@ -46,6 +48,7 @@ impl Answer {
             content: Content::Empty,
             json_type: "application/json; charset=UTF-8",
             reset: false,
+            looked_for: Vec::new(),
         }
     }
 

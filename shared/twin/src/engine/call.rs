@@ -107,7 +107,7 @@ where
     if latency > 0 {
         sleep(latency).await;
     }
-    guard.done(if answer.reset { 0 } else { answer.status }, throttled);
+    guard.done(if answer.reset { 0 } else { answer.status }, throttled, &answer.looked_for);
     answer
 }
 
@@ -219,14 +219,14 @@ struct Leave<'a> {
 }
 
 impl Leave<'_> {
-    fn done(self, status: u16, throttled: bool) {
-        self.twin.engine.counters.leave(self.family, self.operation, status, throttled);
+    fn done(self, status: u16, throttled: bool, looked_for: &[String]) {
+        self.twin.engine.counters.leave(self.family, self.operation, status, throttled, looked_for);
         std::mem::forget(self);
     }
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        self.twin.engine.counters.leave(self.family, self.operation, 0, false);
+        self.twin.engine.counters.leave(self.family, self.operation, 0, false, &[]);
     }
 }

@@ -136,7 +136,8 @@ fn search(request: &Request<'_>, side: &AtlassianSide, view: &View<'_>) -> Resul
         cursor.page((0..).zip(found), limit, request.view.now, CursorPlace::Offset)
     };
     let data: Vec<Value> = groups.into_iter().map(|(index, it)| shape::group(view, index, it, expand)).collect();
-    Ok(Answer::json(200, json!({ "data": data, "links": links })))
+    let looked_for = query.group_names.unwrap_or_default();
+    Ok(Answer { looked_for, ..Answer::json(200, json!({ "data": data, "links": links })) })
 }
 
 fn candidates<'a>(
