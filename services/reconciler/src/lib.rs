@@ -3,7 +3,7 @@
 //! Purpose: one holder of each tenant's lease keeps the tenant's mirrors and memory, and turns. A turn takes in
 //! everything that waits, decides once, and commits all that follows from it in one transaction. Read in the order the
 //! data passes: `wake` (what ends the wait) · `settle` (outcomes) · `mirror` (rows) · `decide` · `gate` (what goes, what
-//! is held) · `dispatch` (commands) · `sweep` and `fresh` (upkeep).
+//! is held) · `dispatch` (commands) · `sweep` and `fresh` (upkeep) · `story` (which traces all that is part of).
 //!
 //! Guarantees:
 //! * messages only wake: outcomes and rows are read from PostgreSQL, so a bus that lost everything costs one tick;
