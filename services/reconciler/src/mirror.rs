@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{AccountId, Delta, DirectoryId, GroupId, ReadScope, Time};
+use model::{Delta, DirectoryId, ReadScope, Time};
 use store::plan::{EdgeKey as EdgeRow, Turn};
 use store::{Store, StoreError, directory::DirectoryVersion};
 
-use crate::state::{EdgeKey, State};
+use crate::state::{EdgeKey, State, of_group};
 
 /// So many members are held against digests at a time: some tens of milliseconds.
 const AT_A_TIME: u64 = 200_000;
@@ -83,7 +83,7 @@ pub(crate) fn take(state: &mut State, delta: &Delta, turn: &mut Turn) {
     let lag = state.planner.policy().directories.get(&delta.directory).map(|of| of.lag).unwrap_or_default();
     for read in &delta.reads {
         let (ReadScope::Members(group), Some(began)) = (&read.scope, read.complete_began_at) else { continue };
-        let replaced: Vec<EdgeKey> = confirmed_of(state, &delta.directory, group)
+        let replaced: Vec<EdgeKey> = of_group(&state.memory.confirmed, &delta.directory, group)
             .filter(|(_, confirmed)| began > confirmed.at.plus(lag))
             .map(|(key, _)| key.clone())
             .collect();
@@ -132,24 +132,12 @@ pub(crate) fn prove(state: &mut State) -> Proof {
     proof
 }
 
-/// What is confirmed of one group.
-fn confirmed_of<'a>(
-    state: &'a State,
-    target: &'a DirectoryId,
-    group: &'a GroupId,
-) -> impl Iterator<Item = (&'a EdgeKey, &'a planner::Confirmed)> {
-    // A space sorts before every id: ids are not empty and hold no control characters.
-    let least = AccountId::new(" ").ok().map(|least| (target.clone(), group.clone(), least));
-    let entries = least.map(|least| state.memory.confirmed.range(least..));
-    entries.into_iter().flatten().take_while(move |((at, of, _), _)| at == target && of == group)
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use std::sync::Arc;
 
-    use model::{Member, MemberKind, MembersRead, Reading, Role, Snapshot, TenantId};
+    use model::{AccountId, GroupId, Member, MemberKind, MembersRead, Reading, Role, Snapshot, TenantId};
     use policy::Policy;
     use store::plan::MemoryRows;
 

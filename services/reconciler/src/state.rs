@@ -22,6 +22,18 @@ pub(crate) type EdgeKey = (DirectoryId, GroupId, AccountId);
 /// An account that is being changed: target, source, person.
 pub(crate) type AccountKey = (DirectoryId, DirectoryId, AccountId);
 
+/// What is known of the memberships of one group.
+pub(crate) fn of_group<'a, V>(
+    edges: &'a BTreeMap<EdgeKey, V>,
+    target: &'a DirectoryId,
+    group: &'a GroupId,
+) -> impl Iterator<Item = (&'a EdgeKey, &'a V)> {
+    // A space sorts before every id: ids are not empty and hold no control characters.
+    let least = AccountId::new(" ").ok().map(|least| (target.clone(), group.clone(), least));
+    let entries = least.map(|least| edges.range(least..));
+    entries.into_iter().flatten().take_while(move |((at, of, _), _)| at == target && of == group)
+}
+
 /// A released edge without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Released {
@@ -231,10 +243,7 @@ impl State {
 
     /// Whether something that was released of a group is not done yet.
     pub(crate) fn is_under_way(&self, target: &DirectoryId, group: &GroupId) -> bool {
-        // A space sorts before every id: ids are not empty and hold no control characters.
-        let least = AccountId::new(" ").ok().map(|least| (target.clone(), group.clone(), least));
-        let next = least.and_then(|least| self.released.range(least..).next());
-        next.is_some_and(|((at, of, _), _)| at == target && of == group)
+        of_group(&self.released, target, group).next().is_some()
     }
 
     /// Takes a released edge out.
